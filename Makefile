@@ -1,0 +1,62 @@
+# Everything a person types. Each target works on a fresh machine: Debian 12, python3, python3-venv, make.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+STAMP := $(VENV)/.installed
+PIP := $(BIN)/python -m pip --disable-pip-version-check
+FAST := not system and not browser and not slow and not hardware
+DEMO_OPTIONS ?=
+
+.DEFAULT_GOAL := help
+.PHONY: help install demo test check format lock system-packages clean
+
+help: ## this list
+	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 26
+
+install: $(STAMP) ## a virtual environment with everything pinned by hash
+
+$(STAMP): requirements/lock.txt pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo \
+	  "make: Python is too old. expected: 3.11 or newer, got: $$($(PYTHON) --version 2>&1)." \
+	  "do: make $(MAKECMDGOALS) PYTHON=/path/to/a/newer/python3" >&2; exit 1; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV) || { echo \
+	  "make: no virtual environment. expected: the module venv with ensurepip, got: the error above." \
+	  "do: sudo apt-get install -y python3-venv" >&2; exit 1; }
+	@echo "installing the pinned packages into $(VENV) (once, a minute or two)"
+	@$(PIP) install --quiet --require-hashes --requirement requirements/lock.txt
+	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
+	@touch $@
+
+demo: $(STAMP) ## a whole evaluation day on this machine, then an open console
+	@$(BIN)/evalroom demo $(DEMO_OPTIONS)
+
+system-packages: ## what the suite needs beyond Python: installed if you may, else named
+	@deploy/system-packages
+
+test: $(STAMP) system-packages ## the whole suite
+	@$(BIN)/python -m pytest -m "not hardware"
+
+check: $(STAMP) ## format, lint, types, import contracts, fast tests; under a minute
+	@$(BIN)/ruff format --check .
+	@$(BIN)/ruff check .
+	@$(BIN)/mypy
+	@$(BIN)/lint-imports
+	@$(BIN)/coverage erase
+	@$(BIN)/coverage run -m pytest -q -m "$(FAST)"
+	@$(BIN)/coverage report --fail-under=100
+
+format: $(STAMP) ## rewrite the code in the one format
+	@$(BIN)/ruff format .
+	@$(BIN)/ruff check --fix .
+
+# uv resolves for every Python and platform at once; only the names and hashes are kept.
+lock: ## resolve requirements/lock.txt afresh from pyproject.toml
+	@test -x $(VENV)-lock/bin/uv || { $(PYTHON) -m venv $(VENV)-lock && \
+	  $(VENV)-lock/bin/python -m pip --disable-pip-version-check install --quiet uv; }
+	@$(VENV)-lock/bin/uv --quiet --no-config pip compile pyproject.toml --upgrade \
+	  --extra edge --extra hub --extra dev --universal --python-version 3.11 \
+	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
+	  --output-file requirements/lock.txt
+
+clean: ## remove the virtual environment and what the tools left
+	@rm -rf $(VENV) $(VENV)-lock out .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis
