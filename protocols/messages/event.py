@@ -1,0 +1,176 @@
+"""Events of WIRE §4: the unit of the record, the same bytes for ever.
+
+`encode_event` makes the bytes once, in the room. `decode_event` is for whoever wants to know
+what an event says; `envelope_of` is all that recording may look at.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import re
+from collections.abc import Mapping
+from dataclasses import dataclass
+from typing import Any, Final
+
+from protocols.messages.errors import LocalError, RemoteError
+from protocols.messages.strict import (
+    HEX32,
+    HEX64,
+    INSTANT,
+    INTEGER_MAX,
+    Reader,
+    dump,
+    load,
+)
+from protocols.messages.topics import EVENT_BYTES_MAX
+
+EVENT_VERSION: Final = 1
+GENESIS: Final = "0" * 64
+"""`prev` of the very first event, and the hash where no row stands (ack at 0, end of a gap)."""
+
+AT_TRUST: Final = ("ntp", "rtc", "none")
+KEYS: Final = (
+    "v",
+    "ctl",
+    "epoch",
+    "seq",
+    "prev",
+    "session",
+    "boot",
+    "mono_ms",
+    "at",
+    "at_trust",
+    "type",
+    "data",
+)
+
+_TYPE = re.compile(r"[a-z][a-z0-9_]*(?:\.[a-z][a-z0-9_]*){0,3}\Z")
+_SESSION = re.compile(r"(?:[A-Za-z0-9][A-Za-z0-9._:-]{0,63})?\Z")
+_BOOT = re.compile(r"[A-Za-z0-9-]{1,64}\Z")
+_CTL = re.compile(r"[ch]-[0-9a-f]{12}\Z")
+
+# Key order and compact form are fixed, so the head of an event is a fixed text. Reading only the
+# head keeps recording blind to everything behind it: an event nobody can read is still recorded.
+_HEAD = re.compile(
+    rb'\{"v":[0-9]{1,4},"ctl":"([ch]-[0-9a-f]{12})","epoch":"([0-9a-f]{32})",'
+    rb'"seq":([1-9][0-9]{0,15}),"prev":"([0-9a-f]{64})",'
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Event:
+    """One event. `at` is RFC 3339 UTC ms, `mono_ms` counts since the controller's boot.
+
+    `session` is '' for shared facts. `data` holds JSON without floats.
+    """
+
+    v: int
+    ctl: str
+    epoch: str
+    seq: int
+    prev: str
+    session: str
+    boot: str
+    mono_ms: int
+    at: str
+    at_trust: str
+    type: str
+    data: Mapping[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Envelope:
+    """What recording looks at; `size` in bytes without the line feed."""
+
+    ctl: str
+    epoch: str
+    seq: int
+    prev: str
+    size: int
+
+
+def encode_event(event: Event) -> bytes:
+    """The event's bytes, without line feed. `LocalError` if it breaks the contract."""
+    line = dump({key: getattr(event, key) for key in KEYS}, where="event")
+    if len(line) > EVENT_BYTES_MAX:
+        raise LocalError(
+            "the event is too large",
+            where=f"event {event.type!r}",
+            expected=f"at most {EVENT_BYTES_MAX} bytes",
+            got=f"{len(line)} bytes",
+            do="put bulk data into the archive and its hash into the event",
+        )
+    try:
+        decode_event(line)
+    except RemoteError as error:
+        raise LocalError(
+            "the event breaks the contract",
+            where=error.where,
+            expected=error.expected,
+            got=error.got,
+        ) from None
+    return line
+
+
+def decode_event(line: bytes) -> Event:
+    """The event in `line`. `RemoteError` with the path of what is not as WIRE §4 says."""
+    if len(line) > EVENT_BYTES_MAX:
+        raise RemoteError(
+            "the event is too large",
+            where="event",
+            expected=f"at most {EVENT_BYTES_MAX} bytes",
+            got=f"{len(line)} bytes",
+        )
+    value = load(line, where="event")
+    if tuple(value) != KEYS:
+        raise RemoteError(
+            "the event's keys differ",
+            where="event",
+            expected=", ".join(KEYS),
+            got=", ".join(value),
+        )
+    reader = Reader(value, where="event")
+    return Event(
+        v=reader.integer("v", EVENT_VERSION, EVENT_VERSION),
+        ctl=reader.text("ctl", _CTL),
+        epoch=reader.text("epoch", HEX32),
+        seq=reader.integer("seq", 1),
+        prev=reader.text("prev", HEX64),
+        session=reader.text("session", _SESSION),
+        boot=reader.text("boot", _BOOT),
+        mono_ms=reader.integer("mono_ms"),
+        at=reader.text("at", INSTANT),
+        at_trust=reader.one_of("at_trust", AT_TRUST),
+        type=reader.text("type", _TYPE, chars_max=64),
+        data=reader.mapping("data"),
+    )
+
+
+def event_hash(line: bytes) -> str:
+    """SHA-256 of the event's bytes (no line feed), 64 hex digits."""
+    return hashlib.sha256(line).hexdigest()
+
+
+def envelope_of(line: bytes) -> Envelope:
+    """The head of an event; nothing behind it is looked at. `RemoteError` if it has none."""
+    if len(line) > EVENT_BYTES_MAX:
+        raise RemoteError(
+            "the event is too large",
+            where="event",
+            expected=f"at most {EVENT_BYTES_MAX} bytes",
+            got=f"{len(line)} bytes",
+        )
+    head = _HEAD.match(line)
+    if head is None:
+        raise RemoteError(
+            "not an event", where="event", expected="v, ctl, epoch, seq, prev", got=line[:80]
+        )
+    ctl, epoch, seq, prev = (part.decode("ascii") for part in head.groups())
+    if int(seq) > INTEGER_MAX:
+        raise RemoteError("seq is too large", where="event.seq", expected="below 2^53", got=seq)
+    return Envelope(ctl=ctl, epoch=epoch, seq=int(seq), prev=prev, size=len(line))
+
+
+def first_prev(pred_hash: str = "") -> str:
+    """`prev` of an epoch's first event: its predecessor's last hash, or `GENESIS`."""
+    return pred_hash or GENESIS

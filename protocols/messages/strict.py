@@ -1,0 +1,243 @@
+"""Strict JSON: one way to write, one way to read, every bound named.
+
+Refused everywhere: duplicate keys, NaN and infinities, integers beyond ±(2^53-1) (other languages
+round them), lone surrogates (no UTF-8 form), nesting deeper than `DEPTH_MAX`. Floats are refused
+unless the caller allows them (only a plan's body does), so that bytes never depend on how a
+number is printed.
+"""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Iterable, Mapping
+from typing import Any, Final, NoReturn
+
+from protocols.messages.errors import LocalError, RemoteError
+
+INTEGER_MAX: Final = 2**53 - 1
+"""Largest integer every JSON reader keeps exactly (RFC 8259 §6)."""
+
+DEPTH_MAX: Final = 24
+"""Deepest nesting; our own messages need 6."""
+
+TEXT_CHARS_MAX: Final = 4096
+"""Longest single text unless a field says less."""
+
+ITEMS_MAX: Final = 256
+"""Longest list in a message's header unless a field says less."""
+
+HEX32: Final = re.compile(r"[0-9a-f]{32}\Z")
+HEX64: Final = re.compile(r"[0-9a-f]{64}\Z")
+HEX128: Final = re.compile(r"[0-9a-f]{128}\Z")
+KID: Final = re.compile(r"[0-9a-f]{16}\Z")
+NONCE: Final = re.compile(r"(?:[0-9a-f]{16,64})?\Z")
+"""Freshness nonce, 8 to 32 bytes in hex; empty where none is known yet."""
+TOKEN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}\Z")
+"""An id we do not interpret: order, session, member, object, organisation."""
+NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,31}\Z")
+"""A word of the contract: role, document, cause."""
+INSTANT: Final = re.compile(
+    r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z\Z"
+)
+"""RFC 3339 UTC with milliseconds, `2026-05-07T01:02:03.004Z`; no leap second."""
+
+Json = dict[str, Any]
+
+
+def dump(value: Mapping[str, Any], *, where: str, floats: bool = False) -> bytes:
+    """Compact UTF-8 JSON in the mapping's own key order. `LocalError` for what is not allowed."""
+    return _dump(value, where=where, floats=floats, sort=False)
+
+
+def canonical(value: Mapping[str, Any], *, where: str, floats: bool = False) -> bytes:
+    """Compact UTF-8 JSON with sorted keys: equal values give equal bytes."""
+    return _dump(value, where=where, floats=floats, sort=True)
+
+
+def _dump(value: Mapping[str, Any], *, where: str, floats: bool, sort: bool) -> bytes:
+    complaint = fault_in(value, floats=floats)
+    if complaint:
+        raise LocalError("cannot be written as JSON of the contract", where=where, got=complaint)
+    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=sort)
+    return text.encode("utf-8")
+
+
+def load(raw: bytes, *, where: str, floats: bool = False) -> Json:
+    """The JSON object in `raw`. `RemoteError` for anything else."""
+
+    def pairs(items: list[tuple[str, Any]]) -> Json:
+        found = dict(items)
+        if len(found) != len(items):
+            _refuse(where, "a key stands twice")
+        return found
+
+    def constant(name: str) -> NoReturn:
+        _refuse(where, f"{name} is not a number")
+
+    try:
+        value = json.loads(raw.decode("utf-8"), object_pairs_hook=pairs, parse_constant=constant)
+    except RemoteError:
+        raise
+    except (ValueError, RecursionError) as error:
+        raise RemoteError(
+            "not JSON", where=where, expected="one JSON object in UTF-8", got=str(error)
+        ) from None
+    if not isinstance(value, dict):
+        _refuse(where, f"a {type(value).__name__} instead of an object")
+    complaint = fault_in(value, floats=floats)
+    if complaint:
+        _refuse(where, complaint)
+    return value
+
+
+def _refuse(where: str, got: str) -> NoReturn:
+    raise RemoteError("JSON outside the contract", where=where, expected="strict JSON", got=got)
+
+
+def fault_in(value: object, *, floats: bool) -> str:
+    """What in `value` has no place in a message ('' if nothing). Walks without recursion."""
+    stack: list[tuple[object, int]] = [(value, 0)]
+    while stack:
+        item, depth = stack.pop()
+        if depth > DEPTH_MAX:
+            return f"nested deeper than {DEPTH_MAX}"
+        if isinstance(item, Mapping):
+            if not all(isinstance(key, str) for key in item):
+                return "a key that is not a text"
+            stack.extend((key, depth) for key in item)
+            stack.extend((inner, depth + 1) for inner in item.values())
+        elif isinstance(item, (list, tuple)):
+            stack.extend((inner, depth + 1) for inner in item)
+        else:
+            complaint = _leaf_fault(item, floats=floats)
+            if complaint:
+                return complaint
+    return ""
+
+
+def _leaf_fault(item: object, *, floats: bool) -> str:
+    if item is None or isinstance(item, bool):
+        return ""
+    if isinstance(item, int):
+        return "" if abs(item) <= INTEGER_MAX else f"an integer beyond ±{INTEGER_MAX}"
+    if isinstance(item, str):
+        return "a lone surrogate" if _has_surrogate(item) else ""
+    if isinstance(item, float):
+        finite = item - item == 0  # infinities and NaN give NaN here
+        return "" if floats and finite else f"the float {item!r}"
+    return f"a {type(item).__name__}"
+
+
+def _has_surrogate(text: str) -> bool:
+    return any("\ud800" <= char <= "\udfff" for char in text)
+
+
+class Reader:
+    """Takes an object apart field by field; what is left over at `end` is refused.
+
+    Every method raises `RemoteError` with the path of the field.
+    """
+
+    __slots__ = ("_left", "_where")
+
+    def __init__(self, value: Mapping[str, Any], *, where: str) -> None:
+        """`where` names the message in errors."""
+        self._left = dict(value)
+        self._where = where
+
+    def _take(self, key: str) -> Any:  # noqa: ANN401 - JSON; each caller checks the type
+        if key not in self._left:
+            raise RemoteError("a field is missing", where=f"{self._where}.{key}", expected=key)
+        return self._left.pop(key)
+
+    def has(self, key: str) -> bool:
+        """Whether an optional field is there."""
+        return key in self._left
+
+    def fail(self, key: str, expected: str, got: object) -> NoReturn:
+        """Refuse one field."""
+        raise RemoteError(
+            "a field is not what it must be",
+            where=f"{self._where}.{key}",
+            expected=expected,
+            got=repr(got),
+        )
+
+    def text(
+        self, key: str, rule: re.Pattern[str] | None = None, *, chars_max: int = TEXT_CHARS_MAX
+    ) -> str:
+        """A text, matching `rule` where one is given."""
+        value = self._take(key)
+        if not isinstance(value, str) or len(value) > chars_max:
+            self.fail(key, f"a text of at most {chars_max} characters", value)
+        if rule is not None and rule.match(value) is None:
+            self.fail(key, f"a text like {rule.pattern}", value)
+        return value
+
+    def integer(self, key: str, low: int = 0, high: int = INTEGER_MAX) -> int:
+        """An integer in low..high; true and false are not integers."""
+        value = self._take(key)
+        if type(value) is not int or not low <= value <= high:
+            self.fail(key, f"an integer {low}..{high}", value)
+        return int(value)
+
+    def truth(self, key: str) -> bool:
+        """True or false."""
+        value = self._take(key)
+        if not isinstance(value, bool):
+            self.fail(key, "true or false", value)
+        return value
+
+    def one_of(self, key: str, names: Iterable[str]) -> str:
+        """One of the given words."""
+        value = self._take(key)
+        known = tuple(names)
+        if value not in known:
+            self.fail(key, "one of " + ", ".join(known), value)
+        return str(value)
+
+    def texts(
+        self, key: str, rule: re.Pattern[str], *, items_max: int = ITEMS_MAX
+    ) -> tuple[str, ...]:
+        """A list of different texts."""
+        value = self._take(key)
+        if not isinstance(value, list) or len(value) > items_max:
+            self.fail(key, f"a list of at most {items_max}", value)
+        for item in value:
+            if not isinstance(item, str) or rule.match(item) is None:
+                self.fail(key, f"texts like {rule.pattern}", item)
+        if len(set(value)) != len(value):
+            self.fail(key, "different texts", value)
+        return tuple(value)
+
+    def objects(self, key: str, *, items_max: int = ITEMS_MAX) -> tuple[Reader, ...]:
+        """A list of objects, each with its own reader."""
+        value = self._take(key)
+        if not isinstance(value, list) or len(value) > items_max:
+            self.fail(key, f"a list of at most {items_max} objects", value)
+        for item in value:
+            if not isinstance(item, dict):
+                self.fail(key, "objects", item)
+        return tuple(
+            Reader(item, where=f"{self._where}.{key}[{i}]") for i, item in enumerate(value)
+        )
+
+    def mapping(self, key: str) -> Json:
+        """An object, taken as it is."""
+        value = self._take(key)
+        if not isinstance(value, dict):
+            self.fail(key, "an object", value)
+        return value
+
+    def object(self, key: str) -> Reader:
+        """An object with its own reader."""
+        return Reader(self.mapping(key), where=f"{self._where}.{key}")
+
+    def end(self) -> None:
+        """Refuse every field nobody asked for."""
+        if self._left:
+            unknown = ", ".join(sorted(self._left))
+            raise RemoteError(
+                "an unknown field", where=self._where, expected="no other fields", got=unknown
+            )
