@@ -1,0 +1,297 @@
+"""Reads a room's TOML file strictly: an option nobody reads is an error, so is one out of bounds.
+
+The shape is a table of `Option` rows per section; a new option is one row. Nothing has a hidden
+default that matters: what may be left out says so here.
+"""
+
+from __future__ import annotations
+
+import json
+import tomllib
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+FILE_BYTES_MAX = 64 * 1024  # a room's wiring is a page of text; more is the wrong file
+PORT_MAX = 65_535
+GPIO_PIN_MAX = 27  # BCM numbering of the 40-pin header ends at GPIO27
+LOCKERS_MAX = 24  # the largest 8A/80 board; a CU16 has 16
+SEATS_MAX = 16
+CAMERAS_MAX = 8
+SEGMENT_S_MAX = 10  # WIRE §8
+
+
+class ConfigError(Exception):
+    """The file cannot be used; the text says what, where, expected, got and what to do."""
+
+
+@dataclass(frozen=True, slots=True)
+class Option:
+    """One option of a section: its type and its limits; `required` without a default."""
+
+    kind: type
+    required: bool = True
+    default: Any = None
+    choices: tuple[Any, ...] = ()
+    low: int | None = None
+    high: int | None = None
+
+
+BAUDS = (2400, 9600, 19200, 38400, 57600, 115200, 256000)
+SECTIONS: dict[str, dict[str, Option]] = {
+    "controller": {"credentials": Option(str), "state_dir": Option(str)},
+    "clock": {"offset_file": Option(str, required=False, default="")},
+    "screen": {"port": Option(int, low=1, high=PORT_MAX)},
+    "hub": {
+        "mqtt_host": Option(str, required=False, default=""),
+        "mqtt_port": Option(int, required=False, default=0, low=0, high=PORT_MAX),
+        "url": Option(str, required=False, default=""),
+    },
+    "id_reader": {
+        "port": Option(str),
+        "baud": Option(int, required=False, default=115200, choices=BAUDS[1:6]),
+    },
+    "locker": {
+        "board": Option(str, choices=("cu16", "8a80")),
+        "port": Option(str),
+        "baud": Option(int, required=False, default=0, choices=(0, 9600, 19200, 38400, 115200)),
+        "address": Option(int, required=False, default=0, low=0, high=31),
+        "count": Option(int, low=1, high=LOCKERS_MAX),
+        "feedback": Option(
+            str, required=False, default="closed_short", choices=("closed_short", "open_short")
+        ),
+        "bit_order": Option(
+            str, required=False, default="low_last", choices=("low_last", "low_first")
+        ),
+    },
+    "power": {
+        "mains_pin": Option(int, low=0, high=GPIO_PIN_MAX),
+        "ups_port": Option(str),
+        "ups_baud": Option(int, required=False, default=2400, choices=BAUDS[:2]),
+    },
+    "gpio": {
+        "backend": Option(str, choices=("lgpio", "mock")),
+        "control": Option(str, required=False, default=""),
+    },
+    "media": {
+        "dir": Option(str),
+        "segment_s": Option(int, required=False, default=10, low=1, high=SEGMENT_S_MAX),
+    },
+}
+LISTS: dict[str, tuple[int, dict[str, Option]]] = {
+    "seat": (
+        SEATS_MAX,
+        {
+            "station": Option(int, low=1, high=SEATS_MAX),
+            "radar_port": Option(str),
+            "radar_baud": Option(int, required=False, default=115200, choices=BAUDS[5:]),
+            "mat_pin": Option(int, low=0, high=GPIO_PIN_MAX),
+        },
+    ),
+    "camera": (
+        CAMERAS_MAX,
+        {"stream": Option(str), "name": Option(str), "source": Option(str)},
+    ),
+}
+OPTIONAL_SECTIONS = frozenset({"clock", "hub"})
+
+
+@dataclass(frozen=True, slots=True)
+class Seat:
+    """One seat: its number, its radar's serial port and its mat's pin (BCM)."""
+
+    station: int
+    radar_port: str
+    radar_baud: int
+    mat_pin: int
+
+
+@dataclass(frozen=True, slots=True)
+class Camera:
+    """One stream to record: its id in events, its name on screens, where it comes from."""
+
+    stream: str
+    name: str
+    source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Credentials:
+    """What enrolment left for this controller (`evalroom hub enroll`)."""
+
+    folder: Path
+    ctl: str
+    place: str
+    org: str
+    hub: str
+    mqtt_host: str
+    mqtt_port: int
+    mqtt_user: str
+    mqtt_password: str
+    url: str
+
+
+@dataclass(frozen=True, slots=True)
+class RoomFile:
+    """A whole room file, every option checked; `options` maps section to option to value."""
+
+    path: Path
+    options: Mapping[str, Mapping[str, Any]]
+    seats: tuple[Seat, ...]
+    cameras: tuple[Camera, ...]
+    credentials: Credentials
+
+    def get(self, section: str, name: str) -> Any:
+        """Returns a checked value; a name that is not in the table is our own mistake."""
+        return self.options[section][name]
+
+
+def _fail(path: Path, place: str, *, expected: str, got: object, do: str) -> ConfigError:
+    return ConfigError(f"{path} {place}: expected {expected}, got {got!r}\n  do: {do}")
+
+
+def _value(path: Path, place: str, option: Option, got: object) -> Any:
+    if isinstance(got, bool) or not isinstance(got, option.kind):
+        raise _fail(
+            path, place, expected=option.kind.__name__, got=got, do="write a value of this type"
+        )
+    if option.choices and got not in option.choices:
+        wanted = "one of " + ", ".join(str(choice) for choice in option.choices)
+        raise _fail(path, place, expected=wanted, got=got, do="choose one of them")
+    low, high = option.low, option.high
+    if isinstance(got, int) and low is not None and high is not None and not low <= got <= high:
+        raise _fail(
+            path, place, expected=f"{low} to {high}", got=got, do="stay within these bounds"
+        )
+    return got
+
+
+def _section(path: Path, name: str, table: Mapping[str, Option], got: object) -> dict[str, Any]:
+    place = f"[{name}]"
+    if not isinstance(got, dict):
+        raise _fail(path, place, expected="a section", got=got, do=f"write [{name}] once")
+    for key in got:
+        if key not in table:
+            known = ", ".join(sorted(table))
+            raise _fail(
+                path, f"{place} {key}", expected=f"one of {known}", got=key, do="remove or mend it"
+            )
+    values: dict[str, Any] = {}
+    for key, option in table.items():
+        if key in got:
+            values[key] = _value(path, f"{place} {key}", option, got[key])
+        elif option.required:
+            raise _fail(path, f"{place} {key}", expected="a value", got=None, do="add the option")
+        else:
+            values[key] = option.default
+    return values
+
+
+def _rows(path: Path, name: str, document: Mapping[str, Any]) -> list[dict[str, Any]]:
+    limit, table = LISTS[name]
+    rows = document.get(name, [])
+    if not isinstance(rows, list) or not 1 <= len(rows) <= limit:
+        raise _fail(
+            path, f"[[{name}]]", expected=f"1 to {limit} of them", got=rows, do=f"add [[{name}]]"
+        )
+    return [_section(path, f"{name} {n}", table, row) for n, row in enumerate(rows, 1)]
+
+
+def _unique(path: Path, name: str, key: str, values: list[Any]) -> None:
+    twice = sorted({str(value) for value in values if values.count(value) > 1})
+    if twice:
+        raise _fail(
+            path,
+            f"[[{name}]] {key}",
+            expected="each value once",
+            got=", ".join(twice),
+            do="give every one its own",
+        )
+
+
+def read_credentials(folder: Path) -> Credentials:
+    """Reads `id.json` of an enrolment folder.
+
+    Raises:
+        ConfigError: the folder or a field is missing.
+    """
+    where = folder / "id.json"
+    try:
+        about = json.loads(where.read_text(encoding="utf-8"))
+        mqtt = about["mqtt"]
+        return Credentials(
+            folder=folder,
+            ctl=about["ctl"],
+            place=about["place"],
+            org=about["org"],
+            hub=about["hub"],
+            mqtt_host=mqtt["host"],
+            mqtt_port=int(mqtt["port"]),
+            mqtt_user=mqtt["user"],
+            mqtt_password=mqtt["password"],
+            url=about["url"],
+        )
+    except (OSError, ValueError, KeyError, TypeError) as error:
+        raise _fail(
+            where,
+            "",
+            expected="the file that enrolment wrote",
+            got=f"{type(error).__name__}: {error}",
+            do="run `evalroom hub enroll … --out` and copy the whole folder here",
+        ) from error
+
+
+def _document(path: Path) -> dict[str, Any]:
+    try:
+        raw = path.read_bytes()
+    except OSError as error:
+        raise _fail(
+            path, "", expected="a readable file", got=error.strerror, do="check the path"
+        ) from error
+    if len(raw) > FILE_BYTES_MAX:
+        raise _fail(
+            path, "", expected=f"at most {FILE_BYTES_MAX} bytes", got=len(raw), do="check the path"
+        )
+    try:
+        return tomllib.loads(raw.decode("utf-8"))
+    except (tomllib.TOMLDecodeError, UnicodeDecodeError) as error:
+        raise _fail(
+            path, "", expected="TOML in UTF-8", got=str(error), do="mend the line"
+        ) from error
+
+
+def read_room_file(path: Path) -> RoomFile:
+    """Reads and checks a room file and the enrolment folder it names.
+
+    Relative paths count from the file's own folder.
+
+    Raises:
+        ConfigError: the first thing that is wrong, with file, section and option.
+    """
+    document = _document(path)
+    for name in document:
+        if name not in SECTIONS and name not in LISTS:
+            known = ", ".join([*SECTIONS, *LISTS])
+            raise _fail(
+                path, f"[{name}]", expected=f"one of {known}", got=name, do="remove or mend it"
+            )
+    options: dict[str, dict[str, Any]] = {}
+    for name, table in SECTIONS.items():
+        if name not in document and name not in OPTIONAL_SECTIONS:
+            raise _fail(path, f"[{name}]", expected="the section", got=None, do="add it")
+        options[name] = _section(path, name, table, document.get(name, {}))
+    seats = tuple(Seat(**row) for row in _rows(path, "seat", document))
+    cameras = tuple(Camera(**row) for row in _rows(path, "camera", document))
+    _unique(path, "seat", "station", [seat.station for seat in seats])
+    pins = [seat.mat_pin for seat in seats] + [options["power"]["mains_pin"]]
+    _unique(path, "seat", "mat_pin (or [power] mains_pin)", pins)
+    _unique(path, "camera", "stream", [camera.stream for camera in cameras])
+    folder = (path.parent / options["controller"]["credentials"]).resolve()
+    return RoomFile(
+        path=path,
+        options=options,
+        seats=seats,
+        cameras=cameras,
+        credentials=read_credentials(folder),
+    )

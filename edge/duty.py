@@ -1,0 +1,125 @@
+"""The people on duty in this room and their PINs: one unlocked key per act, five tries.
+
+A PIN is right when it opens the person's wrapped session key; nothing of it is kept. Tries are
+counted on the monotonic clock, so that setting the clock does not give new ones.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from typing import Any
+
+from edge.crypto import CryptoError, unwrap_key
+
+TRIES_MAX = 5  # WIRE §1
+LOCK_MS = 10 * 60 * 1000
+PIN_DIGITS_MIN = 8
+
+
+class DutyError(Exception):
+    """A PIN or person is not accepted; `problem` is what the screen shows."""
+
+    def __init__(self, what: str, *, expected: str, got: str, do: str) -> None:
+        """Keeps the parts for the screen; a PIN is never among them."""
+        super().__init__(f"{what}: expected {expected}, got {got}; {do}")
+        self.problem = {"what": what, "expected": expected, "got": got, "do": do}
+
+
+@dataclass(frozen=True, slots=True)
+class DutyPerson:
+    """One duty person of a session's plan; `wrapped` None = of another venue."""
+
+    session: str
+    person: str
+    post: str
+    role: str
+    org: str
+    kid: str
+    wrapped: Mapping[str, Any] | None
+
+    def public(self) -> dict[str, str]:
+        """What goes into events and onto screens: no name, no key."""
+        return {"person": self.person, "post": self.post, "role": self.role, "org": self.org}
+
+
+@dataclass(slots=True)
+class DutyRoster:
+    """Who may act in this room, by session."""
+
+    mono_ms: Callable[[], int]
+    _people: dict[tuple[str, str], DutyPerson] = field(default_factory=dict)
+    _tries: dict[str, tuple[int, int]] = field(default_factory=dict)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+
+    def learn(self, session: str, people: list[DutyPerson]) -> None:
+        """Takes a session's roster; a new plan replaces the old one."""
+        with self._lock:
+            self.forget(session)
+            self._people |= {(session, one.person): one for one in people}
+
+    def forget(self, session: str) -> None:
+        """Drops a session's people and wrapped keys."""
+        self._people = {key: one for key, one in self._people.items() if key[0] != session}
+
+    def here(self, session: str = "") -> list[DutyPerson]:
+        """Those who can unlock a key in this room, of one session or of any."""
+        people = [one for one in self._people.values() if one.wrapped is not None]
+        return [one for one in people if session in ("", one.session)]
+
+    def unlock(self, session: str, person: str, pin: str) -> tuple[DutyPerson, bytes]:
+        """Returns the person and the 32-byte seed of the session key; for one act.
+
+        Raises:
+            DutyError: unknown person, wrong PIN, or locked after five wrong ones.
+        """
+        found = next((one for one in self.here(session) if one.person == person), None)
+        if found is None or found.wrapped is None:
+            raise DutyError(
+                "person on duty",
+                expected="one of this session's duty persons at this venue",
+                got=person[:32],
+                do="choose a name from the list, or have the plan published again",
+            )
+        self._allow(person)
+        if len(pin) < PIN_DIGITS_MIN or not pin.isdigit():
+            raise DutyError(
+                "PIN",
+                expected=f"at least {PIN_DIGITS_MIN} digits",
+                got=f"{len(pin)} characters",
+                do="enter the PIN again",
+            )
+        try:
+            seed = unwrap_key(found.wrapped, pin)
+        except CryptoError as error:
+            left = self._wrong(person)
+            raise DutyError(
+                "PIN",
+                expected="this person's PIN",
+                got=f"another; {left} tries left",
+                do="enter it again; after five wrong ones wait 10 minutes",
+            ) from error
+        with self._lock:
+            self._tries.pop(person, None)
+        return found, seed
+
+    def _allow(self, person: str) -> None:
+        count, since = self._tries.get(person, (0, 0))
+        left_ms = since + LOCK_MS - self.mono_ms()
+        if count >= TRIES_MAX and left_ms > 0:
+            raise DutyError(
+                "PIN",
+                expected="no more than five wrong PINs in a row",
+                got=f"{count} wrong ones",
+                do=f"wait {left_ms // 60_000 + 1} minutes, or let another duty person act",
+            )
+        if count >= TRIES_MAX:
+            with self._lock:
+                self._tries.pop(person, None)
+
+    def _wrong(self, person: str) -> int:
+        with self._lock:
+            count = self._tries.get(person, (0, 0))[0] + 1
+            self._tries[person] = (count, self.mono_ms())
+        return max(TRIES_MAX - count, 0)

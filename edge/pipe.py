@@ -1,0 +1,134 @@
+"""The MQTT pipe: connects, subscribes, hands bytes over. It decides nothing and stores nothing.
+
+Clean session, no retained commands, own reconnect with full jitter (a hundred rooms must not come
+back in step). What is not acknowledged by the hub is sent again by the cursor, never by paho.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+import paho.mqtt.client as mqtt
+from paho.mqtt.enums import CallbackAPIVersion
+
+KEEPALIVE_S = 10  # a dead link is noticed in 15 s, the hub's own limit
+CONNECT_S = 5
+BACKOFF_S = (1.0, 60.0)
+# Acks, plan and commands arrive faster than the loop only in a flood; paho then waits for us.
+QUEUED_MAX = 64
+
+OnBytes = Callable[[str, bytes, bool], None]
+
+
+@dataclass(frozen=True, slots=True)
+class Broker:
+    """Where the broker is and who we are there."""
+
+    host: str
+    port: int
+    user: str
+    password: str
+    client_id: str
+
+
+@dataclass(slots=True)
+class Pipe:
+    """One MQTT 3.1.1 connection with its own thread.
+
+    Args:
+        subscriptions: (topic, QoS) to subscribe at each connect.
+        will: (topic, payload) of the retained last will.
+        on_link: called with True after each connect (subscribed), False after each loss.
+        on_bytes: called with (topic, payload, retained) from the pipe's thread.
+        chance: 0 <= chance() < 1, the jitter's entropy.
+    """
+
+    broker: Broker
+    subscriptions: Sequence[tuple[str, int]]
+    will: tuple[str, bytes]
+    on_link: Callable[[bool], None]
+    on_bytes: OnBytes
+    chance: Callable[[], float]
+    _client: mqtt.Client = field(init=False)
+    _up: threading.Event = field(default_factory=threading.Event)
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _thread: threading.Thread | None = None
+
+    def __post_init__(self) -> None:
+        """Prepares the client; nothing is connected yet."""
+        client = mqtt.Client(
+            CallbackAPIVersion.VERSION2,
+            client_id=self.broker.client_id,
+            protocol=mqtt.MQTTv311,
+            clean_session=True,
+            reconnect_on_failure=False,
+        )
+        client.username_pw_set(self.broker.user, self.broker.password)
+        client.will_set(self.will[0], self.will[1], qos=1, retain=True)
+        client.max_queued_messages_set(QUEUED_MAX)
+        client.connect_timeout = CONNECT_S
+        client.on_connect = self._connected
+        client.on_subscribe = self._subscribed
+        client.on_disconnect = self._disconnected
+        client.on_message = self._message
+        self._client = client
+
+    def start(self) -> None:
+        """Starts connecting, and goes on doing so until `stop`."""
+        self._thread = threading.Thread(target=self._run, name="mqtt", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the connection without a will: the broker sees a clean farewell."""
+        self._stop.set()
+        self._client.disconnect()
+        if self._thread is not None:
+            self._thread.join(timeout=CONNECT_S)
+
+    def up(self) -> bool:
+        """Whether the connection stands and its subscriptions are granted."""
+        return self._up.is_set()
+
+    def send(self, topic: str, payload: bytes, *, qos: int, retain: bool = False) -> bool:
+        """Gives one message to the connection; False when there is none."""
+        if not self._up.is_set():
+            return False
+        info = self._client.publish(topic, payload, qos=qos, retain=retain)
+        return info.rc == mqtt.MQTT_ERR_SUCCESS
+
+    def _run(self) -> None:
+        wait_s = BACKOFF_S[0]
+        while not self._stop.is_set():
+            try:
+                self._client.connect(self.broker.host, self.broker.port, keepalive=KEEPALIVE_S)
+                self._client.loop_forever(retry_first_connection=False)
+            except (OSError, ValueError):
+                pass  # the prober says which rung failed; here only the next try matters
+            if self._up.is_set():
+                self._lost()
+                wait_s = BACKOFF_S[0]
+            self._stop.wait(self.chance() * wait_s)
+            wait_s = min(2 * wait_s, BACKOFF_S[1])
+
+    def _connected(self, client: mqtt.Client, *rest: Any) -> None:
+        reason = rest[2]
+        if not reason.is_failure:
+            client.subscribe(list(self.subscriptions))
+
+    def _subscribed(self, *_: Any) -> None:
+        self._up.set()
+        self.on_link(True)
+
+    def _disconnected(self, *_: Any) -> None:
+        if self._up.is_set():
+            self._lost()
+
+    def _lost(self) -> None:
+        self._up.clear()
+        self.on_link(False)
+
+    def _message(self, _client: mqtt.Client, _userdata: Any, message: mqtt.MQTTMessage) -> None:
+        self.on_bytes(message.topic, bytes(message.payload), bool(message.retain))

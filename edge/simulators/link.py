@@ -1,0 +1,140 @@
+"""A simulated uplink: a TCP forwarder whose cable can be pulled.
+
+A room reaches broker and hub through one of these in the demo, so that a network cut is a real one:
+open connections die, new ones get no answer, and both come back when the cable is plugged in again.
+Control socket: `{"do":"cut"}`, `{"do":"restore"}`, `{"do":"state"}`, one JSON object per line.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import select
+import socket
+import threading
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+CHUNK_BYTES = 64 * 1024
+CONNECTIONS_MAX = 64  # a room holds one MQTT and a few HTTP connections; more is a loop
+WAIT_S = 0.2  # how soon a stop is noticed
+LINE_BYTES_MAX = 4096
+
+
+@dataclass(frozen=True, slots=True)
+class Route:
+    """One forwarded port: where it listens (loopback) and where it leads."""
+
+    listen: int
+    host: str
+    port: int
+
+
+@dataclass(slots=True)
+class Link:
+    """Forwards `routes` until stopped; `cut` kills what is open and lets nothing new through."""
+
+    routes: tuple[Route, ...]
+    control: Path
+    state_file: Path
+    _up: bool = True
+    _stop: threading.Event = field(default_factory=threading.Event)
+    _lock: threading.Lock = field(default_factory=threading.Lock)
+    _open: set[socket.socket] = field(default_factory=set)
+
+    def __post_init__(self) -> None:
+        """Takes up the state it had before: a pulled cable stays pulled over a restart."""
+        if self.state_file.exists():
+            self._up = self.state_file.read_text(encoding="ascii").strip() != "cut"
+
+    def run(self) -> None:
+        """Serves routes and control socket until `stop`."""
+        self.control.unlink(missing_ok=True)
+        control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        control.bind(str(self.control))
+        control.listen()
+        listeners: dict[socket.socket, Route | None] = {control: None}
+        for route in self.routes:
+            listeners[socket.create_server(("127.0.0.1", route.listen), backlog=16)] = route
+        try:
+            while not self._stop.is_set():
+                for ready in select.select(list(listeners), [], [], WAIT_S)[0]:
+                    peer, _ = ready.accept()
+                    route_of = listeners[ready]
+                    target, args = (
+                        (self._control, (peer,))
+                        if route_of is None
+                        else (self._forward, (peer, route_of))
+                    )
+                    threading.Thread(target=target, args=args, daemon=True).start()
+        finally:
+            for listener in listeners:
+                listener.close()
+
+    def stop(self) -> None:
+        """Ends `run` and every forwarded connection."""
+        self._stop.set()
+        self._drop_all()
+
+    def command(self, line: bytes) -> dict[str, Any]:
+        """Answers one control line."""
+        try:
+            do = json.loads(line).get("do")
+        except (ValueError, AttributeError):
+            do = None
+        if do in {"cut", "restore"}:
+            self._up = do == "restore"
+            self.state_file.write_text("up" if self._up else "cut", encoding="ascii")
+            if not self._up:
+                self._drop_all()
+        elif do != "state":
+            return {
+                "ok": False,
+                "error": f"link control: expected do = cut, restore or state, got {line[:80]!r}",
+            }
+        return {"ok": True, "up": self._up, "open": len(self._open)}
+
+    def _drop_all(self) -> None:
+        with self._lock:
+            for end in self._open:
+                # Shutting down wakes the thread that reads; closing alone would not.
+                with contextlib.suppress(OSError):
+                    end.shutdown(socket.SHUT_RDWR)
+
+    def _control(self, peer: socket.socket) -> None:
+        with peer, peer.makefile("rwb") as stream:
+            while line := stream.readline(LINE_BYTES_MAX):
+                stream.write(json.dumps(self.command(line)).encode() + b"\n")
+                stream.flush()
+
+    def _forward(self, near: socket.socket, route: Route) -> None:
+        if not self._up or len(self._open) >= 2 * CONNECTIONS_MAX:
+            near.close()
+            return
+        try:
+            far = socket.create_connection((route.host, route.port), timeout=5)
+        except OSError:
+            near.close()
+            return
+        with self._lock:
+            self._open |= {near, far}
+        back = threading.Thread(target=self._pump, args=(far, near), daemon=True)
+        back.start()
+        self._pump(near, far)
+        back.join()
+        with self._lock:
+            self._open -= {near, far}
+        near.close()
+        far.close()
+
+    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
+        try:
+            source.settimeout(None)
+            while data := source.recv(CHUNK_BYTES):
+                sink.sendall(data)
+        except (OSError, ValueError):
+            pass
+        for end in (source, sink):
+            with contextlib.suppress(OSError):
+                end.shutdown(socket.SHUT_RDWR)
