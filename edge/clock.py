@@ -11,6 +11,7 @@ import ctypes
 import time
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
+from functools import cache
 from pathlib import Path
 
 NS_PER_MS = 1_000_000
@@ -22,6 +23,11 @@ TIMEX_BYTES = 256
 OFFSET_S_MAX = 10 * 366 * 86_400
 BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 RTC_SET_CLOCK = Path("/sys/class/rtc/rtc0/hctosys")
+
+
+@cache
+def _libc() -> ctypes.CDLL:
+    return ctypes.CDLL(None)
 
 
 class ClockError(Exception):
@@ -94,8 +100,7 @@ class Clock:
         Returns:
             `ntp`: disciplined, says the kernel; `rtc`: from a battery clock at boot; `none`.
         """
-        libc = ctypes.CDLL(None, use_errno=True)
-        state: int = libc.adjtimex(ctypes.create_string_buffer(TIMEX_BYTES))
+        state: int = _libc().adjtimex(ctypes.create_string_buffer(TIMEX_BYTES))
         if 0 <= state < TIME_ERROR:
             return "ntp"
         try:

@@ -1,0 +1,178 @@
+"""What can be asked of the journal without writing to it: rows to send, proofs, replay.
+
+The uplink's thread has a reader of its own over a read-only connection; the writer is a reader too.
+A row whose bytes no longer match their hash is never given out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+
+from edge.journal_file import ConnectionPort
+from protocols.messages.event import GENESIS, Event, decode_event, event_hash
+
+REPLAY_PAGE = 500  # rows held while replaying: the writer is never kept waiting
+ROTTEN_MAX = 1_000  # rotten rows named one by one; more are one damaged store
+
+
+@dataclass(frozen=True, slots=True)
+class Row:
+    """One event as stored: `line` is its bytes without LF, `hash` their SHA-256 in hex."""
+
+    epoch: str
+    seq: int
+    hash: str
+    line: bytes
+    mono_ms: int = 0
+    at: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class EpochInfo:
+    """One start of the writer. `first` is the lowest seq still kept, `last + 1` when none is."""
+
+    epoch: str
+    first: int
+    last: int
+    last_hash: str
+    pred_epoch: str
+    pred_seq: int
+    pred_hash: str
+    cause: str
+    acked: int
+
+
+@dataclass(slots=True)
+class JournalReader:
+    """Everything that can be asked of a journal without writing to it; for one thread."""
+
+    path: Path
+    port: ConnectionPort
+    rotten: list[tuple[str, int]] = field(default_factory=list, init=False)
+
+    def epochs(self) -> list[EpochInfo]:
+        """All epochs, oldest first. Never pruned."""
+        rows = self.port.execute(
+            "SELECT epoch, COALESCE((SELECT MIN(seq) FROM event WHERE event.n = epoch.n), last + 1)"
+            ", last, last_hash, pred_epoch, pred_seq, pred_hash, cause, acked FROM epoch ORDER BY n"
+        )
+        return [EpochInfo(*row) for row in rows]
+
+    def rows(
+        self, epoch: str, first: int, limit_events: int = 64, limit_bytes: int = 128 * 1024
+    ) -> list[Row]:
+        """Unbroken rows of one epoch from `first` on, as a batch would carry them.
+
+        Args:
+            epoch: 32 hex digits.
+            first: seq of the first row wanted.
+            limit_events: at most this many rows.
+            limit_bytes: at most this many bytes with one LF each, but always one row if there.
+
+        Returns:
+            Rows up to the first hole or rotten row; empty when `first` cannot be served.
+        """
+        found: list[Row] = []
+        size = 0
+        for seq, line, digest in self.port.execute(
+            "SELECT seq, line, hash FROM event WHERE n = (SELECT n FROM epoch WHERE epoch = ?)"
+            " AND seq >= ? ORDER BY seq LIMIT ?",
+            (epoch, first, limit_events),
+        ):
+            size += len(line) + 1
+            if seq != first + len(found) or (found and size > limit_bytes):
+                break
+            if event_hash(line) != digest:
+                self._note_rotten(epoch, seq)
+                break
+            found.append(Row(epoch, seq, digest, line))
+        return found
+
+    def read_back(self, epoch: str, seq: int) -> Row | None:
+        """One row whose bytes still match their hash; None when rotten, pruned or never written."""
+        rows = self.rows(epoch, seq, limit_events=1)
+        return rows[0] if rows else None
+
+    def row_hash(self, epoch: str, seq: int) -> str | None:
+        """The hash of a row, also of an epoch's pruned last one; `GENESIS` for seq 0."""
+        about = self.port.execute("SELECT n, last, last_hash FROM epoch WHERE epoch = ?", (epoch,))
+        if not about:
+            return None
+        n, last, last_hash = about[0]
+        if seq == 0:
+            return GENESIS
+        if seq == last:
+            return str(last_hash)
+        rows = self.port.execute("SELECT hash FROM event WHERE n = ? AND seq = ?", (n, seq))
+        return str(rows[0][0]) if rows else None
+
+    def gap_end(self, epoch: str, seq: int) -> int | None:
+        """The last seq of the hole that begins at `seq`; None when `seq` can be served."""
+        info = next((one for one in self.epochs() if one.epoch == epoch), None)
+        if info is None or seq > info.last or self.read_back(epoch, seq) is not None:
+            return None
+        after = self.port.execute(
+            "SELECT seq FROM event WHERE n = (SELECT n FROM epoch WHERE epoch = ?) AND seq > ?"
+            " ORDER BY seq",
+            (epoch, seq),
+        )
+        sound = (row[0] for row in after if self.read_back(epoch, row[0]) is not None)
+        return next(sound, info.last + 1) - 1
+
+    def acked(self, epoch: str) -> int:
+        """How far the hub has this epoch, 0 when nothing or unknown."""
+        rows = self.port.execute("SELECT acked FROM epoch WHERE epoch = ?", (epoch,))
+        return int(rows[0][0]) if rows else 0
+
+    def cursor(self) -> tuple[str, int]:
+        """(epoch, acked) of the oldest epoch with rows to send, else of the newest epoch."""
+        rows = self.port.execute("SELECT epoch, acked FROM epoch WHERE acked < last ORDER BY n")
+        if not rows:
+            rows = self.port.execute("SELECT epoch, acked FROM epoch ORDER BY n DESC LIMIT 1")
+        return (str(rows[0][0]), int(rows[0][1])) if rows else ("", 0)
+
+    def outbox(self) -> int:
+        """How many rows the hub has not acknowledged."""
+        return int(self.port.execute("SELECT COALESCE(SUM(last - acked), 0) FROM epoch")[0][0])
+
+    def replay(self, after: tuple[str, int] | None = None) -> Iterator[Event]:
+        """All kept events in order of writing, or those after (epoch, seq).
+
+        A row that no longer matches its hash is left out and named in `rotten`.
+        """
+        position = 0
+        if after is not None:
+            found = self.port.execute(
+                "SELECT COALESCE(MAX(event.id), 0) FROM event JOIN epoch USING (n) WHERE event.n <="
+                " (SELECT n FROM epoch WHERE epoch = ?) AND (epoch.epoch != ? OR seq <= ?)",
+                (after[0], after[0], after[1]),
+            )
+            position = found[0][0]
+        page = "SELECT id, epoch, seq, line, hash FROM event JOIN epoch USING (n) WHERE id > ?"
+        while rows := self.port.execute(f"{page} ORDER BY id LIMIT ?", (position, REPLAY_PAGE)):
+            position = rows[-1][0]
+            for _, epoch, seq, line, digest in rows:
+                if event_hash(line) == digest:
+                    yield decode_event(line)
+                else:
+                    self._note_rotten(epoch, seq)
+
+    def kv_get(self, key: str) -> bytes | None:
+        """Small durable state by name."""
+        rows = self.port.execute("SELECT value FROM kv WHERE key = ?", (key,))
+        return bytes(rows[0][0]) if rows else None
+
+    def result_get(self, command: str) -> bytes | None:
+        """What a command answered when it was carried out; None when it was not."""
+        rows = self.port.execute("SELECT value FROM result WHERE id = ?", (command,))
+        return bytes(rows[0][0]) if rows else None
+
+    def close(self) -> None:
+        """Closes the file; twice is once."""
+        self.port.close()
+
+    def _note_rotten(self, epoch: str, seq: int) -> None:
+        if (epoch, seq) not in self.rotten and len(self.rotten) < ROTTEN_MAX:
+            self.rotten.append((epoch, seq))
