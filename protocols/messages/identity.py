@@ -14,6 +14,9 @@ from protocols.messages.errors import LocalError
 ID_ENTROPY_BYTES = 6
 """48 random bits: twelve hex digits; a collision among 10 000 rooms is below 1 in 5 million."""
 
+PUBLIC_KEY_BYTES = 32
+"""Raw Ed25519 and X25519 public keys (RFC 8032, RFC 7748)."""
+
 SHARD_COUNT = 64
 """Topics are spread over 64 shards so that ingest workers can lease parts of the fleet."""
 
@@ -25,11 +28,11 @@ _KID = re.compile(r"[0-9a-f]{16}\Z")
 
 def kid(raw_public_key: bytes) -> str:
     """Key id: the first 16 hex digits of SHA-256 of the raw 32-byte public key."""
-    if len(raw_public_key) != 32:
+    if len(raw_public_key) != PUBLIC_KEY_BYTES:
         raise LocalError(
             "a key id is made from a raw public key",
             where="kid",
-            expected="32 bytes",
+            expected=f"{PUBLIC_KEY_BYTES} bytes",
             got=f"{len(raw_public_key)} bytes",
         )
     return hashlib.sha256(raw_public_key).hexdigest()[:16]

@@ -146,7 +146,7 @@ class Reader:
         self._left = dict(value)
         self._where = where
 
-    def _take(self, key: str) -> Any:  # noqa: ANN401 - JSON; each caller checks the type
+    def _take(self, key: str) -> Any:
         if key not in self._left:
             raise RemoteError("a field is missing", where=f"{self._where}.{key}", expected=key)
         return self._left.pop(key)
@@ -210,6 +210,37 @@ class Reader:
         if len(set(value)) != len(value):
             self.fail(key, "different texts", value)
         return tuple(value)
+
+    def integers(self, key: str, count: int) -> tuple[int, ...]:
+        """A list of exactly `count` integers, each 0..`INTEGER_MAX`."""
+        value = self._take(key)
+        if not isinstance(value, list) or len(value) != count:
+            self.fail(key, f"a list of {count} integers", value)
+        for item in value:
+            if type(item) is not int or not 0 <= item <= INTEGER_MAX:
+                self.fail(key, f"integers 0..{INTEGER_MAX}", item)
+        return tuple(value)
+
+    def revision(self, key: str) -> tuple[str, int]:
+        """A revision `[epoch, seq]`; `["", 0]` for an object no event has changed yet."""
+        value = self._take(key)
+        if value == ["", 0]:
+            return "", 0
+        if (
+            not isinstance(value, list)
+            or [type(item) for item in value] != [str, int]
+            or HEX32.match(value[0]) is None
+            or not 1 <= value[1] <= INTEGER_MAX
+        ):
+            self.fail(key, "[epoch, seq]", value)
+        return value[0], value[1]
+
+    def null(self, key: str) -> bool:
+        """Whether the field is null; a null is taken, anything else is left for its reader."""
+        if self._left.get(key, False) is not None:
+            return False
+        del self._left[key]
+        return True
 
     def objects(self, key: str, *, items_max: int = ITEMS_MAX) -> tuple[Reader, ...]:
         """A list of objects, each with its own reader."""
