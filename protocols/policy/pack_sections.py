@@ -35,6 +35,9 @@ from protocols.terms import (
     Term,
 )
 
+Words = tuple[str, ...]
+StageTable = Mapping[str, Mapping[str, Words]]
+"""Fault kind, stage, words."""
 DAY_S = 24 * 3600
 DAY_MIN = 24 * 60
 PLACEHOLDER = "placeholder"
@@ -47,6 +50,23 @@ KINDS = tuple(kind.value for kind in FaultKind)
 _DURATION = Whole(0, 30 * DAY_S)
 _ROLES = tuple(role.value for role in Role)
 _WORKDAYS = Whole(1, 60)
+_SESSION_KINDS = Sourced(Many(Choice(tuple(k.value for k in SessionKind))))
+_START_NEEDS = Sourced(Many(Choice(("members_seated", "av_recording", "system_reachable"))))
+_CHECK_IN_STEPS = Sourced(
+    Many(Choice(("health_declaration", "recusal_question", "commitment_letter")))
+)
+_ITEMS = Sourced(Many(Choice(tuple(i.value for i in DepositItem)), at_least=1))
+_REASONS = Sourced(Many(Choice(tuple(r.value for r in AwayReason)), at_least=1))
+_DOCUMENTS = Sourced(Many(Choice(tuple(d.value for d in DocumentKind)), at_least=1))
+_SIGNING_MEANS = Sourced(
+    Many(Choice(("ukey", "venue_device", "paper", "mobile_ca_escorted")), at_least=1)
+)
+_PRIORITIES = Sourced(Rows(KINDS, Rows(STAGES, Choice(("P1", "P2", "P3")))))
+_CHECKLISTS = Sourced(Rows(KINDS, Rows(STAGES, Many(Key(), at_least=1))))
+_OPTION_SETS = Sourced(Rows(KINDS, Rows(STAGES, Many(Key()))))
+_HANDOVER_ITEMS = Sourced(
+    Many(Choice(("witness_record", "appraisal_record", "av", "paper_originals")), at_least=1)
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -72,14 +92,12 @@ class BookingRules:
 
     working_days: Annotated[int, Sourced(_WORKDAYS)]
     count_mode: Annotated[str, Sourced(Choice(("clear_days", "nth_before")))]
-    lead_exempt_kinds: Annotated[
-        tuple[str, ...], Sourced(Many(Choice(tuple(k.value for k in SessionKind))))
-    ]
+    lead_exempt_kinds: Annotated[Words, _SESSION_KINDS]
     workday_required: Annotated[bool, Sourced(Flag())]
     morning_from_min: Annotated[int, Sourced(Whole(0, DAY_MIN))]
     morning_until_min: Annotated[int, Sourced(Whole(0, DAY_MIN))]
     paired_guests_only: Annotated[bool, Sourced(Flag())]
-    excluded_project_kinds: Annotated[tuple[str, ...], Sourced(Many(Key()))]
+    excluded_project_kinds: Annotated[Words, Sourced(Many(Key()))]
     hold_s: Annotated[int, Sourced(Whole(1, 30 * DAY_S))]
 
 
@@ -88,8 +106,8 @@ class StartRules:
     """What `start` needs at every venue."""
 
     needs: Annotated[
-        tuple[str, ...],
-        Sourced(Many(Choice(("members_seated", "av_recording", "system_reachable")))),
+        Words,
+        _START_NEEDS,
     ]
 
 
@@ -105,8 +123,8 @@ class CheckInRules:
     """Steps a member passes at check-in."""
 
     steps: Annotated[
-        tuple[str, ...],
-        Sourced(Many(Choice(("health_declaration", "recusal_question", "commitment_letter")))),
+        Words,
+        _CHECK_IN_STEPS,
     ]
 
 
@@ -114,9 +132,7 @@ class CheckInRules:
 class CustodyRules:
     """Deposit of devices."""
 
-    items: Annotated[
-        tuple[str, ...], Sourced(Many(Choice(tuple(i.value for i in DepositItem)), at_least=1))
-    ]
+    items: Annotated[Words, _ITEMS]
     escorted_redeposit_s: Annotated[int, Sourced(_DURATION)]
 
 
@@ -131,9 +147,7 @@ class SeatRules:
 class AwayRules:
     """Leaving for a while."""
 
-    reasons: Annotated[
-        tuple[str, ...], Sourced(Many(Choice(tuple(r.value for r in AwayReason)), at_least=1))
-    ]
+    reasons: Annotated[Words, _REASONS]
     expected_min: Annotated[int, Sourced(Whole(1, 24 * 60))]
 
 
@@ -141,9 +155,7 @@ class AwayRules:
 class GateRules:
     """Release of deposited devices (DESIGN §6.2)."""
 
-    documents: Annotated[
-        tuple[str, ...], Sourced(Many(Choice(tuple(d.value for d in DocumentKind)), at_least=1))
-    ]
+    documents: Annotated[Words, _DOCUMENTS]
     documents_quantifier: Annotated[str, Sourced(Choice(("member", "committee")))]
     next_door_s: Annotated[int, Sourced(_DURATION)]
     uncollected_s: Annotated[int, Sourced(_DURATION)]
@@ -156,8 +168,8 @@ class SigningRules:
     lead_last: Annotated[bool, Sourced(Flag())]
     silent_refusal: Annotated[str, Sourced(Choice(("deemed_consent", "needs_decision")))]
     means: Annotated[
-        tuple[str, ...],
-        Sourced(Many(Choice(("ukey", "venue_device", "paper", "mobile_ca_escorted")), at_least=1)),
+        Words,
+        _SIGNING_MEANS,
     ]
 
 
@@ -224,7 +236,7 @@ class Window:
     article: Annotated[Term, Label()]
     limit_s: Annotated[int | None, Sourced(Maybe(Whole(1, 30 * DAY_S)))]
     at_limit: Annotated[str, Sourced(Choice(("inclusive", "exclusive")))]
-    deciders: Annotated[tuple[str, ...], Sourced(Many(Choice(_ROLES), at_least=1))]
+    deciders: Annotated[Words, Sourced(Many(Choice(_ROLES), at_least=1))]
     consequence: Annotated[Term, Label()]
     source: Annotated[str, Key()]
 
@@ -264,17 +276,15 @@ class ContingencyRules:
     scope: Annotated[Mapping[str, str], Sourced(Rows(KINDS, Choice(("member", "venue", "all"))))]
     priority: Annotated[
         Mapping[str, Mapping[str, str]],
-        Sourced(Rows(KINDS, Rows(STAGES, Choice(("P1", "P2", "P3"))))),
+        _PRIORITIES,
     ]
     steps: Annotated[Mapping[str, StepRule], Catalogue(Section(StepRule))]
     checklists: Annotated[
-        Mapping[str, Mapping[str, tuple[str, ...]]],
-        Sourced(Rows(KINDS, Rows(STAGES, Many(Key(), at_least=1)))),
+        StageTable,
+        _CHECKLISTS,
     ]
     options: Annotated[Mapping[str, OptionRule], Catalogue(Section(OptionRule))]
-    option_sets: Annotated[
-        Mapping[str, Mapping[str, tuple[str, ...]]], Sourced(Rows(KINDS, Rows(STAGES, Many(Key()))))
-    ]
+    option_sets: Annotated[StageTable, _OPTION_SETS]
 
     def window(self, stage: str) -> Window:
         """Return the window of a stage of STAGES."""
@@ -289,14 +299,10 @@ class HandoverRules:
 
     working_days: Annotated[int, Sourced(_WORKDAYS)]
     items: Annotated[
-        tuple[str, ...],
-        Sourced(
-            Many(
-                Choice(("witness_record", "appraisal_record", "av", "paper_originals")), at_least=1
-            )
-        ),
+        Words,
+        _HANDOVER_ITEMS,
     ]
-    carried_outside: Annotated[tuple[str, ...], Sourced(Many(Choice(("paper_originals",))))]
+    carried_outside: Annotated[Words, Sourced(Many(Choice(("paper_originals",))))]
     met_by: Annotated[str, Sourced(Choice(("sent", "received", "receipt")))]
 
 

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import cache
 from typing import Any, Protocol, get_type_hints
 
 from protocols.policy.errors import PolicyError
@@ -277,7 +276,6 @@ class Label:
         return object_schema({"zh": Text().schema(), "en": Text().schema()})
 
 
-@cache
 def specs_of(cls: type[Any]) -> Mapping[str, Spec]:
     """Return the specs in the annotations of a dataclass, in order of its fields."""
     hints = get_type_hints(cls, include_extras=True)
