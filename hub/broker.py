@@ -239,16 +239,27 @@ class Broker(ABC):
 
     def _spawn_and_wait(self, *, fixed: bool) -> None:
         for _ in range(1 if fixed else PORT_TRIES):
-            self._spawn()
-            if self._ready():
-                return
-            self._end_child()
+            if not self._port_is_taken():
+                self._spawn()
+                if self._ready():
+                    return
+                self._end_child()
             if not fixed:
                 self._use_port(0)
         raise BrokerError(
             f"{self.kind} on {self.host}:{self.port}: expected an answer within {READY_S:.0f} s, "
             f"got none. do: read {self.folder / 'log'} and see who has the port"
         )
+
+    def _port_is_taken(self) -> bool:
+        # Without this look, another program's answer on the port would pass for our broker's.
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((self.host, self.port))
+            except OSError:
+                return True
+        return False
 
     def _spawn(self) -> None:
         # A group of its own: an interrupt typed at the hub is not meant for the broker.

@@ -24,6 +24,7 @@ CTL, OTHER = "c-0123456789ab", "c-ba9876543210"
 UP, DOWN = topic(CTL, "up/ev"), topic(CTL, "down/ack")
 BIRTH = topic(CTL, "up/st")
 WAIT_S = 15.0
+pytestmark = pytest.mark.system
 PASSWORDS = {name: secrets.token_urlsafe(24) for name in ("hub", CTL, OTHER)}
 USERS = [BrokerUser(name, word) for name, word in PASSWORDS.items()]
 KINDS = [
