@@ -255,11 +255,15 @@ class StepRule:
 
 @dataclass(frozen=True, slots=True)
 class OptionRule:
-    """One thing that may be decided. `order`: the order that carries it out, if one does."""
+    """One thing that may be decided. `order`: the order that carries it out, if one does.
+
+    `effect`: what it does to the case (`contingency.case_input`).
+    """
 
     zh: Annotated[str, Text()]
     en: Annotated[str, Text()]
     order: Annotated[str | None, Maybe(Choice(tuple(order.value for order in OrderKind)))]
+    effect: Annotated[str, Choice(("contain", "pause", "resume", "postpone", "terminate", "close"))]
     needs_seal: Annotated[bool, Flag()]
     source: Annotated[str, Key()]
 
