@@ -1,0 +1,1 @@
+"""The room's rules by subject; `edge.room` joins them. Pure, like `protocols`."""
