@@ -1,0 +1,337 @@
+"""What the room says to the hub and does with its answers: birth, batches, pongs, acks (WIRE §3–6).
+
+Owned by the loop. The rules of sending are `protocols.messages.cursor`; this file joins them with
+the journal and the pipe. It keeps no queue of its own: the journal is the outbox.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, field, replace
+from typing import Any, Protocol
+
+from edge.journal import Journal, Row
+from edge.turn import Turn
+from protocols.messages.acks import Ack, seal_batch
+from protocols.messages.cursor import (
+    AckBad,
+    Advanced,
+    CursorState,
+    EpochCursor,
+    JournalRolledBack,
+    Outcome,
+    Rewound,
+    SendPlan,
+    Unservable,
+    next_batch,
+    on_ack,
+    on_ask,
+    on_bad_ack,
+    on_disconnect,
+    on_sent,
+)
+from protocols.messages.errors import RemoteError
+from protocols.messages.event import decode_event
+from protocols.messages.signed import Signed, Signer, parse_message
+from protocols.messages.status import Birth, Ping, PlanRef, Pong, RoomKeys
+from protocols.messages.topics import (
+    BATCH_EVENTS_LIVE_MAX,
+    BROKER_BYTES_MAX,
+    DOWN_ACK,
+    DOWN_CMD,
+    DOWN_PING,
+    DOWN_PLAN,
+    QOS,
+    UP_EV,
+    UP_NOTICE,
+    UP_ST,
+    UP_TM,
+    topic,
+)
+
+KV_CURSOR = "cursor"
+NONCE_BYTES = 16
+# What a person must hear of at once even when a backlog waits (WIRE §3).
+NOTICE_TYPES = frozenset(
+    ("fault.raised", "fault.cleared", "locker.unexplained", "cmd.done", "order.issued")
+)
+
+
+class PipePort(Protocol):
+    """The MQTT connection; see `edge.pipe`."""
+
+    def send(self, topic: str, payload: bytes, *, qos: int, retain: bool = False) -> bool: ...  # noqa: D102
+
+
+class IntakePort(Protocol):
+    """What comes down signed; see `edge.intake`."""
+
+    def from_hub(self, signed: Signed) -> bool: ...  # noqa: D102
+    def plan(self, payload: bytes, *, retained: bool) -> list[Turn]: ...  # noqa: D102
+    def command(self, payload: bytes, *, retained: bool) -> list[Turn]: ...  # noqa: D102
+    def plan_ref(self) -> PlanRef: ...  # noqa: D102
+    def asked(self, ask: str) -> None: ...  # noqa: D102
+
+
+@dataclass(frozen=True, slots=True)
+class Identity:
+    """Who this controller is on the wire."""
+
+    ctl: str
+    boot: str
+    software: str
+    keys: RoomKeys
+    signers: tuple[Signer, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class Vitals:
+    """What a pong says of the loop."""
+
+    journal_ok: bool
+    loop_ms: int
+
+
+@dataclass(slots=True)
+class Uplink:
+    """Joins cursor, journal and pipe.
+
+    Args:
+        entropy: n random bytes.
+        vitals: the loop's own state, for the pong.
+    """
+
+    me: Identity
+    journal: Journal
+    pipe: PipePort
+    intake: IntakePort
+    mono_ms: Callable[[], int]
+    entropy: Callable[[int], bytes]
+    vitals: Callable[[], Vitals]
+    state: CursorState = field(init=False)
+    last_ping_ms: int | None = None
+    _up: bool = False
+    _gaps: dict[tuple[str, int], int] = field(default_factory=dict)
+
+    def __post_init__(self) -> None:
+        """Takes up the positions that the journal kept."""
+        kept = json.loads(self.journal.kv_get(KV_CURSOR) or b"{}")
+        self.state = CursorState(
+            ctl=self.me.ctl,
+            generation=kept.get("generation", 0),
+            run=kept.get("run", ""),
+            n=kept.get("n", 0),
+            epochs={one.epoch: EpochCursor(acked=one.acked) for one in self.journal.epochs()},
+        )
+
+    def link(self, *, up: bool) -> None:
+        """The connection came up (birth, then what waits) or went down."""
+        self._up = up
+        if not up:
+            self.state = on_disconnect(self.state)
+            return
+        self._send_birth()
+        self._pump()
+
+    def recorded(self, rows: Sequence[Row]) -> None:
+        """New rows lie in the journal: send, and ahead of a backlog what must be heard."""
+        if self._up and self._waiting() > BATCH_EVENTS_LIVE_MAX:
+            for row in rows:
+                if decode_event(row.line).type in NOTICE_TYPES:
+                    self._publish(UP_NOTICE, self._batch(row.epoch, [row]))
+        self._pump()
+
+    def tick(self) -> list[Turn]:
+        """Once a second: batches whose time is over go again."""
+        self._pump()
+        return []
+
+    def arrived(self, leaf: str, payload: bytes, *, retained: bool) -> list[Turn]:
+        """One message of the broker; nothing it holds can raise."""
+        try:
+            if leaf == DOWN_ACK:
+                return self._ack(payload)
+            if leaf == DOWN_PING:
+                self._pong(Ping.decode(payload))
+            elif leaf == DOWN_PLAN:
+                return self._plan(payload, retained=retained)
+            elif leaf == DOWN_CMD:
+                return self.intake.command(payload, retained=retained)
+        except RemoteError as error:
+            return [_note("wire.refused", {"leaf": leaf, "reason": str(error)[:400]})]
+        return []
+
+    def echo_age_ms(self) -> int | None:
+        """Age of the hub's last ping; None before the first of this connection."""
+        last = self.last_ping_ms
+        return None if last is None else self.mono_ms() - last
+
+    def waiting(self) -> int:
+        """Rows of all epochs the hub has not acknowledged."""
+        return self._waiting()
+
+    def _plan(self, payload: bytes, *, retained: bool) -> list[Turn]:
+        before = self.intake.plan_ref()
+        turns = self.intake.plan(payload, retained=retained)
+        if self.intake.plan_ref() != before:
+            self._send_birth()
+        return turns
+
+    def _send_birth(self) -> None:
+        ask = self._ask()
+        birth = Birth(
+            ctl=self.me.ctl,
+            boot=self.me.boot,
+            epoch=self.journal.epoch,
+            seq=self.journal.seq,
+            ask=ask,
+            plan=self.intake.plan_ref(),
+            software=self.me.software,
+            keys=self.me.keys,
+        )
+        self._publish(UP_ST, birth.encode(), retain=True)
+
+    def _pong(self, ping: Ping) -> None:
+        self.last_ping_ms = self.mono_ms()
+        vitals = self.vitals()
+        now = self.state.epochs.get(self.journal.epoch, EpochCursor())
+        pong = Pong(
+            re=ping.nonce,
+            ask=self._ask(),
+            epoch=self.journal.epoch,
+            seq=self.journal.seq,
+            acked=now.acked,
+            outbox=self._waiting(),
+            journal_ok=vitals.journal_ok,
+            loop_ms=vitals.loop_ms,
+        )
+        self._publish(UP_TM, pong.encode())
+
+    def _ask(self) -> str:
+        ask = self.entropy(NONCE_BYTES).hex()
+        self.state = on_ask(self.state, ask)
+        self.intake.asked(ask)
+        return ask
+
+    def _ack(self, payload: bytes) -> list[Turn]:
+        try:
+            signed = parse_message(payload, limit=BROKER_BYTES_MAX)
+            genuine = self.intake.from_hub(signed)
+            ack = Ack.read(signed)
+        except RemoteError as error:
+            self.state, outcomes = on_bad_ack(self.state, str(error)[:200])
+            return self._carry_out(outcomes)
+        if not genuine:
+            self.state, outcomes = on_bad_ack(self.state, "not signed by the hub of the trust file")
+            return self._carry_out(outcomes)
+        before = (self.state.generation, self.state.run)
+        self.state, outcomes = on_ack(self.state, ack, self.journal.row_hash, self.journal.epochs())
+        if (self.state.generation, self.state.run) != before:
+            self._keep_cursor()
+        turns = self._carry_out(outcomes)
+        self._pump()
+        return turns
+
+    def _carry_out(self, outcomes: Sequence[Outcome]) -> list[Turn]:
+        turns: list[Turn] = []
+        for outcome in outcomes:
+            if isinstance(outcome, Advanced):
+                self._set_cursor(outcome.epoch, outcome.upto)
+            elif isinstance(outcome, Rewound):
+                self._set_cursor(outcome.epoch, outcome.upto)
+                turns.append(
+                    _note(
+                        "hub.rollback",
+                        {
+                            "epoch": outcome.epoch,
+                            "acked": outcome.acked,
+                            "upto": outcome.upto,
+                            "generation": outcome.generation,
+                        },
+                    )
+                )
+            elif isinstance(outcome, Unservable):
+                self._declare_gap(outcome.epoch, outcome.first, outcome.last, "pruned")
+            elif isinstance(outcome, JournalRolledBack):
+                if outcome.reopen:
+                    self.journal.open_epoch("reopen")
+                turns.append(
+                    _note(
+                        "journal.rolled_back",
+                        {"epoch": outcome.epoch, "upto": outcome.upto, "last": outcome.last},
+                    )
+                )
+            elif isinstance(outcome, AckBad):
+                turns.append(_note("ack.bad", {"reason": outcome.reason}))
+        return turns
+
+    def _set_cursor(self, epoch: str, upto: int) -> None:
+        self.journal.set_cursor(epoch, upto)
+        self._keep_cursor()
+
+    def _keep_cursor(self) -> None:
+        kept = {"generation": self.state.generation, "run": self.state.run, "n": self.state.n}
+        self.journal.kv_put(KV_CURSOR, json.dumps(kept).encode("ascii"))
+
+    def _pump(self) -> None:
+        while self._up:
+            chance = int.from_bytes(self.entropy(4), "big")
+            self.state, plan = next_batch(self.state, self.journal.epochs(), self.mono_ms())
+            if plan is None or not self._send_batch(plan, chance):
+                return
+
+    def _send_batch(self, plan: SendPlan, chance: int) -> bool:
+        rows = self.journal.rows(plan.epoch, plan.first, plan.events_max, plan.bytes_max)
+        if not rows:
+            return self._pass_hole(plan)
+        if not self._publish(UP_EV, self._batch(plan.epoch, rows)):
+            return False
+        self.state = on_sent(
+            self.state,
+            epoch=plan.epoch,
+            last=rows[-1].seq,
+            now_ms=self.mono_ms(),
+            entropy=chance,
+        )
+        return True
+
+    def _pass_hole(self, plan: SendPlan) -> bool:
+        """A row cannot be served: name the hole once (WIRE §5), go on behind it."""
+        end = self._gaps.get((plan.epoch, plan.first))
+        if end is None:
+            end = self.journal.gap_end(plan.epoch, plan.first)
+            if end is None:
+                return False
+            self._declare_gap(plan.epoch, plan.first, end, "rotten")
+        epochs = {**self.state.epochs, plan.epoch: EpochCursor(acked=end)}
+        self.state = replace(self.state, epochs=epochs)
+        return True
+
+    def _declare_gap(self, epoch: str, first: int, last: int, cause: str) -> None:
+        if (epoch, first) not in self._gaps:
+            self.journal.write_gap(epoch, first, last, cause)
+            self._gaps[epoch, first] = last
+
+    def _batch(self, epoch: str, rows: Sequence[Row]) -> bytes:
+        return seal_batch(
+            ctl=self.me.ctl,
+            epoch=epoch,
+            first=rows[0].seq,
+            lines=[row.line for row in rows],
+            signers=self.me.signers,
+        )
+
+    def _publish(self, leaf: str, payload: bytes, *, retain: bool = False) -> bool:
+        return self.pipe.send(topic(self.me.ctl, leaf), payload, qos=QOS[leaf], retain=retain)
+
+    def _waiting(self) -> int:
+        return sum(
+            one.last - self.state.epochs.get(one.epoch, EpochCursor()).acked
+            for one in self.journal.epochs()
+        )
+
+
+def _note(kind: str, data: dict[str, Any]) -> Turn:
+    """A fact about the wire that belongs into the record as it is."""
+    return Turn("system", {"type": kind, "session": "", "data": data})

@@ -1,0 +1,95 @@
+"""Duty persons unlock one act with a PIN; five wrong ones lock the person for ten minutes."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+
+import pytest
+
+from edge.duty import DutyError, DutyPerson, DutyRoster
+
+PIN = "20261124"
+SEED = bytes(range(32, 64))
+
+
+class Hands:
+    """A monotonic clock moved by hand."""
+
+    def __init__(self) -> None:
+        """Starts at one hour."""
+        self.now = 3_600_000
+
+    def __call__(self) -> int:
+        """Milliseconds."""
+        return self.now
+
+
+@pytest.fixture
+def hands() -> Hands:
+    """The clock of the roster under test."""
+    return Hands()
+
+
+@pytest.fixture
+def roster(hands: Hands, wrapped_with: Callable[[str], dict[str, object]]) -> DutyRoster:
+    """One person of this venue, one of another."""
+    roster = DutyRoster(hands)
+    about = {"role": "home_manager", "org": "hubei", "kid": "0" * 16}
+    roster.learn(
+        "s-1",
+        [
+            DutyPerson("s-1", "p-1", "HB-07", wrapped=wrapped_with(PIN), **about),
+            DutyPerson("s-1", "p-2", "CS-12", wrapped=None, **about),
+        ],
+    )
+    return roster
+
+
+def test_the_right_pin_gives_the_key_for_one_act(roster: DutyRoster) -> None:
+    """And what goes into events holds no key."""
+    person, seed = roster.unlock("s-1", "p-1", PIN)
+    assert seed == SEED
+    assert person.public() == {
+        "person": "p-1",
+        "post": "HB-07",
+        "role": "home_manager",
+        "org": "hubei",
+    }
+
+
+def test_people_of_another_venue_cannot_act_here(roster: DutyRoster) -> None:
+    """Their key is not in this room's plan."""
+    assert [one.person for one in roster.here()] == ["p-1"]
+    with pytest.raises(DutyError, match="duty persons"):
+        roster.unlock("s-1", "p-2", PIN)
+    with pytest.raises(DutyError, match="duty persons"):
+        roster.unlock("s-2", "p-1", PIN)
+
+
+def test_five_wrong_pins_lock_for_ten_minutes_by_the_monotonic_clock(
+    roster: DutyRoster, hands: Hands
+) -> None:
+    """The right one does not help before; after ten minutes it does."""
+    for left in (4, 3, 2, 1, 0):
+        with pytest.raises(DutyError, match=f"{left} tries left"):
+            roster.unlock("s-1", "p-1", "00000000")
+    hands.now += 9 * 60_000
+    with pytest.raises(DutyError, match="another duty person"):
+        roster.unlock("s-1", "p-1", PIN)
+    hands.now += 60_000
+    assert roster.unlock("s-1", "p-1", PIN)[1] == SEED
+
+
+def test_a_pin_that_is_too_short_costs_no_try(roster: DutyRoster) -> None:
+    """It cannot be right, so nothing is tried."""
+    with pytest.raises(DutyError, match="8 digits"):
+        roster.unlock("s-1", "p-1", "1234567")
+    with pytest.raises(DutyError, match="8 digits"):
+        roster.unlock("s-1", "p-1", "passwordx")
+    assert roster.unlock("s-1", "p-1", PIN)[1] == SEED
+
+
+def test_forgetting_a_session_forgets_its_people(roster: DutyRoster) -> None:
+    """A closed session's keys are gone from memory."""
+    roster.forget("s-1")
+    assert roster.here() == []

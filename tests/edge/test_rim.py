@@ -1,0 +1,86 @@
+"""The small parts at the rim: the queue, the card matcher, the network ladder, the steady clock."""
+
+from __future__ import annotations
+
+import itertools
+import threading
+
+import pytest
+
+from edge.identify import Identifier, SessionTags
+from edge.inbox import Inbox, Observed
+from edge.network import ECHO_MS_MAX, Probe, diagnose
+from edge.runtime import SteadyTime
+
+
+def test_the_matcher_finds_the_member_in_every_open_session() -> None:
+    """And nothing after the session is wiped."""
+    identifier = Identifier(lambda number, salt: f"{number}/{salt}")
+    identifier.learn("s-1", SessionTags("aa", {1: "n1/aa", 2: "n2/aa"}))
+    identifier.learn("s-2", SessionTags("bb", {7: "n1/bb"}))
+    assert identifier.match("n1") == [{"session": "s-1", "no": 1}, {"session": "s-2", "no": 7}]
+    assert identifier.match("n9") == []
+    identifier.wipe("s-1")
+    assert identifier.match("n1") == [{"session": "s-2", "no": 7}]
+
+
+def test_a_question_is_answered_by_the_thread_that_owns_the_state() -> None:
+    """What the work raises is raised where it was asked."""
+    inbox = Inbox()
+
+    def serve() -> None:
+        for _ in range(2):
+            item = inbox.get(5.0)
+            assert item is not None
+            assert not isinstance(item, Observed)
+            try:
+                item.answer.set_result(item.work())  # type: ignore[union-attr]
+            except ValueError as error:
+                item.answer.set_exception(error)  # type: ignore[union-attr]
+
+    server = threading.Thread(target=serve)
+    server.start()
+    assert inbox.ask(lambda: 6 * 7, 5.0) == 42
+    with pytest.raises(ValueError, match="no"):
+        inbox.ask(lambda: int("no"), 5.0)
+    server.join()
+
+
+def test_a_question_to_a_loop_that_hangs_ends_in_time() -> None:
+    """The screen says so instead of hanging with it."""
+    with pytest.raises(TimeoutError):
+        Inbox().ask(lambda: 1, 0.01)
+
+
+def test_a_closed_inbox_lets_its_writers_go() -> None:
+    """A driver thread does not hang on a loop that has ended."""
+    inbox = Inbox()
+    inbox.close()
+    inbox.put(Observed("mat", {}))
+    assert inbox.waiting() == 0
+
+
+def test_the_lowest_failing_rung_is_the_diagnosis() -> None:
+    """Every combination: no rung above a failing one is ever named."""
+    ladder = ("carrier", "route", "dns", "tcp")
+    for seen in itertools.product((True, False, None), repeat=4):
+        for mqtt, age in itertools.product((True, False), (None, 0, ECHO_MS_MAX, ECHO_MS_MAX + 1)):
+            failing = [name for name, ok in zip(ladder, seen, strict=True) if ok is False]
+            rung = diagnose(Probe(*seen, mqtt=mqtt, echo_age_ms=age))
+            if failing:
+                assert rung == failing[0]
+            elif not mqtt:
+                assert rung == "mqtt"
+            else:
+                assert rung == ("ok" if age in (0, ECHO_MS_MAX) else "echo")
+
+
+def test_steady_time_goes_on_over_a_restart() -> None:
+    """The pause is what the wall clock says, and never less than nothing."""
+    steady = SteadyTime()
+    assert steady.take("b1", 1_000, "2026-11-24T01:00:00.000Z") == 1_000
+    assert steady.take("b1", 5_000, "2026-11-24T00:00:00.000Z") == 5_000
+    assert steady.take("b2", 100, "2026-11-24T00:00:10.000Z") == 15_000
+    assert steady.take("b2", 600, "2026-11-24T00:00:10.500Z") == 15_500
+    assert steady.take("b3", 50, "1970-01-01T00:00:00.000Z") == 15_500
+    assert steady.take("b3", 40, "1970-01-01T00:00:00.000Z") == 15_500
