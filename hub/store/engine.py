@@ -47,7 +47,33 @@ def make_engine(url: str) -> Engine:
         event.listen(engine, "connect", _on_connect)
         event.listen(engine, "begin", _on_begin)
     event.listen(engine, "before_cursor_execute", _on_execute)
+    event.listen(engine, "savepoint", _on_savepoint)
+    event.listen(engine, "release_savepoint", _on_release)
+    event.listen(engine, "rollback_savepoint", _on_rewind)
     return engine
+
+
+def _capture(conn: Connection) -> Capture | None:
+    found = conn.get_execution_options().get("evalroom_capture")
+    return found if isinstance(found, Capture) else None
+
+
+def _on_savepoint(conn: Connection, _name: str) -> None:
+    capture = _capture(conn)
+    if capture is not None:
+        capture.mark()
+
+
+def _on_release(conn: Connection, _name: str, _context: object) -> None:
+    capture = _capture(conn)
+    if capture is not None:
+        capture.release()
+
+
+def _on_rewind(conn: Connection, _name: str, _context: object) -> None:
+    capture = _capture(conn)
+    if capture is not None:
+        capture.rewind()
 
 
 def _on_connect(dbapi: Any, _record: object) -> None:
@@ -74,8 +100,8 @@ def _on_execute(
     _context: object,
     executemany: bool,  # noqa: FBT001 - the signature is SQLAlchemy's
 ) -> None:
-    capture = conn.get_execution_options().get("evalroom_capture")
-    if isinstance(capture, Capture) and conn.dialect.name == "sqlite":
+    capture = _capture(conn)
+    if capture is not None and conn.dialect.name == "sqlite":
         capture.add(statement, parameters, many=executemany)
 
 

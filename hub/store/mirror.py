@@ -35,6 +35,20 @@ class Capture:
     active: bool
     statements: list[tuple[str, list[Any]]] = field(default_factory=list)
     facts: list[bytes] = field(default_factory=list)
+    _marks: list[tuple[int, int]] = field(default_factory=list)
+
+    def mark(self) -> None:
+        """A savepoint begins here."""
+        self._marks.append((len(self.statements), len(self.facts)))
+
+    def release(self) -> None:
+        """The innermost savepoint is part of the transaction now."""
+        self._marks.pop()
+
+    def rewind(self) -> None:
+        """What came after the innermost savepoint never happened."""
+        statements, facts = self._marks.pop()
+        del self.statements[statements:], self.facts[facts:]
 
     @property
     def empty(self) -> bool:

@@ -1,0 +1,369 @@
+"""Accounts: users, passwords, sign-in, server-side sessions.
+
+Passwords are hashed by argon2id with 19 MiB (OWASP's floor: a hub of two cores stays alive under
+a storm of sign-ins). A session is a random token of which only the SHA-256 is stored, so a copied
+database signs nobody in. Lifetimes run on the machine's clock, which no demonstration shifts.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import secrets
+import threading
+from collections.abc import Sequence
+from datetime import timedelta
+from typing import Any, Final
+
+from argon2 import PasswordHasher
+from argon2.exceptions import InvalidHashError, VerificationError
+from sqlalchemy import Connection, Row, func, select
+from sqlalchemy.exc import IntegrityError
+from starlette.requests import Request
+
+from hub import crypto
+from hub.accounts.actor import ROLES, Actor, SignedIn
+from hub.accounts.limiter import Limiter
+from hub.clock import Clock
+from hub.facts import Facts
+from hub.problems import Problem, bad_request
+from hub.store.engine import Store
+from hub.store.tables_core import users, web_sessions
+from protocols.messages.identity import person_id
+
+COOKIE: Final = "er_session"
+CSRF_HEADER: Final = "x-csrf"
+TOKEN_BYTES: Final = 32
+SESSION_IDLE: Final = timedelta(hours=12)
+SESSION_LONGEST: Final = timedelta(days=30)
+"""A wall board stays signed in for a month; a desk is signed out over night."""
+SEEN_EVERY: Final = timedelta(minutes=5)
+"""How exactly idleness is known; writing at each request would cost a commit each."""
+SESSIONS_PER_PERSON_MAX: Final = 16
+PASSWORD_CHARS_MIN: Final = 12
+PASSWORD_CHARS_MAX: Final = 256
+ENTROPY_BYTES: Final = 6
+READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
+
+HASHER: Final = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
+
+
+class Accounts:
+    """Users of one hub and their sessions.
+
+    Args:
+        store: the database.
+        facts: gets `user.created`, `user.role_changed`.
+        clock: the machine's own clock, without a demonstration's offset.
+        secure: whether cookies are for https only.
+    """
+
+    def __init__(self, *, store: Store, facts: Facts, clock: Clock, secure: bool) -> None:
+        self.secure = secure
+        self._store = store
+        self._facts = facts
+        self._clock = clock
+        self._limiter = Limiter()
+        # One hash at a time: 19 MiB each, and guessing gets no second core.
+        self._hashing = threading.Semaphore(1)
+        # Unknown logins cost the same time as known ones.
+        self._nobody = HASHER.hash(secrets.token_urlsafe())
+
+    def sign_in(self, login: str, password: str, address: str) -> tuple[str, SignedIn]:
+        """Checks a password and opens a session: (cookie token, who).
+
+        Raises:
+            Problem: 401 wrong, 429 too many failures.
+        """
+        now_ms = self._clock.mono_ms()
+        wait_ms = self._limiter.wait_ms(login, address, now_ms)
+        if wait_ms:
+            raise _too_many(login, wait_ms)
+        with self._store.read() as conn:
+            row = conn.execute(select(users).where(users.c.login == login)).one_or_none()
+        with self._hashing:
+            good = _matches(row.password if row is not None else self._nobody, password)
+        if row is None or not good or not row.active:
+            self._limiter.failed(login, address, now_ms)
+            raise Problem(
+                401,
+                "sign_in_wrong",
+                title="账号或密码不正确",
+                title_en="The login or password is not right",
+                where="sign-in",
+                expected="a login and its password",
+                got="another pair",
+                do="try again, or ask your administrator for `evalroom hub user reset`",
+            )
+        self._limiter.succeeded(login)
+        return self._open_session(_actor(row))
+
+    def _open_session(self, actor: Actor) -> tuple[str, SignedIn]:
+        token, csrf = secrets.token_urlsafe(TOKEN_BYTES), secrets.token_urlsafe(TOKEN_BYTES)
+        now = self._clock.wall()
+        digest = _digest(token)
+        with self._store.write(mirrored=False) as conn:
+            _end_oldest(conn, actor.person)
+            conn.execute(
+                web_sessions.insert().values(
+                    token_sha256=digest,
+                    person=actor.person,
+                    csrf=csrf,
+                    created_at=now,
+                    seen_at=now,
+                )
+            )
+        return token, SignedIn(actor=actor, csrf=csrf, token_sha256=digest)
+
+    def sign_out(self, token: str) -> None:
+        """Ends a session; an unknown one is ended already."""
+        with self._store.write(mirrored=False) as conn:
+            conn.execute(web_sessions.delete().where(web_sessions.c.token_sha256 == _digest(token)))
+
+    def signed_in(self, token: str) -> SignedIn | None:
+        """Who this cookie belongs to, or None."""
+        digest = _digest(token)
+        with self._store.read() as conn:
+            row = conn.execute(
+                select(
+                    users,
+                    web_sessions.c.csrf,
+                    web_sessions.c.created_at.label("since"),
+                    web_sessions.c.seen_at,
+                )
+                .join(users, users.c.person == web_sessions.c.person)
+                .where(web_sessions.c.token_sha256 == digest)
+            ).one_or_none()
+        now = self._clock.wall()
+        if row is None or not row.active:
+            return None
+        if now - row.seen_at > SESSION_IDLE or now - row.since > SESSION_LONGEST:
+            self.sign_out(token)
+            return None
+        if now - row.seen_at > SEEN_EVERY:
+            with self._store.write(mirrored=False) as conn:
+                conn.execute(
+                    web_sessions.update()
+                    .where(web_sessions.c.token_sha256 == digest)
+                    .values(seen_at=now)
+                )
+        return SignedIn(actor=_actor(row), csrf=str(row.csrf), token_sha256=digest)
+
+    def of_request(self, request: Request) -> SignedIn:
+        """Who sends this request; one that changes something must carry its session's csrf word.
+
+        Raises:
+            Problem: 401 not signed in, 403 without `X-CSRF`.
+        """
+        token = request.cookies.get(COOKIE, "")
+        found = self.signed_in(token) if token else None
+        if found is None:
+            raise Problem(
+                401,
+                "not_signed_in",
+                title="请先登录",
+                title_en="Sign in first",
+                where=request.url.path,
+                expected=f"the cookie {COOKIE}",
+                got="none that is valid",
+                do="POST /api/v1/sign-in",
+            )
+        if request.method not in READING:
+            self.check_csrf(found, request.headers.get(CSRF_HEADER, ""))
+        return found
+
+    def actor(self, request: Request) -> Actor:
+        """The person behind a request; see `of_request`."""
+        return self.of_request(request).actor
+
+    def check_csrf(self, found: SignedIn, given: str) -> None:
+        """Refuses a request another site made a browser send.
+
+        Raises:
+            Problem: 403.
+        """
+        if not secrets.compare_digest(found.csrf.encode(), given.encode()):
+            raise Problem(
+                403,
+                "csrf_missing",
+                title="请求缺少校验标记",
+                title_en="The request lacks its check word",
+                where="header X-CSRF",
+                expected="the csrf word of your sign-in",
+                got="another" if given else "nothing",
+                do="send the word that sign-in answered",
+            )
+
+    def actor_by_login(self, login: str) -> Actor | None:
+        """An active user by login name: the second person of a two-person act."""
+        with self._store.read() as conn:
+            row = conn.execute(
+                select(users).where(users.c.login == login, users.c.active)
+            ).one_or_none()
+        return None if row is None else _actor(row)
+
+    def by_person(self, person: str) -> Actor | None:
+        """A user by person id, active or not."""
+        with self._store.read() as conn:
+            row = conn.execute(select(users).where(users.c.person == person)).one_or_none()
+        return None if row is None else _actor(row)
+
+    def people(self, org: str = "", role: str = "") -> list[Actor]:
+        """Active users of an organisation (or all) with this role (or any), by post."""
+        query = select(users).where(users.c.active).order_by(users.c.post)
+        if org:
+            query = query.where(users.c.org == org)
+        with self._store.read() as conn:
+            found = [_actor(row) for row in conn.execute(query)]
+        return [one for one in found if not role or role in one.roles]
+
+    def create(
+        self,
+        conn: Connection,
+        *,
+        login: str,
+        password_hash: str,
+        post: str,
+        org: str,
+        roles: Sequence[str],
+        lang: str = "zh-CN",
+    ) -> str:
+        """Adds a user in this transaction; returns the person id.
+
+        Raises:
+            Problem: 422 unknown role, 409 login or post taken.
+        """
+        unknown = sorted(set(roles) - set(ROLES))
+        if unknown or not roles:
+            raise bad_request(
+                "role_unknown",
+                what="a role is not known",
+                where="user.roles",
+                expected=", ".join(ROLES),
+                got=", ".join(unknown) or "none",
+                do="give one of them",
+            )
+        person = person_id(secrets.token_bytes(ENTROPY_BYTES))
+        row: dict[str, Any] = {
+            "person": person,
+            "login": login,
+            "post": post,
+            "org": org,
+            "roles": list(roles),
+            "lang": lang,
+            "password": password_hash,
+            "active": True,
+            "created_at": self._clock.wall(),
+        }
+        try:
+            conn.execute(users.insert().values(row))
+        except IntegrityError as error:
+            raise Problem(
+                409,
+                "user_taken",
+                title="账号或岗位号已存在，或单位不存在",
+                title_en="The login or post is taken, or the organisation unknown",
+                where="user.login, user.post, user.org",
+                expected="a new login, a new post, a known organisation",
+                got=f"{login}, {post}, {org}",
+                do="choose another",
+            ) from error
+        data = {"person": person, "post": post, "org": org, "roles": list(roles)}
+        self._facts.append(conn, type="user.created", session="", data=data)
+        return person
+
+    def set_password(self, conn: Connection, person: str, password_hash: str) -> None:
+        """Changes a password and ends every session of that person."""
+        conn.execute(users.update().where(users.c.person == person).values(password=password_hash))
+        conn.execute(web_sessions.delete().where(web_sessions.c.person == person))
+
+    def next_post(self, conn: Connection, org: str, prefix: str) -> str:
+        """A free post number of an organisation, `HB-07`."""
+        count = conn.execute(
+            select(func.count()).select_from(users).where(users.c.org == org)
+        ).scalar_one()
+        return f"{prefix}-{int(count) + 1:02d}"
+
+
+def hash_password(password: str) -> str:
+    """argon2id hash of a password.
+
+    Raises:
+        Problem: 422 too short or too long.
+    """
+    if not PASSWORD_CHARS_MIN <= len(password) <= PASSWORD_CHARS_MAX:
+        raise bad_request(
+            "password_length",
+            what="the password cannot be used",
+            where="user.password",
+            expected=f"{PASSWORD_CHARS_MIN} to {PASSWORD_CHARS_MAX} characters",
+            got=f"{len(password)} characters",
+            do="choose a longer one: three or four words do",
+        )
+    return HASHER.hash(password)
+
+
+def check_pin(pin: str, digits_min: int) -> None:
+    """Refuses a PIN that is too short or not of digits.
+
+    Raises:
+        Problem: 422.
+    """
+    if not (pin.isascii() and pin.isdigit() and len(pin) >= digits_min):
+        raise bad_request(
+            "pin_invalid",
+            what="the PIN cannot be used",
+            where="user.pin",
+            expected=f"at least {digits_min} digits",
+            got=f"{len(pin)} characters",
+            do="choose another",
+        )
+
+
+def person_key(seed: bytes, pin: str) -> dict[str, Any]:
+    """Wraps a person's key under the PIN."""
+    return crypto.wrap_key(seed, pin)
+
+
+def _matches(stored: str, password: str) -> bool:
+    try:
+        return HASHER.verify(stored, password[:PASSWORD_CHARS_MAX])
+    except (VerificationError, InvalidHashError):
+        return False
+
+
+def _digest(token: str) -> str:
+    return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
+
+
+def _actor(row: Row[tuple[object, ...]]) -> Actor:
+    return Actor(
+        person=row.person,
+        login=row.login,
+        post=row.post,
+        org=row.org,
+        roles=tuple(row.roles),
+        lang=row.lang,
+    )
+
+
+def _end_oldest(conn: Connection, person: str) -> None:
+    rows = conn.execute(
+        select(web_sessions.c.token_sha256)
+        .where(web_sessions.c.person == person)
+        .order_by(web_sessions.c.seen_at.desc())
+    ).scalars()
+    for old in list(rows)[SESSIONS_PER_PERSON_MAX - 1 :]:
+        conn.execute(web_sessions.delete().where(web_sessions.c.token_sha256 == old))
+
+
+def _too_many(login: str, wait_ms: int) -> Problem:
+    return Problem(
+        429,
+        "sign_in_locked",
+        title="尝试次数过多，请稍后再试",
+        title_en="Too many wrong tries",
+        where=f"sign-in of {login[:64]}",
+        expected="5 wrong passwords in 10 minutes at most",
+        got="more",
+        do=f"wait {wait_ms // 1000 + 1} s",
+    )

@@ -1,0 +1,331 @@
+"""Whose keys the hub holds, and how one is used: for one act, behind its holder's secret.
+
+The hub's own key lies in a file. Keys of venues and persons stand in the database only wrapped by
+their holders' secrets (WIRE §1); they are opened for one signature and forgotten.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, select
+
+from hub import crypto
+from hub.clock import Clock, iso_ms
+from hub.problems import Problem
+from hub.store.engine import Store
+from hub.store.tables_core import certificates, controllers, key_wraps, keys, organisations
+from protocols.messages.bodies import Certificate, HubKey, Keyring, TrustFile, VenueKey
+from protocols.messages.identity import kid as kid_of
+from protocols.messages.signed import Signer, seal_message
+
+PIN_DIGITS_MIN: Final = 8
+PIN_TRIES_MAX: Final = 5
+PIN_LOCK_MS: Final = 10 * 60 * 1000
+"""WIRE §7: five tries, then ten minutes by monotonic clock."""
+HOLDERS_TRACKED_MAX: Final = 4096
+"""Failure counters kept at most; the oldest goes. Persons of all venues stay far below."""
+ROLE_VENUE: Final = "venue"
+
+
+@dataclass(frozen=True, slots=True)
+class SessionKey:
+    """A key for one session: public half, and the private one wrapped under the person's PIN."""
+
+    kid: str
+    pub: str
+    wrapped: Mapping[str, Any]
+
+
+class Keys:
+    """Keys of the hub, its venues and their people.
+
+    Args:
+        store: the database.
+        clock: for `from` in certificates and for the lock after wrong secrets.
+        hub: the hub's id.
+        hub_seed: the hub's own Ed25519 seed.
+        hub_orders: whether the trust file lets the hub sign orders.
+    """
+
+    def __init__(
+        self, *, store: Store, clock: Clock, hub: str, hub_seed: bytes, hub_orders: bool = False
+    ) -> None:
+        self.hub = hub
+        self.hub_orders = hub_orders
+        self._store = store
+        self._clock = clock
+        self._hub_seed = hub_seed
+        self._lock = threading.Lock()
+        self._failures: dict[str, tuple[int, int]] = {}
+        # Two scrypt of 128 MiB at once would push a small machine into swap.
+        self._unwrapping = threading.Semaphore(1)
+
+    def hub_signer(self) -> Signer:
+        """The hub's own key in the role `hub`: acks, plans, wrappers, its own stream."""
+        return crypto.signer(self._hub_seed, "hub")
+
+    def hub_public(self) -> bytes:
+        """The hub's raw public key."""
+        return crypto.public_of(self._hub_seed)
+
+    def person_signer(self, person: str, pin: str, role: str) -> Signer:
+        """A person's key, opened by the PIN, for one act in this role.
+
+        Raises:
+            Problem: 403 no key or wrong PIN, 429 too many wrong ones.
+        """
+        return crypto.signer(self._open("person", person, person, pin), role)
+
+    def sign_with_person(
+        self,
+        person: str,
+        pin: str,
+        *,
+        role: str,
+        ctx: str,
+        header: Mapping[str, Any],
+        lines: Sequence[bytes] = (),
+    ) -> bytes:
+        """A message signed by one person; see `person_signer`."""
+        signer = self.person_signer(person, pin, role)
+        return seal_message(ctx=ctx, header=header, lines=lines, signers=[signer])
+
+    def venue_signer(self, org: str, secret: str, holder: str = "") -> Signer:
+        """A venue's key, opened by one of its managers' passwords.
+
+        Args:
+            org: the venue.
+            secret: the manager's password.
+            holder: person id of that manager; empty tries each who holds the key.
+
+        Raises:
+            Problem: 403 no key or wrong secret, 429 too many wrong ones.
+        """
+        return crypto.signer(self._open("venue", org, holder, secret), ROLE_VENUE)
+
+    def sign_with_venue(
+        self,
+        org: str,
+        secret: str,
+        *,
+        ctx: str,
+        header: Mapping[str, Any],
+        lines: Sequence[bytes] = (),
+        holder: str = "",
+    ) -> bytes:
+        """A message signed by a venue; see `venue_signer`."""
+        signer = self.venue_signer(org, secret, holder)
+        return seal_message(ctx=ctx, header=header, lines=lines, signers=[signer])
+
+    def certify(
+        self,
+        org: str,
+        secret: str,
+        *,
+        subject: str,
+        kind: str,
+        roles: Sequence[str],
+        kid: str,
+        pub: str,
+        holder: str = "",
+    ) -> bytes:
+        """A venue's certificate for a key; kept, and returned as its raw message."""
+        signer = self.venue_signer(org, secret, holder)
+        return self.certify_with(
+            signer, org, subject=subject, kind=kind, roles=roles, kid=kid, pub=pub
+        )
+
+    def certify_with(
+        self,
+        signer: Signer,
+        org: str,
+        *,
+        subject: str,
+        kind: str,
+        roles: Sequence[str],
+        kid: str,
+        pub: str,
+    ) -> bytes:
+        """The same with a venue key that is open already: many certificates, one secret."""
+        made_at = self._clock.wall()
+        certificate = Certificate(
+            subject=subject,
+            kind=kind,
+            roles=tuple(roles),
+            kid=kid,
+            pub=pub,
+            from_at=iso_ms(made_at),
+        )
+        raw = certificate.seal([signer])
+        with self._store.write() as conn:
+            conn.execute(
+                certificates.delete().where(certificates.c.kid == kid, certificates.c.org == org)
+            )
+            conn.execute(
+                certificates.insert().values(
+                    kid=kid,
+                    org=org,
+                    subject=subject,
+                    kind=kind,
+                    roles=list(roles),
+                    raw=raw,
+                    made_at=made_at,
+                )
+            )
+        return raw
+
+    def session_key(self, person: str, session: str, pin: str) -> SessionKey:
+        """A fresh key of one person for one session, wrapped under the same PIN.
+
+        Raises:
+            Problem: 403 wrong PIN, 429 too many wrong ones.
+        """
+        del session  # the caller keeps the key with the session's duty; the key itself is random
+        self._open("person", person, person, pin)
+        seed = crypto.new_seed()
+        pub = crypto.public_of(seed)
+        with self._unwrapping:
+            wrapped = crypto.wrap_key(seed, pin)
+        return SessionKey(kid=kid_of(pub), pub=pub.hex(), wrapped=wrapped)
+
+    def add_key(
+        self,
+        conn: Connection,
+        *,
+        owner_kind: str,
+        owner: str,
+        pub: bytes,
+        wraps: Mapping[str, Mapping[str, Any]],
+    ) -> str:
+        """Stores a key's public half and its wrappings (holder -> wrapping); returns the kid."""
+        kid = kid_of(pub)
+        conn.execute(
+            keys.insert().values(
+                kid=kid,
+                owner_kind=owner_kind,
+                owner=owner,
+                pub=pub.hex(),
+                retired=False,
+                created_at=self._clock.wall(),
+            )
+        )
+        for holder, wrapped in wraps.items():
+            row = {"kid": kid, "holder": holder, "wrapped": dict(wrapped)}
+            conn.execute(key_wraps.insert().values(row))
+        return kid
+
+    def public_key(self, owner_kind: str, owner: str) -> tuple[str, str] | None:
+        """(kid, public key in hex) of a venue's or person's present key."""
+        with self._store.read() as conn:
+            row = conn.execute(
+                select(keys.c.kid, keys.c.pub).where(
+                    keys.c.owner_kind == owner_kind, keys.c.owner == owner, ~keys.c.retired
+                )
+            ).first()
+        return None if row is None else (str(row.kid), str(row.pub))
+
+    def trust(self, conn: Connection | None = None) -> TrustFile:
+        """The trust file: every venue's key and the hub's root."""
+        if conn is None:
+            with self._store.read() as own:
+                return self.trust(own)
+        rows = conn.execute(
+            select(keys.c.kid, keys.c.pub, keys.c.owner, organisations.c.name)
+            .join(organisations, organisations.c.id == keys.c.owner)
+            .where(keys.c.owner_kind == "venue", ~keys.c.retired)
+            .order_by(keys.c.owner)
+        )
+        pub = self.hub_public()
+        return TrustFile(
+            hub_orders=self.hub_orders,
+            checkpoint="none",
+            venues=tuple(
+                VenueKey(org=row.owner, name=row.name, kid=row.kid, pub=row.pub) for row in rows
+            ),
+            hub=HubKey(id=self.hub, kid=kid_of(pub), pub=pub.hex()),
+        )
+
+    def certificate_messages(self, conn: Connection) -> list[bytes]:
+        """Every certificate the hub knows, oldest first."""
+        rows = conn.execute(select(certificates.c.raw).order_by(certificates.c.made_at))
+        return [bytes(raw) for raw in rows.scalars()]
+
+    def keyring(self, extra: Iterable[bytes] = ()) -> Keyring:
+        """All keys that count here, and those of further certificates."""
+        with self._store.read() as conn:
+            known = [*self.certificate_messages(conn), *extra]
+            return Keyring(self.trust(conn), known, crypto.verify)
+
+    def controller_key(self, conn: Connection, ctl: str) -> tuple[str, bytes] | None:
+        """(kid, raw public key) a venue certified for this controller."""
+        row = conn.execute(
+            select(controllers.c.sign_kid, controllers.c.sign_pub).where(
+                controllers.c.ctl == ctl, controllers.c.state == "enrolled"
+            )
+        ).one_or_none()
+        return None if row is None else (str(row.sign_kid), bytes.fromhex(row.sign_pub))
+
+    def _open(self, kind: str, owner: str, holder: str, secret: str) -> bytes:
+        self._refuse_locked(holder or owner)
+        for wrapped in self._wraps(kind, owner, holder):
+            try:
+                with self._unwrapping:
+                    seed = crypto.unwrap_key(wrapped, secret)
+            except crypto.CryptoError:
+                continue
+            with self._lock:
+                self._failures.pop(holder or owner, None)
+            return seed
+        self._count_failure(holder or owner)
+        raise Problem(
+            403,
+            "secret_wrong",
+            title="口令或 PIN 不正确",
+            title_en="The password or PIN is not right",
+            what=f"the key of {owner} stays closed",
+            where=owner,
+            expected="the PIN or password of a person who holds this key",
+            got="another",
+            do=f"try again; after {PIN_TRIES_MAX} wrong ones wait 10 minutes",
+        )
+
+    def _wraps(self, kind: str, owner: str, holder: str) -> list[Mapping[str, Any]]:
+        query = (
+            select(key_wraps.c.wrapped)
+            .join(keys, keys.c.kid == key_wraps.c.kid)
+            .where(keys.c.owner_kind == kind, keys.c.owner == owner, ~keys.c.retired)
+        )
+        if holder:
+            query = query.where(key_wraps.c.holder == holder)
+        with self._store.read() as conn:
+            return list(conn.execute(query).scalars())
+
+    def _refuse_locked(self, holder: str) -> None:
+        with self._lock:
+            tries, since = self._failures.get(holder, (0, 0))
+        wait_ms = since + PIN_LOCK_MS - self._clock.mono_ms()
+        if tries >= PIN_TRIES_MAX and wait_ms > 0:
+            raise Problem(
+                429,
+                "secret_locked",
+                title="尝试次数过多，请稍后再试",
+                title_en="Too many wrong tries",
+                where=holder,
+                expected=f"at most {PIN_TRIES_MAX} wrong tries",
+                got=f"{tries}",
+                do=f"wait {wait_ms // 1000 + 1} s",
+            )
+        if tries >= PIN_TRIES_MAX:
+            with self._lock:
+                self._failures.pop(holder, None)
+
+    def _count_failure(self, holder: str) -> None:
+        with self._lock:
+            tries, _ = self._failures.pop(holder, (0, 0))
+            self._failures[holder] = (tries + 1, self._clock.mono_ms())
+            while len(self._failures) > HOLDERS_TRACKED_MAX:
+                self._failures.pop(next(iter(self._failures)))

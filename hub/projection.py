@@ -1,0 +1,199 @@
+"""Projections: what stored rows mean, worked out behind a cursor, after they were recorded.
+
+A handler reads rows in the order they were stored, in a transaction that also moves its cursor:
+after a crash it goes on where it was. A row it cannot read is written down as unreadable and
+blocks nothing; a newer program may read it later.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable, Iterable
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from sqlalchemy import Connection, Row, func, select
+from sqlalchemy.exc import OperationalError
+
+from hub.bus import Bus
+from hub.clock import Clock
+from hub.store.engine import Store
+from hub.store.tables_core import cursors, events, unreadable
+from protocols.messages.errors import RemoteError
+from protocols.messages.event import Event, decode_event
+
+ROWS_PER_TURN: Final = 200
+"""Rows of one transaction: short enough that recording never waits for long."""
+REASON_CHARS_MAX: Final = 500
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class StoredEvent:
+    """A recorded row with its decoded event. `late`: more than 10 min old when recorded."""
+
+    id: int
+    ctl: str
+    epoch: str
+    seq: int
+    event: Event
+    recorded_at: datetime
+    late: bool
+
+
+Handler = Callable[[Connection, StoredEvent], None]
+
+
+@dataclass(frozen=True, slots=True)
+class _Registered:
+    name: str
+    handle: Handler
+    types: frozenset[str]
+
+
+class Projector:
+    """Runs every handler over the rows behind its cursor.
+
+    Args:
+        store: the database.
+        clock: when an unreadable row was seen.
+        bus: is told `events` after every turn that read something.
+    """
+
+    def __init__(self, *, store: Store, clock: Clock, bus: Bus) -> None:
+        self._store = store
+        self._clock = clock
+        self._bus = bus
+        self._handlers: dict[str, _Registered] = {}
+        self._turn = threading.Lock()
+        self._wake = threading.Event()
+        self._stopping = threading.Event()
+        self._thread: threading.Thread | None = None
+
+    def register(self, name: str, handler: Handler, types: Iterable[str] = ()) -> None:
+        """Adds a handler; its cursor is kept under `name`.
+
+        Args:
+            name: stable for ever: another name starts from the first row.
+            handler: may read and write by its connection; must bear the same row twice.
+            types: event types it wants; none means all.
+        """
+        if name in self._handlers:
+            raise ValueError(f"projection: expected a new handler name, got {name!r} again")
+        self._handlers[name] = _Registered(name, handler, frozenset(types))
+
+    def run_pending(self) -> int:
+        """Reads everything that is stored; returns how many rows were given to handlers."""
+        total = 0
+        with self._turn:
+            more = True
+            while more:
+                counts = [self._turn_of(one) for one in self._handlers.values()]
+                done = sum(count for count, _ in counts)
+                more = any(moved for _, moved in counts)
+                total += done
+        if total:
+            self._bus.publish("events")
+        return total
+
+    def wake(self) -> None:
+        """Something was stored; the thread looks at once."""
+        self._wake.set()
+
+    def start(self) -> None:
+        """Runs in a thread of its own until `stop`."""
+        self._stopping.clear()
+        self._thread = threading.Thread(target=self._loop, name="projector", daemon=True)
+        self._thread.start()
+
+    def stop(self) -> None:
+        """Ends the thread after its turn."""
+        self._stopping.set()
+        self._wake.set()
+        if self._thread is not None:
+            self._thread.join()
+            self._thread = None
+
+    def _loop(self) -> None:
+        while not self._stopping.is_set():
+            self._wake.wait(1.0)
+            self._wake.clear()
+            try:
+                self.run_pending()
+            except OperationalError:
+                log.warning("projection: the database was busy; trying again", exc_info=True)
+
+    def _turn_of(self, one: _Registered) -> tuple[int, bool]:
+        """One transaction of one handler: (rows handled, whether its cursor moved)."""
+        with self._store.read() as conn:
+            after = _cursor(conn, one.name)
+            newest = int(conn.execute(select(func.coalesce(func.max(events.c.id), 0))).scalar_one())
+            if newest <= after:
+                return 0, False
+            query = select(events).where(events.c.id > after, events.c.id <= newest)
+            if one.types:
+                query = query.where(events.c.type.in_(sorted(one.types)))
+            rows = conn.execute(query.order_by(events.c.id).limit(ROWS_PER_TURN)).all()
+        upto = int(rows[-1].id) if len(rows) == ROWS_PER_TURN else newest
+        with self._store.write() as conn:
+            for row in rows:
+                self._handle(conn, one, row)
+            _set_cursor(conn, one.name, upto)
+        return len(rows), True
+
+    def _handle(self, conn: Connection, one: _Registered, row: Row[tuple[object, ...]]) -> None:
+        try:
+            stored = stored_event(row)
+            with conn.begin_nested():
+                one.handle(conn, stored)
+        except OperationalError:
+            raise
+        except Exception as error:  # noqa: BLE001 - the loop's edge: no row may block those behind
+            log.warning("projection %s: row %s unreadable: %s", one.name, row.id, error)
+            self._mark(conn, one.name, row, reason=f"{type(error).__name__}: {error}")
+
+    def _mark(
+        self, conn: Connection, name: str, row: Row[tuple[object, ...]], *, reason: str
+    ) -> None:
+        key = {"handler": name, "ctl": row.ctl, "epoch": row.epoch, "seq": row.seq}
+        known = conn.execute(select(unreadable.c.seq).filter_by(**key)).first()
+        if known is None:
+            seen = self._clock.wall()
+            conn.execute(
+                unreadable.insert().values(**key, reason=reason[:REASON_CHARS_MAX], seen_at=seen)
+            )
+            self._bus.publish("unreadable")
+
+
+def stored_event(row: Row[tuple[object, ...]]) -> StoredEvent:
+    """A row of `events` with its decoded event.
+
+    Raises:
+        RemoteError: the bytes are recorded but say nothing this program can read.
+    """
+    return StoredEvent(
+        id=row.id,
+        ctl=row.ctl,
+        epoch=row.epoch,
+        seq=row.seq,
+        event=decode_event(bytes(row.raw)),
+        recorded_at=row.recorded_at,
+        late=row.late,
+    )
+
+
+def _cursor(conn: Connection, name: str) -> int:
+    found = conn.execute(select(cursors.c.after_id).where(cursors.c.handler == name))
+    return int(found.scalar_one_or_none() or 0)
+
+
+def _set_cursor(conn: Connection, name: str, after_id: int) -> None:
+    done = conn.execute(cursors.update().where(cursors.c.handler == name).values(after_id=after_id))
+    if done.rowcount == 0:
+        conn.execute(cursors.insert().values(handler=name, after_id=after_id))
+
+
+__all__ = ["Handler", "Projector", "RemoteError", "StoredEvent", "stored_event"]

@@ -1,0 +1,69 @@
+"""JSON API of signing in and out, and of who one is."""
+
+from __future__ import annotations
+
+from typing import Any, Protocol
+
+from fastapi import APIRouter, Request, Response
+from pydantic import BaseModel, Field
+
+from hub.accounts.service import COOKIE, SESSION_LONGEST, Accounts
+
+ADDRESS_UNKNOWN = "unknown"
+
+
+class HasAccounts(Protocol):
+    """The part of the hub this API uses."""
+
+    accounts: Accounts
+
+
+class SignIn(BaseModel):
+    """Body of a sign-in."""
+
+    model_config = {"extra": "forbid"}
+
+    login: str = Field(max_length=64)
+    password: str = Field(max_length=256)
+
+
+def router(hub: HasAccounts) -> APIRouter:
+    """Routes under `/api/v1`: sign-in, sign-out, me, people."""
+    api = APIRouter(prefix="/api/v1", tags=["accounts"])
+
+    @api.post("/sign-in", operation_id="sign_in")
+    def sign_in(body: SignIn, request: Request, response: Response) -> dict[str, Any]:
+        """Opens a session; the cookie is for this site alone, the csrf word for each change."""
+        address = request.client.host if request.client else ADDRESS_UNKNOWN
+        token, who = hub.accounts.sign_in(body.login, body.password, address)
+        response.set_cookie(
+            COOKIE,
+            token,
+            max_age=int(SESSION_LONGEST.total_seconds()),
+            httponly=True,
+            samesite="strict",
+            secure=hub.accounts.secure,
+        )
+        return {"csrf": who.csrf, "actor": who.actor.document()}
+
+    @api.post("/sign-out", operation_id="sign_out", status_code=204)
+    def sign_out(request: Request, response: Response) -> None:
+        """Ends this session."""
+        hub.accounts.of_request(request)
+        hub.accounts.sign_out(request.cookies.get(COOKIE, ""))
+        response.delete_cookie(COOKIE)
+
+    @api.get("/me", operation_id="me")
+    def me(request: Request) -> dict[str, Any]:
+        """Who is signed in, and the csrf word of this session."""
+        who = hub.accounts.of_request(request)
+        return {"csrf": who.csrf, "actor": who.actor.document()}
+
+    @api.get("/people", operation_id="people")
+    def people(request: Request, role: str = "") -> dict[str, Any]:
+        """Colleagues of one's own organisation: posts, never names."""
+        actor = hub.accounts.actor(request)
+        found = hub.accounts.people(actor.org, role)
+        return {"people": [one.document() for one in found]}
+
+    return api
