@@ -12,7 +12,8 @@ from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
-from protocols.policy.room_folds import FOLDS, Fact
+from protocols.policy.room_fields import Fact
+from protocols.policy.room_folds import FOLDS
 from protocols.policy.room_model import (
     Device,
     DeviceConfig,

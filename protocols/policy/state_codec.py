@@ -35,7 +35,7 @@ def to_value(item: object) -> Any:  # noqa: ANN401 a JSON value
 
 def from_value(cls: type[T], value: object, path: str = "state") -> T:
     """Return the dataclass that `to_value` wrote. Raises PolicyError with the path."""
-    hints = _hints(cls)
+    hints = _hints(typing.cast("Any", cls))
     found = _mapping(value, path)
     if set(found) != set(hints):
         odd = ", ".join(sorted(set(found) ^ set(hints)))
@@ -44,7 +44,7 @@ def from_value(cls: type[T], value: object, path: str = "state") -> T:
 
 
 @cache
-def _hints(cls: type[Any]) -> dict[str, Any]:
+def _hints(cls: Any) -> dict[str, Any]:
     return typing.get_type_hints(cls)
 
 
@@ -62,7 +62,7 @@ def _read(hint: Any, value: object, path: str) -> Any:  # noqa: ANN401 follows t
             for key, item in _mapping(value, path).items()
         }
     if is_dataclass(hint):
-        return from_value(hint, value, path)  # type: ignore[arg-type] is_dataclass knows a type
+        return from_value(typing.cast("type[Any]", hint), value, path)
     if issubclass(hint, StrEnum):
         if value not in {member.value for member in hint}:
             raise PolicyError(path, expected=f"a {hint.__name__}", got=value, do=_DO)
