@@ -1,0 +1,384 @@
+"""Sending at the room (WIRE §6): positions, acks, rewinds, patience."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, replace
+
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from protocols.messages.acks import Ack, Batch
+from protocols.messages.cursor import (
+    ENTROPY_RANGE,
+    AckBad,
+    Advanced,
+    CursorState,
+    EpochCursor,
+    Ignored,
+    JournalRolledBack,
+    Rewound,
+    SendPlan,
+    Unservable,
+    next_batch,
+    on_ack,
+    on_ask,
+    on_bad_ack,
+    on_disconnect,
+    on_sent,
+    resend_ms,
+)
+from protocols.messages.event import GENESIS, event_hash
+from protocols.messages.recording import ack_point, judge_batch
+from tests.protocols.messages.wire_keys import CTL, EPOCH, chain
+
+OLD = "d" * 32
+RUN, RUN2 = "a" * 32, "b" * 32
+ASK = "c" * 32
+
+
+@dataclass(frozen=True)
+class Head:
+    epoch: str
+    last: int
+    first: int = 1
+
+
+HEADS = (Head(OLD, 50), Head(EPOCH, 100))
+
+
+def row_hash(epoch, seq):
+    """A journal that knows rows 1..last of both epochs but cannot read row 13."""
+    if seq == 0:
+        return GENESIS
+    return None if seq == 13 else event_hash(f"{epoch}{seq}".encode())
+
+
+def ack(upto, *, epoch=EPOCH, run=RUN, n=1, generation=1, re=ASK, **more):
+    digest = more.pop("hash", None) or row_hash(epoch, upto) or GENESIS
+    return Ack(
+        ctl=more.pop("ctl", CTL),
+        generation=generation,
+        run=run,
+        n=n,
+        epoch=epoch,
+        upto=upto,
+        hash=digest,
+        re=re,
+        **more,
+    )
+
+
+def take(state, one, heads=HEADS):
+    return on_ack(state, one, row_hash, heads)
+
+
+@pytest.fixture
+def state():
+    """A room in touch with run RUN, position 40 of 100 in the newest epoch."""
+    start = CursorState(CTL, ask=ASK, epochs={OLD: EpochCursor(50), EPOCH: EpochCursor()})
+    state, _ = take(start, ack(40))
+    assert (state.generation, state.run, state.n) == (1, RUN, 1)
+    return state
+
+
+def test_an_ack_moves_the_position(state):
+    state, out = take(state, ack(60, n=2))
+
+    assert out == (Advanced(EPOCH, 60),)
+    assert state.epochs[EPOCH].acked == 60
+
+
+def test_the_same_or_an_older_ack_of_the_run_changes_nothing(state):
+    for n in (0, 1):
+        assert take(state, ack(60, n=n)) == (state, (Ignored("old"),))
+
+
+def test_a_lower_generation_is_ignored(state):
+    assert take(state, ack(60, n=9, generation=0)) == (state, (Ignored("generation"),))
+
+
+def test_an_ack_of_an_old_batch_moves_nothing_back(state):
+    after, out = take(state, ack(20, n=2))
+
+    assert out == (Ignored("behind"),)
+    assert after.epochs == state.epochs
+
+
+def test_a_newer_ack_of_this_run_that_asks_again_rewinds(state):
+    after, out = take(state, ack(20, n=2, resend=True))
+
+    assert out == (Rewound(EPOCH, acked=40, upto=20, generation=1),)
+    assert after.epochs[EPOCH].sent == 20
+
+
+def test_a_new_run_that_echoes_the_latest_ask_rewinds(state):
+    after, out = take(state, ack(20, run=RUN2, generation=2))
+
+    assert out == (Rewound(EPOCH, acked=40, upto=20, generation=2),)
+    assert (after.generation, after.run, after.n) == (2, RUN2, 1)
+
+
+@pytest.mark.parametrize("re", ["", "d" * 32])
+def test_a_new_run_that_does_not_echo_it_rewinds_nothing(state, re):
+    """A replayed or late ack may move forward what matches, never back, and never brakes."""
+    after, out = take(state, ack(20, run=RUN2, re=re, resend=True, credit=0))
+
+    assert out == (Ignored("stale"),)
+    assert (after.run, after.credit, after.epochs) == (RUN, 4, state.epochs)
+    assert take(state, ack(60, run=RUN2, re=re))[1] == (Advanced(EPOCH, 60),)
+    assert take(state, ack(40, run=RUN2, re=re, resend=True))[1] == (Ignored("behind"),)
+
+
+def test_without_an_ask_of_ours_nothing_is_fresh():
+    _, out = take(CursorState(CTL, epochs={EPOCH: EpochCursor(40)}), ack(20, re="", resend=True))
+
+    assert out == (Ignored("stale"),)
+
+
+def test_a_rewind_to_what_is_no_longer_kept_needs_a_gap(state):
+    heads = (Head(EPOCH, 100, first=31),)
+    _, out = take(state, ack(20, n=2, resend=True), heads)
+
+    assert out == (Rewound(EPOCH, 40, 20, 1), Unservable(EPOCH, 21, 30))
+
+
+def test_a_wrong_hash_is_said_once_and_sending_goes_on(state):
+    state, out = take(state, ack(60, n=2, hash="0" * 63 + "1"))
+    assert out == (AckBad(f"another hash at {EPOCH} 60"),)
+    state, out = take(state, ack(61, n=3, hash="0" * 63 + "1"))
+    assert out == ()
+    state, out = take(state, ack(62, n=4))
+    assert out == (Advanced(EPOCH, 62),)
+    state, out = take(state, ack(63, n=5, ctl="c-ffffffffffff"))
+    assert out == (AckBad("an ack for c-ffffffffffff"),)
+    assert next_batch(state, HEADS, 0)[1] is not None
+
+
+def test_a_bad_signature_is_said_once(state):
+    state, out = on_bad_ack(state, "signature")
+
+    assert out == (AckBad("signature"),)
+    assert on_bad_ack(state, "signature") == (state, ())
+
+
+def test_a_row_the_journal_cannot_read_is_passed_on_the_hubs_word(state):
+    heads = (Head(EPOCH, 100),)
+    start = replace(state, epochs={EPOCH: EpochCursor(5)})
+
+    assert take(start, ack(13, n=2, hash="e" * 64), heads)[1] == (Advanced(EPOCH, 13),)
+
+
+def test_the_end_of_a_declared_gap_has_no_hash(state):
+    assert take(state, ack(60, n=2, hash=GENESIS))[1] == (Advanced(EPOCH, 60),)
+
+
+def test_a_hub_that_knows_more_than_the_journal(state):
+    """Beyond the newest row, in an older epoch, in an epoch never written here; each said once."""
+    state, out = take(state, ack(101, n=2))
+    assert out == (JournalRolledBack(EPOCH, 101, last=100, reopen=True),)
+    assert state.epochs[EPOCH].acked == 100
+    state, out = take(state, ack(102, n=3))
+    assert out == (Ignored("old"),)
+    state, out = take(state, ack(51, n=4, epoch=OLD))
+    assert out == (JournalRolledBack(OLD, 51, last=50, reopen=False),)
+    state, out = take(state, ack(5, n=5, epoch="9" * 32))
+    assert out == (JournalRolledBack("9" * 32, 5, last=0, reopen=False),)
+    assert "9" * 32 not in state.epochs
+    assert take(state, ack(5, n=6, epoch="8" * 32), heads=())[1] == (
+        JournalRolledBack("8" * 32, 5, last=0, reopen=False),
+    )
+
+
+def test_a_birth_or_pong_sets_the_ask(state):
+    assert on_ask(state, "f" * 32).ask == "f" * 32
+
+
+def send(state, heads=HEADS, now=0, entropy=0):
+    """Send until the window is full; the plans made."""
+    plans = []
+    while True:
+        state, plan = next_batch(state, heads, now)
+        if plan is None:
+            return state, plans
+        last = min(plan.first + plan.events_max - 1, plan.first + 9)
+        last = min(last, next(h.last for h in heads if h.epoch == plan.epoch))
+        state = on_sent(state, epoch=plan.epoch, last=last, now_ms=now, entropy=entropy)
+        plans.append((plan.epoch, plan.first, last))
+
+
+def test_the_window_is_the_credit(state):
+    state, plans = send(state)
+
+    assert plans == [(EPOCH, 41, 50), (EPOCH, 51, 60), (EPOCH, 61, 70), (EPOCH, 71, 80)]
+    state, _ = take(state, ack(60, n=2, credit=3))
+    assert send(state)[1] == [(EPOCH, 81, 90)]
+
+
+def test_no_credit_no_batch(state):
+    state, _ = take(state, ack(40, n=2, credit=0))
+
+    assert send(state)[1] == []
+
+
+def test_nothing_to_send_nothing_sent(state):
+    state, _ = take(state, ack(100, n=2))
+
+    assert next_batch(state, HEADS, 0)[1] is None
+
+
+def test_batches_are_small_when_live_and_full_when_behind(state):
+    live = next_batch(state, (Head(EPOCH, 104),), 0)[1]
+    behind = next_batch(state, (Head(EPOCH, 105),), 0)[1]
+
+    assert live == SendPlan(EPOCH, 41, events_max=64, bytes_max=130048)
+    assert behind == SendPlan(EPOCH, 41, events_max=1024, bytes_max=130048)
+
+
+def test_older_epochs_go_first_and_unknown_ones_from_their_start():
+    _, plans = send(CursorState(CTL), heads=(Head(OLD, 12), Head(EPOCH, 12)))
+
+    assert plans == [(OLD, 1, 10), (OLD, 11, 12), (EPOCH, 1, 10), (EPOCH, 11, 12)]
+
+
+def test_without_progress_all_goes_again_after_a_while(state):
+    state, _ = send(state, now=1000)
+
+    assert send(state, now=5999)[1] == []
+    state, plans = send(state, now=6000)
+    assert plans == [(EPOCH, 41, 50)]
+
+
+def test_progress_gives_new_patience(state):
+    state, _ = send(state, now=1000)
+    state, _ = take(state, ack(50, n=2))
+    state, _ = send(state, now=5000)
+
+    assert send(state, now=9999)[1] == []
+    assert send(state, now=10_000)[1] != []
+
+
+def test_a_resend_is_answered_once_until_there_is_progress(state):
+    state, _ = send(state)
+    state, out = take(state, ack(40, n=2, resend=True))
+    assert out == ()
+    state, plans = send(state)
+    assert plans[0] == (EPOCH, 41, 50)
+    state, out = take(state, ack(40, n=3, resend=True))
+    assert out == (Ignored("behind"),)
+    assert send(state)[1] == []
+    state, out = take(state, ack(50, n=4, resend=True))
+    assert out == (Advanced(EPOCH, 50),)
+    assert send(state)[1][0] == (EPOCH, 51, 60)
+
+
+def test_an_epoch_without_progress_holds_back_no_other():
+    """The old epoch is never acknowledged; the new one goes on at full speed beside it."""
+    heads = (Head(OLD, 40), Head(EPOCH, 40))
+    state, plans = send(CursorState(CTL, ask=ASK), heads)
+    assert [epoch for epoch, *_ in plans] == [OLD] * 4
+    state, plans = send(state, heads, now=5000)
+    assert plans == [(EPOCH, n, n + 9) for n in (1, 11, 21, 31)] + [(OLD, 1, 10)]
+    state, _ = take(state, ack(40), heads)
+    assert state.epochs[EPOCH].acked == 40
+    assert send(state, heads, now=5001)[1] == []
+    assert send(state, heads, now=20_000)[1] == [(OLD, 1, 10)]
+
+
+def test_of_stuck_epochs_the_least_tried_goes_first():
+    epochs = {OLD: EpochCursor(tries=3), EPOCH: EpochCursor(tries=1)}
+    _, plans = send(CursorState(CTL, epochs=epochs))
+
+    assert plans == [(EPOCH, 1, 10)]
+
+
+def test_a_lost_connection_was_not_in_vain(state):
+    state, _ = send(state)
+    state = on_disconnect(replace(state, epochs={**state.epochs, OLD: EpochCursor(50, tries=2)}))
+
+    assert state.epochs[OLD].tries == 0
+    assert send(state)[1][0] == (EPOCH, 41, 50)
+
+
+@pytest.mark.parametrize(
+    ("tries", "ceiling"), [(0, 10_000), (1, 20_000), (2, 40_000), (3, 60_000), (99, 60_000)]
+)
+def test_patience_grows_with_full_jitter(tries, ceiling):
+    assert resend_ms(tries, 0) == 5_000
+    assert resend_ms(tries, ENTROPY_RANGE // 2) == 5_000 + (ceiling - 5_000) // 2
+    assert resend_ms(tries, ENTROPY_RANGE - 1) == ceiling - 1
+
+
+class Hub:
+    """Records as the hub does; may lose its newest rows (restored from a backup)."""
+
+    def __init__(self):
+        self.rows, self.head, self.generation, self.n = {}, None, 1, 0
+
+    def recorded(self, seq):
+        return event_hash(self.rows[seq]) if seq in self.rows else None
+
+    def ack(self, last, *, resend=False, re=ASK):
+        self.n += 1
+        upto, digest, rewind = (0, GENESIS, resend)
+        if self.head is not None:
+            upto, digest, rewind = ack_point(self.head, batch_last=last, recorded=self.recorded)
+        run = f"{self.generation:032x}"
+        return Ack(CTL, self.generation, run, self.n, EPOCH, upto, digest, rewind or resend, 4, re)
+
+    def take(self, lines, first):
+        batch = Batch(CTL, EPOCH, first, len(lines), tuple(lines))
+        verdict = judge_batch(self.head, batch, self.recorded)
+        self.head = verdict.head
+        self.rows.update({one.seq: one.line for one in verdict.records})
+        return self.ack(batch.last, resend=verdict.resend)
+
+    def restore(self, upto):
+        self.rows = {seq: line for seq, line in self.rows.items() if seq <= upto}
+        self.generation, self.n = self.generation + 1, 0
+        if self.head is not None:
+            upto = min(upto, self.head.head)
+            self.head = replace(self.head, head=upto, head_hash=self.recorded(upto) or GENESIS)
+
+
+LINES = chain(60)
+
+
+def journal_hash(_epoch, seq):
+    return event_hash(LINES[seq - 1]) if seq else GENESIS
+
+
+FAULTS = ["batch", "ack", "both", "twice", "restore", "wait"]
+
+
+@settings(max_examples=60)
+@given(st.lists(st.sampled_from(FAULTS), max_size=25))
+def test_whatever_is_lost_repeated_or_restored_the_hub_ends_with_every_row(faults):
+    hub, state, now = Hub(), CursorState(CTL, ask=ASK), 0
+    heads = (Head(EPOCH, 60),)
+
+    def turn(fault):
+        nonlocal state, now
+        state, plan = next_batch(state, heads, now)
+        if fault == "restore":
+            hub.restore(7)
+            answers = [hub.ack(None, resend=True)]
+        elif plan is None or fault == "wait":
+            now += 61_000
+            answers = [hub.ack(None)]
+        else:
+            last = min(plan.first + 6, 60)
+            state = on_sent(state, epoch=EPOCH, last=last, now_ms=now, entropy=7)
+            lines = LINES[plan.first - 1 : last]
+            sent = 0 if fault == "batch" else 2 if fault == "twice" else 1
+            answers = [hub.take(lines, plan.first) for _ in range(sent)]
+        for answer in answers if fault != "ack" else []:
+            state, _ = on_ack(state, answer, journal_hash, heads)
+
+    for fault in faults:
+        turn(fault)
+    for _ in range(60):
+        turn("none")
+
+    assert [hub.rows[seq] for seq in range(1, 61)] == LINES
+    assert state.epochs[EPOCH].acked == 60

@@ -1,0 +1,183 @@
+"""Events of WIRE §4: the same bytes for ever."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+
+from protocols.messages.errors import LocalError, RemoteError
+from protocols.messages.event import (
+    GENESIS,
+    Envelope,
+    decode_event,
+    encode_event,
+    envelope_of,
+    event_hash,
+    first_prev,
+)
+from tests.protocols.messages.wire_keys import AT, CTL, EPOCH, event
+
+LINE = (
+    '{"v":1,"ctl":"c-0123456789ab","epoch":"' + EPOCH + '","seq":1,"prev":"' + GENESIS + '",'
+    '"session":"","boot":"b0","mono_ms":1001,"at":"' + AT + '","at_trust":"ntp",'
+    '"type":"member.late","data":{"no":"3","文":"评标"}}'
+)
+
+json_leaf = st.none() | st.booleans() | st.integers(-(2**53) + 1, 2**53 - 1) | st.text()
+json_data = st.dictionaries(
+    st.text(max_size=8),
+    st.recursive(json_leaf, lambda inner: st.lists(inner, max_size=3), max_leaves=8),
+    max_size=5,
+)
+
+
+def test_golden_bytes():
+    one = event(type="member.late", data={"no": "3", "文": "评标"})
+
+    assert encode_event(one) == LINE.encode()
+    assert event_hash(LINE.encode()) == GOLDEN_HASH
+
+
+GOLDEN_HASH = "363ca8733ee5440bacff5774f5a84458a7496c4bc4469f0479c877a11e9f742d"
+
+
+@given(json_data)
+def test_any_data_without_floats_comes_back(data):
+    one = event(data=data)
+
+    assert decode_event(encode_event(one)) == one
+
+
+@pytest.mark.parametrize(
+    "data",
+    [
+        {"x": 1.0},
+        {"x": [{"y": float("nan")}]},
+        {"x": 2**53},
+        {"x": "\ud800"},
+        {"\ud800": 1},
+        {1: "x"},
+        {"x": b"bytes"},
+        {"x": {"y": ()}, "z": {1}},
+        {"x": "a" * 16384},
+    ],
+)
+def test_what_cannot_be_an_event_is_our_bug(data):
+    with pytest.raises(LocalError):
+        encode_event(event(data=data))
+
+
+def test_deep_nesting_is_refused():
+    data: dict[str, object] = {}
+    for _ in range(30):
+        data = {"x": data}
+
+    with pytest.raises(LocalError, match="nested"):
+        encode_event(event(data=data))
+
+
+@pytest.mark.parametrize(
+    ("field", "value"),
+    [
+        ("v", 2),
+        ("ctl", "p-0123456789ab"),
+        ("epoch", "e" * 31),
+        ("seq", 0),
+        ("seq", True),
+        ("prev", "0" * 63),
+        ("session", "a b"),
+        ("boot", ""),
+        ("mono_ms", -1),
+        ("at", "2026-05-07T01:02:03Z"),
+        ("at", "2026-13-07T01:02:03.004Z"),
+        ("at_trust", "gps"),
+        ("type", "Power"),
+        ("type", "a.b.c.d.e"),
+    ],
+)
+def test_the_envelope_is_strict_both_ways(field, value):
+    bad = json.loads(LINE)
+    bad[field] = value
+    line = json.dumps(bad, separators=(",", ":")).encode()
+
+    with pytest.raises(RemoteError, match=field):
+        decode_event(line)
+    with pytest.raises(LocalError):
+        encode_event(replace(event(), **{field: value}))
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        LINE.replace('"no":"3"', '"no":"3","no":"4"'),
+        LINE.replace('"seq":1,', '"seq":1,"seq":1,'),
+        LINE.replace('"no":"3"', '"no":3.0'),
+        LINE.replace('"no":"3"', '"no":NaN'),
+        LINE.replace('"no":"3"', '"no":1e3'),
+        LINE.replace('"no":"3"', '"no":' + "9" * 5000),
+        LINE.replace('"no":"3"', '"no":"\\ud800"'),
+        LINE.replace('"v":1,', ""),
+        LINE.replace('{"v":1,', '{"w":1,"v":1,'),
+        LINE.replace('"session":"","boot":"b0"', '"boot":"b0","session":""'),
+        LINE.replace('{"no":"3","文":"评标"}', "[]"),
+        "[1]",
+        "nothing",
+        "[" * 4000,
+        LINE + " " * 16384,
+    ],
+)
+def test_decode_refuses(line):
+    with pytest.raises(RemoteError):
+        decode_event(line.encode())
+
+
+def test_decode_refuses_what_is_not_utf8():
+    with pytest.raises(RemoteError):
+        decode_event(LINE.encode("gbk"))
+
+
+def test_the_envelope_alone_is_what_recording_sees():
+    line = encode_event(event(seq=7, prev="a" * 64))
+
+    assert envelope_of(line) == Envelope(CTL, EPOCH, 7, "a" * 64, len(line))
+
+
+def test_the_envelope_does_not_look_behind_itself():
+    line = encode_event(event()).replace(b'"type":', b'"type":nonsense \xff')
+
+    assert envelope_of(line).seq == 1
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        b"",
+        b"{}",
+        LINE.replace('"v":1', '"v": 1').encode(),
+        LINE.replace('"seq":1', '"seq":01').encode(),
+        LINE.replace('"seq":1', '"seq":0').encode(),
+        LINE.replace('"seq":1', '"seq":9999999999999999').encode(),
+        LINE.encode() + b" " * 16384,
+    ],
+)
+def test_no_envelope(line):
+    with pytest.raises(RemoteError):
+        envelope_of(line)
+
+
+@given(st.binary(max_size=300))
+def test_any_bytes_are_an_event_or_refused(line):
+    for read in (decode_event, envelope_of):
+        try:
+            read(line)
+        except RemoteError:
+            continue
+
+
+def test_the_first_event_ever_follows_zeros():
+    assert first_prev() == "0" * 64
+    assert first_prev("a" * 64) == "a" * 64
