@@ -1,0 +1,208 @@
+"""The hub's web application: pages, JSON API, live stream, health, and how refusals are answered.
+
+No request leaves the hub: the content policy allows this origin alone, no inline script or style.
+"""
+
+from __future__ import annotations
+
+import importlib
+import json
+import logging
+import secrets
+from collections.abc import AsyncIterator, Callable
+from pathlib import PurePosixPath
+from typing import Any, Final
+
+from fastapi import APIRouter, FastAPI, Request
+from fastapi.exceptions import RequestValidationError
+from starlette.exceptions import HTTPException
+from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.staticfiles import StaticFiles
+from starlette.types import ASGIApp, Message, Receive, Scope, Send
+
+from hub.bus import Bus
+from hub.problems import MEDIA_TYPE, Problem
+from hub.web import pages as watch_pages
+from hub.web.pages import Pages, answer
+from hub.web.templating import STATIC_DIR
+from hub.web.views_source import Access, ViewSource
+
+log = logging.getLogger(__name__)
+
+HEARTBEAT_S: Final = 5.0
+"""A beat this often, so that a silent hub shows as old after six missed ones."""
+STATIC_KEPT_S: Final = 365 * 86400
+"""Static addresses carry their content's hash, so a year is safe."""
+API_ROUTERS: Final = (
+    "hub.web.api_accounts",
+    "hub.web.api_booking",
+    "hub.web.api_session",
+    "hub.web.api_case",
+    "hub.web.api_archive",
+    "hub.web.api_media",
+)
+SECURITY_HEADERS: Final = {
+    "content-security-policy": (
+        "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'; "
+        "object-src 'none'"
+    ),
+    "x-content-type-options": "nosniff",
+    "referrer-policy": "same-origin",
+    "permissions-policy": "camera=(), microphone=(), geolocation=()",
+    "cross-origin-opener-policy": "same-origin",
+}
+_ERROR_CODE_BYTES: Final = 4  # short enough to read over the phone
+
+
+class SecurityHeaders:
+    """Adds the security headers to every answer; leaves streams alone otherwise."""
+
+    def __init__(self, app: ASGIApp) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        """One request."""
+        if scope["type"] != "http":
+            await self.app(scope, receive, send)
+            return
+
+        async def send_with_headers(message: Message) -> None:
+            if message["type"] == "http.response.start":
+                extra = [(k.encode(), v.encode()) for k, v in SECURITY_HEADERS.items()]
+                message["headers"] = [*message.get("headers", []), *extra]
+            await send(message)
+
+        await self.app(scope, receive, send_with_headers)
+
+
+class KeptStatic(StaticFiles):
+    """Static files whose address changes with their content, so browsers may keep them."""
+
+    def file_response(self, *args: Any, **kwargs: Any) -> Response:
+        """One file."""
+        response = super().file_response(*args, **kwargs)
+        response.headers["cache-control"] = f"public, max-age={STATIC_KEPT_S}, immutable"
+        return response
+
+
+def wants_page(request: Request) -> bool:
+    """Whether a person's browser asked, not a program."""
+    path = PurePosixPath(request.url.path)
+    return not path.is_relative_to("/api") and "text/html" in request.headers.get("accept", "")
+
+
+def problem_answer(problem: Problem) -> JSONResponse:
+    """A refusal as RFC 9457 JSON."""
+    return JSONResponse(problem.document(), status_code=problem.status, media_type=MEDIA_TYPE)
+
+
+def _add_handlers(app: FastAPI, pages: Pages) -> None:
+    @app.exception_handler(Problem)
+    async def refused(request: Request, problem: Problem) -> Response:
+        if wants_page(request):
+            return _error_page(request, pages, problem.status)
+        return problem_answer(problem)
+
+    @app.exception_handler(RequestValidationError)
+    async def invalid(_: Request, error: RequestValidationError) -> Response:
+        return problem_answer(_body_problem(error))
+
+    @app.exception_handler(HTTPException)
+    async def http(request: Request, error: HTTPException) -> Response:
+        if wants_page(request):
+            return _error_page(request, pages, error.status_code)
+        return problem_answer(_http_problem(request, error.status_code))
+
+    @app.exception_handler(Exception)
+    async def broken(request: Request, error: Exception) -> Response:
+        code = secrets.token_hex(_ERROR_CODE_BYTES)
+        log.error("request %s failed, code %s", request.url.path, code, exc_info=error)
+        if wants_page(request):
+            return _error_page(request, pages, 500, code=code)
+        return problem_answer(_own_problem(request, code))
+
+
+def _error_page(request: Request, pages: Pages, status: int, *, code: str = "") -> Response:
+    known = status if status in {403, 404} else 500
+    values = {"status": str(known), "path": request.url.path, "post": "", "code": code}
+    return answer(request, "error.html", values=values, status=status)
+
+
+def _body_problem(error: RequestValidationError) -> Problem:
+    first = error.errors()[0]
+    where = ".".join(str(part) for part in first.get("loc", ()))
+    return Problem(
+        422, "body_invalid", title="提交内容不符合要求", title_en="The body cannot be read",
+        what=str(first.get("msg", "")), where=where, expected=str(first.get("type", "")),
+        got=first.get("input", ""), do="按所列字段更正后重新提交 / correct the named field",
+    )
+
+
+def _http_problem(request: Request, status: int) -> Problem:
+    titles = {
+        404: ("没有这个地址", "No such address"),
+        405: ("该地址不接受这种请求", "This address does not take this method"),
+    }
+    title, title_en = titles.get(status, ("请求未能办理", "The request was not done"))
+    return Problem(
+        status, f"http_{status}", title=title, title_en=title_en, where=request.url.path,
+        expected="an address and method of /openapi.json", got=request.method,
+        do="核对地址 / check the address",
+    )
+
+
+def _own_problem(request: Request, code: str) -> Problem:
+    return Problem(
+        500, "hub_failed", title="中心未能完成请求", title_en="The hub could not do this",
+        what="the cause is in the hub's log", where=request.url.path, expected="an answer",
+        got=f"code {code}", do="刷新核对后重试，并把代码告诉管理员 / reload, check, report the code",
+    )
+
+
+def _signed_out(request: Request) -> Problem:
+    return Problem(
+        401, "signed_out", title="尚未登录", title_en="Not signed in", where=request.url.path,
+        expected="the cookie of a session", got="none", do="重新登录 / sign in",
+    )
+
+
+def stream_router(bus: Bus, now_ms: Callable[[], int], access: Access) -> APIRouter:
+    """Server-sent events: which topics changed, and a beat with the hub's time."""
+    routes = APIRouter(include_in_schema=False)
+
+    def beat() -> str:
+        return f"event: beat\ndata: {json.dumps({'now': now_ms()})}\n\n"
+
+    async def words() -> AsyncIterator[str]:
+        yield beat()
+        async for word in bus.stream(HEARTBEAT_S):
+            if word is None:
+                yield beat()
+            else:
+                yield f"id: {word.id}\nevent: {word.topic}\ndata: {json.dumps({'ref': word.ref})}\n\n"
+
+    @routes.get("/api/v1/stream")
+    def stream(request: Request) -> Response:
+        if access.viewer(request) is None:
+            return problem_answer(_signed_out(request))
+        headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
+        return StreamingResponse(words(), media_type="text/event-stream", headers=headers)
+
+    return routes
+
+
+def console(source: ViewSource, access: Access, *, bus: Bus, now_ms: Callable[[], int]) -> FastAPI:
+    """The pages, their static files, the live stream, and how errors look.
+
+    Args:
+        source: makes the views; `access` finds the reader of a request.
+        bus: says what changed; `now_ms` the hub's wall clock, milliseconds since 1970.
+    """
+    app = FastAPI(title="evalroom hub", docs_url=None, redoc_url=None)
+    pages = Pages(source, access)
+    app.add_middleware(SecurityHeaders)
+    app.mount("/static", KeptStatic(directory=STATIC_DIR), name="static")
+    app.include_router(watch_pages.router(pages))
+    app.include_router(stream_router(bus, now_ms, access))
+    _add_handlers(app, pages)
+    return app

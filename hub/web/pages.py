@@ -1,0 +1,142 @@
+"""The console's pages: who reads, which view, which template. Actions go through the JSON API."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass
+from typing import Any, Final
+from urllib.parse import urlencode
+
+from fastapi import APIRouter, Request
+from starlette.responses import HTMLResponse, RedirectResponse, Response
+
+from hub.web.i18n import LANGS, choose_lang
+from hub.web.templating import render
+from hub.web.views_common import Frame, Viewer
+from hub.web.views_source import Access, NotAllowed, NotThere, ViewSource
+
+LANG_COOKIE: Final = "er_lang"
+LANG_COOKIE_S: Final = 365 * 86400  # a year: nobody chooses a language twice
+_STORED_NOWHERE: Final = {"Cache-Control": "no-store"}  # a board from a cache would look healthy
+
+
+@dataclass(frozen=True, slots=True)
+class Page:
+    """How one page is made: template, menu entry, and the view of a reader."""
+
+    template: str
+    nav: str
+    view: Callable[[Viewer], Any]
+    topic: str = ""
+
+
+def language(request: Request) -> str:
+    """The reader's language."""
+    return choose_lang(request.query_params.get("lang"), request.cookies.get(LANG_COOKIE))
+
+
+def other_language(request: Request) -> str:
+    """The same address in the other language."""
+    lang = language(request)
+    other = next(name for name in LANGS if name != lang)
+    kept = [(k, v) for k, v in request.query_params.multi_items() if k != "lang"]
+    return f"{request.url.path}?{urlencode([*kept, ('lang', other)])}"
+
+
+def answer(
+    request: Request, template: str, *, values: dict[str, Any], status: int = 200
+) -> Response:
+    """One rendered page; remembers a language that was asked for."""
+    lang = language(request)
+    page = {"lang_href": other_language(request), "viewer": None, **values}
+    html = render(template, lang=lang, values=page)
+    response = HTMLResponse(html, status_code=status, headers=_STORED_NOWHERE)
+    if request.query_params.get("lang") in LANGS:
+        response.set_cookie(LANG_COOKIE, lang, max_age=LANG_COOKIE_S, samesite="lax")
+    return response
+
+
+def to_sign_in(request: Request) -> Response:
+    """Sign in first, then come back here."""
+    query = f"?{request.url.query}" if request.url.query else ""
+    back = urlencode({"next": f"{request.url.path}{query}"})
+    return RedirectResponse(f"/sign-in?{back}", status_code=303)
+
+
+class Pages:
+    """Serves pages to signed-in readers."""
+
+    def __init__(self, source: ViewSource, access: Access) -> None:
+        self.source = source
+        self.access = access
+
+    def serve(self, request: Request, page: Page, **values: Any) -> Response:
+        """The page, or the way to sign in, or what may not be seen."""
+        viewer = self.access.viewer(request)
+        if viewer is None:
+            return to_sign_in(request)
+        try:
+            view = page.view(viewer)
+        except NotThere:
+            return self.refuse(request, viewer, 404)
+        except NotAllowed:
+            return self.refuse(request, viewer, 403)
+        frame = Frame(
+            now=view.now, nav=page.nav, topic=page.topic, drill=getattr(view, "drill", False)
+        )
+        shown = {"v": view, "viewer": viewer, "frame": frame, **values}
+        return answer(request, page.template, values=shown)
+
+    def refuse(self, request: Request, viewer: Viewer | None, status: int) -> Response:
+        """A page that says what is missing or not allowed, and what to do."""
+        values = {
+            "viewer": viewer,
+            "status": str(status),
+            "path": request.url.path,
+            "post": viewer.post if viewer else "",
+            "code": "",
+        }
+        return answer(request, "error.html", values=values, status=status)
+
+
+def router(pages: Pages) -> APIRouter:
+    """The pages a reader watches: board, sessions, alarms, cases."""
+    routes = APIRouter(include_in_schema=False)
+    source = pages.source
+
+    @routes.get("/")
+    def start() -> Response:
+        return RedirectResponse("/board", status_code=303)
+
+    @routes.get("/board")
+    def board(request: Request, theme: str = "") -> Response:
+        page = Page("board.html", "board", source.board, topic="board")
+        return pages.serve(request, page, theme="wall" if theme == "wall" else "console")
+
+    @routes.get("/alarms")
+    def alarms(request: Request) -> Response:
+        return pages.serve(request, Page("alarms.html", "alarms", source.board, topic="board"))
+
+    @routes.get("/sessions")
+    def sessions(request: Request) -> Response:
+        return pages.serve(request, Page("sessions.html", "sessions", source.sessions, "board"))
+
+    @routes.get("/sessions/{session}")
+    def session(request: Request, session: str, timeline: str = "") -> Response:
+        def view(viewer: Viewer) -> Any:
+            return source.session(viewer, session, whole_timeline=timeline == "all")
+
+        return pages.serve(request, Page("session.html", "sessions", view, f"session:{session} board"))
+
+    @routes.get("/cases")
+    def cases(request: Request) -> Response:
+        return pages.serve(request, Page("cases.html", "cases", source.cases, topic="board"))
+
+    @routes.get("/cases/{case}")
+    def case(request: Request, case: str) -> Response:
+        def view(viewer: Viewer) -> Any:
+            return source.case(viewer, case)
+
+        return pages.serve(request, Page("case.html", "cases", view, topic=f"case:{case} board"))
+
+    return routes

@@ -1,0 +1,90 @@
+"""What every view is made of: states as shape and words, the reader, the page's frame."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import datetime
+from enum import StrEnum
+
+from hub.web.i18n import Text
+
+
+class Shape(StrEnum):
+    """The state shapes of the visual language; colour is only ever added to one of them."""
+
+    P1 = "p1"
+    P2 = "p2"
+    P3 = "p3"
+    OK = "ok"
+    NOW = "now"
+    TODO = "todo"
+    NONE = "none"
+    UNKNOWN = "unk"
+    SHELVED = "shelf"
+    PAUSE = "pause"
+    LOCK = "lock"
+
+
+ALARM_SHAPES = frozenset({Shape.P1, Shape.P2, Shape.P3})
+
+
+@dataclass(frozen=True, slots=True)
+class State:
+    """A state: shape, word, and beneath it a time or a note."""
+
+    shape: Shape
+    text: Text
+    at: datetime | None = None
+    note: Text | None = None
+    acked: bool = False
+    current: bool = False
+
+    @property
+    def css(self) -> str:
+        """Class names of the state table."""
+        if self.shape in ALARM_SHAPES:
+            return f"{self.shape} ack" if self.acked else str(self.shape)
+        if self.shape is Shape.UNKNOWN:
+            return "unk"
+        return "todo" if self.shape in {Shape.TODO, Shape.NONE} else "ok"
+
+
+@dataclass(frozen=True, slots=True)
+class Viewer:
+    """Who is reading: post and organisation, never a personal name.
+
+    Attributes:
+        post: staff post and number, e.g. `HB-07`.
+        role: the main role's catalogue key suffix, e.g. `home_manager`.
+        csrf: token that every changing request carries.
+    """
+
+    login: str
+    post: str
+    org: str
+    org_name: Text
+    role: str
+    roles: frozenset[str]
+    csrf: str
+
+    def may(self, *roles: str) -> bool:
+        """Whether the reader holds one of the roles."""
+        return not self.roles.isdisjoint(roles)
+
+
+@dataclass(frozen=True, slots=True)
+class Frame:
+    """What surrounds a page: the moment of its data, the current menu entry, the live topic."""
+
+    now: datetime
+    nav: str
+    topic: str = ""
+    drill: bool = False
+    drill_text: Text | None = None
+
+
+def percent(part: float, whole: float) -> str:
+    """`29.70%`, clamped to the lane; for SVG attributes."""
+    if whole <= 0:
+        return "0%"
+    return f"{min(100.0, max(0.0, 100.0 * part / whole)):.2f}%"

@@ -1,0 +1,52 @@
+"""What the pages need to know, and who may know it: the seam between services and screens."""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+from starlette.requests import Request
+
+from hub.web.views_board import BoardView
+from hub.web.views_case import CaseListView, CaseView
+from hub.web.views_common import Viewer
+from hub.web.views_session import SessionListView, SessionView
+
+
+class NotThere(LookupError):
+    """There is no such booking, session, case or package for this reader."""
+
+
+class NotAllowed(PermissionError):
+    """The reader's roles do not reach this page."""
+
+
+class Access(Protocol):
+    """Finds the reader of a request."""
+
+    def viewer(self, request: Request) -> Viewer | None:
+        """The signed-in reader, or None."""
+        ...
+
+
+class ViewSource(Protocol):
+    """One method per page; raises `NotThere` and `NotAllowed`."""
+
+    def board(self, viewer: Viewer) -> BoardView:
+        """All rooms of all venues, today's sessions and the open alarms."""
+        ...
+
+    def sessions(self, viewer: Viewer) -> SessionListView:
+        """The sessions the reader's organisation takes part in."""
+        ...
+
+    def session(self, viewer: Viewer, session: str, *, whole_timeline: bool) -> SessionView:
+        """One session with all its venues."""
+        ...
+
+    def cases(self, viewer: Viewer) -> CaseListView:
+        """The contingency cases, open ones first."""
+        ...
+
+    def case(self, viewer: Viewer, case: str) -> CaseView:
+        """One contingency case."""
+        ...

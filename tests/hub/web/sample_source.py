@@ -1,0 +1,42 @@
+"""The services' place taken by one invented day, for rendering pages alone."""
+
+from __future__ import annotations
+
+from starlette.requests import Request
+
+from hub.web.views_board import BoardView
+from hub.web.views_case import CaseListView, CaseView
+from hub.web.views_common import Viewer
+from hub.web.views_session import SessionListView, SessionView
+from hub.web.views_source import NotThere
+from tests.hub.web import sample_case, sample_session, sample_views
+
+
+class SampleAccess:
+    """Everybody is the manager on duty of the home venue."""
+
+    def viewer(self, request: Request) -> Viewer | None:
+        return None if "anonymous" in request.query_params else sample_views.VIEWER
+
+
+class SampleSource:
+    """Answers as the services would."""
+
+    def board(self, viewer: Viewer) -> BoardView:
+        return sample_views.board()
+
+    def sessions(self, viewer: Viewer) -> SessionListView:
+        return sample_session.session_list()
+
+    def session(self, viewer: Viewer, session: str, *, whole_timeline: bool) -> SessionView:
+        if session != sample_views.SESSION:
+            raise NotThere(session)
+        return sample_session.session()
+
+    def cases(self, viewer: Viewer) -> CaseListView:
+        return sample_case.case_list()
+
+    def case(self, viewer: Viewer, case: str) -> CaseView:
+        if case not in {sample_views.CASE, "drill"}:
+            raise NotThere(case)
+        return sample_case.case(drill=case == "drill")
