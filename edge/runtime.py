@@ -1,7 +1,8 @@
 """The loop in the middle: one thread owns the room's state, the journal and the cursor.
 
-Each turn: take one item, turn it into inputs, `step` the pure room, write its drafts (durable),
-fold them, then run the effects. Nothing acts before it is written; nothing is told to a person before.
+Each turn: take one item, turn it into inputs, ask the pure room, write its drafts (durable),
+fold them, then run the effects. Nothing acts before it is written, nothing is told to a person
+before it either.
 """
 
 from __future__ import annotations
@@ -15,12 +16,13 @@ from typing import Protocol
 from edge.clock import iso_ms
 from edge.inbox import Arrived, Call, Inbox, LinkChanged, Observed
 from edge.journal import Journal, Row
-from edge.room import Effect, Input, decide
+from edge.room import Answer, Effect, Input, decide, sense
 from edge.turn import Turn
 from protocols.messages.errors import RemoteError
 from protocols.messages.event import Event, decode_event
 from protocols.policy.pack import Pack
-from protocols.policy.room_state import RoomConfig, RoomState, UnreadableEvent, apply, initial
+from protocols.policy.room_model import RoomConfig, RoomState, UnreadableEvent
+from protocols.policy.room_state import apply, initial, steady_ms
 
 TICK_MS = 1000
 PROOF_MS = 60_000  # WIRE §3: a real journal write is proven every 60 s
@@ -44,31 +46,12 @@ class UplinkPort(Protocol):
     def tick(self) -> list[Turn]: ...  # noqa: D102
 
 
-@dataclass(slots=True)
-class SteadyTime:
-    """Makes one line of milliseconds out of the monotonic clocks of several boots.
+@dataclass(frozen=True, slots=True)
+class Fed:
+    """What came of some inputs: rows that are on the disk now, and what the asker is told."""
 
-    Within a boot the monotonic clock is kept as it is. Between boots the wall clock says how long
-    the pause was, but never less than nothing: clocks of the room (a case, a door) survive a
-    restart and cannot be set back.
-    """
-
-    boot: str = ""
-    shift_ms: int = 0
-    last_ms: int = 0
-    last_at: str = ""
-
-    def take(self, boot: str, mono_ms: int, at: str) -> int:
-        """Returns the steady time of a moment; moments come in the order they were recorded."""
-        if self.boot and boot != self.boot:
-            self.shift_ms = self.last_ms + self._pause_ms(at) - mono_ms
-        self.boot, self.last_at = boot, at
-        self.last_ms = max(self.last_ms, mono_ms + self.shift_ms)
-        return self.last_ms
-
-    def _pause_ms(self, at: str) -> int:
-        gone = datetime.fromisoformat(at) - datetime.fromisoformat(self.last_at)
-        return max(0, round(gone.total_seconds() * 1000))
+    rows: tuple[Row, ...]
+    answers: tuple[Answer, ...]
 
 
 @dataclass(slots=True)
@@ -77,7 +60,6 @@ class Runtime:
 
     Args:
         config: what stands in the room.
-        boot: id of this boot, under which `clock.mono_ms` counts.
         run_effect: carries out one effect; must return at once.
         uplink: told of every row, asked on every tick.
         on_change: called after each turn that changed the state (the screen's bell).
@@ -88,7 +70,6 @@ class Runtime:
     pack: Pack
     journal: Journal
     clock: ClockPort
-    boot: str
     inbox: Inbox
     run_effect: Callable[[Effect], None]
     on_change: Callable[[], None]
@@ -97,7 +78,6 @@ class Runtime:
     config_hash: str
     uplink: UplinkPort | None = None
     state: RoomState = field(init=False)
-    steady: SteadyTime = field(default_factory=SteadyTime)
     loop_ms: int = 0
     proven_ms: int = 0
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -131,32 +111,37 @@ class Runtime:
         """Ends `run` within a tick."""
         self._stop.set()
 
-    def feed(self, turns: Iterable[Turn]) -> list[Row]:
+    def feed(self, turns: Iterable[Turn]) -> Fed:
         """Steps the room with each input in turn: decide, write, fold, act."""
         written: list[Row] = []
+        answers: list[Answer] = []
         for turn in turns:
-            mono_ms, at = self.clock.mono_ms(), iso_ms(self.clock.wall())
-            steady_ms = self.steady.take(self.boot, mono_ms, at)
-            drafts, effects = decide(
-                self.state,
-                Input(kind=turn.kind, data=turn.data, mono_ms=steady_ms, at=at),
-                pack=self.pack,
+            inp = Input(
+                kind=turn.kind,
+                data=turn.data,
+                mono_ms=self.clock.mono_ms(),
+                at=iso_ms(self.clock.wall()),
             )
+            self.state = sense(self.state, inp, pack=self.pack)
+            drafts, effects = decide(self.state, inp, pack=self.pack)
             rows = self.journal.append(drafts) if drafts else []
             for row in rows:
                 self._fold(decode_event(row.line))
             for effect in effects:
-                self.run_effect(effect)
+                if isinstance(effect, Answer):
+                    answers.append(effect)
+                else:
+                    self.run_effect(effect)
             written += rows
         if written:
             if self.uplink is not None:
                 self.uplink.recorded(written)
             self.on_change()
-        return written
+        return Fed(tuple(written), tuple(answers))
 
     def now_ms(self) -> int:
         """Steady time now, the one that the state's clocks are in."""
-        return self.clock.mono_ms() + self.steady.shift_ms
+        return steady_ms(self.state, self.clock.mono_ms(), iso_ms(self.clock.wall()))
 
     def take_loop_ms(self) -> int:
         """The longest turn since the last question; for the pong."""
@@ -193,7 +178,6 @@ class Runtime:
         self.heartbeat()
 
     def _fold(self, event: Event) -> None:
-        steady_ms = self.steady.take(event.boot, event.mono_ms, event.at)
         try:
             self.state = apply(
                 self.state,
@@ -201,8 +185,9 @@ class Runtime:
                 event.session,
                 dict(event.data),
                 seq=event.seq,
-                mono_ms=steady_ms,
+                mono_ms=event.mono_ms,
                 at=event.at,
+                epoch=event.epoch,
             )
         except (UnreadableEvent, RemoteError):
             # Recorded by a newer program: it stays in the record, this one cannot use it.

@@ -1,4 +1,4 @@
-"""The hands people have on the day: a browser at the hub, a room's screen, a board's control socket.
+"""The hands people have on the day: a browser at the hub, a room's screen, a board's control.
 
 Only public interfaces are used; what the script can do, a person can do.
 """
@@ -32,9 +32,9 @@ def _answer(where: str, response: httpx.Response) -> Any:
         body = response.json()
     except ValueError:
         body = {"detail": response.text[:300]}
-    if response.status_code >= 500:
+    if response.is_server_error:
         raise ConnectionError(f"{where}: {response.status_code} {str(body)[:300]}")
-    if response.status_code >= 400:
+    if response.is_error:
         raise RefusedError(where, response.status_code, body if isinstance(body, dict) else {})
     return body
 
@@ -83,8 +83,8 @@ class HubUser:
         return self._call("POST", path, json=body, headers=headers)
 
     def _call(self, method: str, path: str, **options: Any) -> Any:
-        for attempt in (1, 2):
-            if self._client is None or attempt == 2:
+        for again in (False, True):
+            if self._client is None or again:
                 self.sign_in()
             if self._client is None:
                 raise ConnectionError(f"{self.login}: no connection")
@@ -92,7 +92,7 @@ class HubUser:
             response = _send(
                 self._client, method, f"/api/v1/{path}", **{**options, "headers": headers}
             )
-            if response.status_code != 401:
+            if response.status_code != httpx.codes.UNAUTHORIZED:
                 return _answer(f"{self.login} {method} {path}", response)
         return _answer(f"{self.login} {method} {path}", response)
 

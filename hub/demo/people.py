@@ -27,6 +27,8 @@ GIVEN = (
 AREAS = ("422201", "422301", "422401", "432301", "432501")
 WEIGHTS = (7, 9, 10, 5, 8, 4, 2, 1, 6, 3, 7, 9, 10, 5, 8, 4, 2)  # GB 11643
 CHECK = "10X98765432"
+# Member numbers that the day's script needs for one thing each.
+TWO_ITEMS, LATE, DISSENTS, NO_CARD = 1, 3, 4, 5
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,10 +72,10 @@ def committee(rng: random.Random, home: str, guests: list[str]) -> list[Member]:
             name=names[no - 1],
             number=id_number(rng),
             station=station,
-            late=no == 3,
-            card=no != 5,
-            dissents=no == 4,
-            items=("phone", "watch") if no == 1 else ("phone",),
+            late=no == LATE,
+            card=no != NO_CARD,
+            dissents=no == DISSENTS,
+            items=("phone", "watch") if no == TWO_ITEMS else ("phone",),
         )
         for no, (org, station, kind) in enumerate(seats, 1)
     ]

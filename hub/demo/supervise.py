@@ -155,7 +155,7 @@ class Supervisor:
         fresh.replace(target)
 
 
-class TooLateError(Exception):
+class TooLateError(RuntimeError):
     """Something the day waited for did not come; the text says what and what was seen instead."""
 
 

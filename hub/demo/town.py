@@ -131,6 +131,7 @@ class RoomSite:
                 str(self.socket(name)),
                 "--state",
                 str(self.folder / "boards" / f"{name}.json"),
+                *(("--count", str(LOCKERS)) if name == "locker" else ()),
             )
             for name, kind in kinds.items()
         }

@@ -10,7 +10,6 @@ import pytest
 from edge.identify import Identifier, SessionTags
 from edge.inbox import Inbox, Observed
 from edge.network import ECHO_MS_MAX, Probe, diagnose
-from edge.runtime import SteadyTime
 
 
 def test_the_matcher_finds_the_member_in_every_open_session() -> None:
@@ -73,14 +72,3 @@ def test_the_lowest_failing_rung_is_the_diagnosis() -> None:
                 assert rung == "mqtt"
             else:
                 assert rung == ("ok" if age in (0, ECHO_MS_MAX) else "echo")
-
-
-def test_steady_time_goes_on_over_a_restart() -> None:
-    """The pause is what the wall clock says, and never less than nothing."""
-    steady = SteadyTime()
-    assert steady.take("b1", 1_000, "2026-11-24T01:00:00.000Z") == 1_000
-    assert steady.take("b1", 5_000, "2026-11-24T00:00:00.000Z") == 5_000
-    assert steady.take("b2", 100, "2026-11-24T00:00:10.000Z") == 15_000
-    assert steady.take("b2", 600, "2026-11-24T00:00:10.500Z") == 15_500
-    assert steady.take("b3", 50, "1970-01-01T00:00:00.000Z") == 15_500
-    assert steady.take("b3", 40, "1970-01-01T00:00:00.000Z") == 15_500

@@ -1,0 +1,150 @@
+"""`evalroom edge …` and `evalroom sim …`: the room's side of the command line."""
+
+from __future__ import annotations
+
+import argparse
+import json
+import signal
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from types import FrameType
+
+from edge.config import ConfigError, read_room_file
+from edge.simulators.cli import add_options, main_sim
+from edge.simulators.link import Link, Route
+
+EX_OK = 0
+EX_FAILED = 1
+EX_USAGE = 64  # sysexits.h: wrong words, or a file that cannot be used
+EX_SOFTWARE = 70
+
+EXAMPLES = """examples:
+  evalroom edge check firmware-config/rooms/example.toml
+  evalroom edge run /etc/evalroom/room.toml
+  evalroom edge selftest /etc/evalroom/room.toml
+  evalroom edge commission /etc/evalroom/room.toml
+  evalroom edge capacity /etc/evalroom/room.toml
+"""
+LINK_EXAMPLE = """example:
+  evalroom sim link --route 19001:127.0.0.1:1883 --control out/link.sock --state out/link.txt
+  echo '{"do":"cut"}' | nc -U out/link.sock
+"""
+
+
+def main(argv: Sequence[str]) -> int:
+    """Runs one command; `argv` begins with `edge` or `sim`.
+
+    Returns:
+        0 done, 1 something was found wrong, 64 wrong words or file, 70 our own fault.
+    """
+    words = list(argv)
+    if words[:1] == ["sim"]:
+        return _link(words[2:]) if words[1:2] == ["link"] else _sim(words[1:])
+    return _edge(words[1:])
+
+
+def _sim(words: list[str]) -> int:
+    parser = argparse.ArgumentParser(prog="evalroom sim")
+    add_options(parser)
+    try:
+        args = parser.parse_args(words)
+    except SystemExit as stop:
+        return EX_USAGE if stop.code else EX_OK
+    return main_sim(args)
+
+
+def _route(text: str) -> Route:
+    try:
+        listen, host, port = text.rsplit(":", 2)
+        return Route(listen=int(listen), host=host, port=int(port))
+    except ValueError as error:
+        raise argparse.ArgumentTypeError(
+            f"expected PORT:HOST:PORT such as 19001:127.0.0.1:1883, got {text!r}"
+        ) from error
+
+
+def _link(words: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="evalroom sim link",
+        description="A simulated uplink: forwards ports until its cable is pulled.",
+        epilog=LINK_EXAMPLE,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--route", type=_route, action="append", required=True)
+    parser.add_argument("--control", type=Path, required=True, help="unix socket for commands")
+    parser.add_argument("--state", type=Path, required=True, help="file that keeps cut or up")
+    try:
+        args = parser.parse_args(words)
+    except SystemExit as stop:
+        return EX_USAGE if stop.code else EX_OK
+    link = Link(routes=tuple(args.route), control=args.control, state_file=args.state)
+    _on_signal(link.stop)
+    link.run()
+    return EX_OK
+
+
+def _on_signal(stop: object) -> None:
+    def handle(_signal: int, _frame: FrameType | None) -> None:
+        stop()  # type: ignore[operator]
+
+    for number in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(number, handle)
+
+
+def _edge(words: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="evalroom edge",
+        description="The room controller.",
+        epilog=EXAMPLES,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    commands = parser.add_subparsers(dest="command", required=True)
+    for name, purpose in (
+        ("run", "run the controller until it is told to stop"),
+        ("check", "read a room file strictly and say what is wrong"),
+        ("selftest", "ask every device whether it answers; exit 1 if one does not"),
+        ("commission", "guided wiring test: a person opens, sits, presents; the board must see it"),
+        ("capacity", "how long this room can stay offline"),
+    ):
+        command = commands.add_parser(name, help=purpose, description=purpose, epilog=EXAMPLES)
+        command.formatter_class = argparse.RawDescriptionHelpFormatter
+        command.add_argument("config", type=Path, help="the room's TOML file")
+    try:
+        args = parser.parse_args(words)
+    except SystemExit as stop:
+        return EX_USAGE if stop.code else EX_OK
+    try:
+        return _do(args.command, args.config)
+    except ConfigError as error:
+        sys.stderr.write(f"evalroom edge {args.command}: {error}\n")
+        return EX_USAGE
+
+
+def _do(command: str, path: Path) -> int:
+    room = read_room_file(path)
+    if command == "check":
+        sys.stdout.write(
+            f"{path}: good; room {room.credentials.place}, controller {room.credentials.ctl}, "
+            f"{len(room.seats)} seats, {room.get('locker', 'count')} lockers, "
+            f"{len(room.cameras)} cameras\n"
+        )
+        return EX_OK
+    if command == "capacity":
+        from edge.capacity import capacity  # noqa: PLC0415 - only this command needs it
+
+        sys.stdout.write(json.dumps(capacity(room), ensure_ascii=False, indent=1) + "\n")
+        return EX_OK
+    if command in {"selftest", "commission"}:
+        from edge.commission import commission, selftest  # noqa: PLC0415
+
+        return (selftest if command == "selftest" else commission)(room)
+    from edge.app import RoomApp  # noqa: PLC0415 - the other commands open no port
+
+    app = RoomApp.build(room)
+    _on_signal(app.stop)
+    return app.run()
+
+
+if __name__ == "__main__":
+    sys.exit(main(sys.argv[1:]))

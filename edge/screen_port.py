@@ -1,0 +1,211 @@
+"""What the room's screen may ask of the room: see, act with PINs, confirm an order.
+
+Runs in the screen's threads. PINs are checked here (half a second of scrypt each, by intention);
+everything that touches the state is handed to the loop and waited for, so an answer means that the
+act is on the disk.
+"""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from dataclasses import dataclass, field
+from typing import Any
+
+from protocols.policy.room_view import room_view
+
+from edge.crypto import signer
+from edge.duty import DutyError, DutyPerson, DutyRoster
+from edge.inbox import Inbox
+from edge.intake import MEMBER_PREFIX, Intake
+from edge.runtime import CALL_S, Fed, Runtime
+from edge.turn import Turn
+from protocols.messages.acts import Order, Statement
+from protocols.messages.errors import LocalError
+from protocols.messages.event import decode_event
+from protocols.messages.signed import Signer, parse_message
+from protocols.messages.topics import MESSAGE_BYTES_MAX
+
+ID_BYTES = 16
+PEOPLE_MAX = 4  # the most any act asks for is two
+BELL_S = 10.0  # a screen that hears nothing for this long looks by itself
+
+
+@dataclass(frozen=True, slots=True)
+class Facts:
+    """What stands around the state: names of the place, cameras' names."""
+
+    place: str
+    org: str
+    cameras: Mapping[str, str]
+
+
+@dataclass(slots=True)
+class Bell:
+    """Rings when the state changed; every screen waits on it by a count of its own."""
+
+    _count: int = 0
+    _changed: threading.Condition = field(default_factory=threading.Condition)
+
+    def ring(self) -> None:
+        """The state changed."""
+        with self._changed:
+            self._count += 1
+            self._changed.notify_all()
+
+    def wait(self, seen: int, timeout_s: float) -> int:
+        """Waits until the count is above `seen`; returns it."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._count > seen, timeout_s)
+            return self._count
+
+
+@dataclass(slots=True)
+class RoomDesk:
+    """The screen's port to the room.
+
+    Args:
+        link_up: whether the MQTT connection stands.
+        waiting: rows not yet acknowledged by the hub.
+    """
+
+    runtime: Runtime
+    inbox: Inbox
+    intake: Intake
+    roster: DutyRoster
+    bell: Bell
+    about: Facts
+    entropy: Callable[[int], bytes]
+    link_up: Callable[[], bool]
+    waiting: Callable[[], int]
+
+    def view(self) -> dict[str, Any]:
+        """The room as the core sees it now: keys and numbers, no texts and no names.
+
+        Raises:
+            TimeoutError: the loop does not answer; the screen shows its last view as old.
+        """
+
+        def look() -> dict[str, Any]:
+            shown = dict(room_view(self.runtime.state, self.runtime.pack, self.runtime.now_ms()))
+            shown["link"] = {"up": self.link_up(), "waiting": self.waiting()}
+            shown["at"] = self.runtime.clock.wall().isoformat()
+            return shown
+
+        answer: dict[str, Any] = self.inbox.ask(look, CALL_S)
+        return answer
+
+    def subscribe(self) -> Iterator[int]:
+        """Yields a count after each change, and every ten seconds without one."""
+        seen = 0
+        while True:
+            seen = self.bell.wait(seen, BELL_S)
+            yield seen
+
+    def duty(self) -> list[dict[str, str]]:
+        """Who can act here: person, post, role, org, session."""
+        return [{**one.public(), "session": one.session} for one in self.roster.here()]
+
+    def facts(self) -> dict[str, Any]:
+        """Names of the place for the screen's head."""
+        return {
+            "place": self.about.place,
+            "org": self.about.org,
+            "cameras": dict(self.about.cameras),
+            "at": self.runtime.clock.wall().isoformat(),
+        }
+
+    def act(
+        self, act: str, session: str, args: Mapping[str, Any], by: Sequence[tuple[str, str]]
+    ) -> dict[str, Any]:
+        """Does one staff act in the name of those whose PINs are right.
+
+        Returns:
+            `{"ok", "reason"?, "recorded": [{"seq", "type"}]}`.
+
+        Raises:
+            DutyError: a person or PIN is not accepted; nothing was done.
+        """
+        people = self._unlock(session, by)
+        if act == "statement":
+            return self._statement(session, args, people)
+        public = [one.public() for one, _ in people]
+        return self._feed(
+            [Turn("staff", {"act": act, "session": session, "args": dict(args), "by": public})]
+        )
+
+    def order(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Signs an order with the person's session key and gives it to the room.
+
+        Args:
+            body: session, order, members (numbers), committee, reason, person, pin.
+        """
+        session = str(body["session"])
+        ((person, seed),) = self._unlock(session, [(str(body["person"]), str(body["pin"]))])
+        last_n, last_id = self.intake.order_numbers(session)
+        order = Order(
+            id=self.entropy(ID_BYTES).hex(),
+            session=session,
+            n=last_n + 1,
+            order=str(body["order"]),
+            by=person.person,
+            prev_order=last_id,
+            venues=(),
+            members=tuple(f"{MEMBER_PREFIX}{int(no)}" for no in body.get("members") or ()),
+            committee=str(body.get("committee") or ""),
+            reason=str(body.get("reason") or ""),
+        )
+        raw = self._signed(lambda: order.seal([_signer(person, seed)]), "order")
+        signed = parse_message(raw, limit=MESSAGE_BYTES_MAX)
+        return self._feed_late(lambda: self.intake.order(signed, via="screen"))
+
+    def _statement(
+        self,
+        session: str,
+        args: Mapping[str, Any],
+        people: Sequence[tuple[DutyPerson, bytes]],
+    ) -> dict[str, Any]:
+        said = Statement(
+            session=session,
+            member=f"{MEMBER_PREFIX}{int(args['no'])}",
+            document=str(args["document"]),
+            outcome=str(args["outcome"]),
+            digest=str(args["digest"]),
+        )
+        raw = self._signed(lambda: said.seal([_signer(one, seed) for one, seed in people]), "act")
+        signed = parse_message(raw, limit=MESSAGE_BYTES_MAX)
+        return self._feed_late(lambda: self.intake.statement(signed))
+
+    def _unlock(
+        self, session: str, by: Sequence[tuple[str, str]]
+    ) -> list[tuple[DutyPerson, bytes]]:
+        if not 1 <= len(by) <= PEOPLE_MAX or len({person for person, _ in by}) != len(by):
+            raise DutyError(
+                "people",
+                expected=f"1 to {PEOPLE_MAX} different persons on duty",
+                got=str(len(by)),
+                do="choose each person once",
+            )
+        return [self.roster.unlock(session, person, pin) for person, pin in by]
+
+    def _signed(self, seal: Callable[[], bytes], where: str) -> bytes:
+        try:
+            return seal()
+        except LocalError as error:
+            raise DutyError(
+                where, expected=error.expected, got=error.got, do="mend the entry"
+            ) from error
+
+    def _feed(self, turns: list[Turn]) -> dict[str, Any]:
+        return self._feed_late(lambda: turns)
+
+    def _feed_late(self, turns: Callable[[], list[Turn]]) -> dict[str, Any]:
+        fed: Fed = self.inbox.ask(lambda: self.runtime.feed(turns()), CALL_S)
+        told = [dict(answer.result) for answer in fed.answers]
+        recorded = [{"seq": row.seq, "type": decode_event(row.line).type} for row in fed.rows]
+        result = told[-1] if told else {"ok": bool(recorded)}
+        return {**result, "recorded": recorded}
+
+
+def _signer(person: DutyPerson, seed: bytes) -> Signer:
+    return Signer(kid=person.kid, role=person.role, sign=signer(seed)[1])
