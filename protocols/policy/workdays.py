@@ -31,6 +31,7 @@ OFF_RUN_DAYS_MAX = 10
 """Longest run of days off ever decreed: 24 January to 2 February 2020."""
 WEEK_WORKDAYS = 5
 WEEKEND_DAYS = 2
+STATUTORY_DAY_WEEKS = 2
 NOTICE_DAYS_MAX = 120
 """A notice names some 35 days; more is not a notice."""
 NOTICES_MAX = 200
@@ -191,10 +192,12 @@ def _walk_sparse(start: date, n: int, calendar: Calendar, step: timedelta) -> da
 def span_days_max(n: int) -> int:
     """Most calendar days that n consecutive working days took, with a reserve.
 
-    One longest holiday, plus a weekend for every started week of work. The calendars of 2004 to
-    2026 stay at least two days below it.
+    One longest holiday, a weekend for every started week of work, and one more day off for every
+    started two weeks (the statutory holidays of a year). The calendars of 2004 to 2026 stay at
+    least two days below it for every n up to WORKDAYS_MAX.
     """
-    return n + OFF_RUN_DAYS_MAX + WEEKEND_DAYS * -(-n // WEEK_WORKDAYS)
+    weeks = -(-n // WEEK_WORKDAYS)
+    return n + OFF_RUN_DAYS_MAX + WEEKEND_DAYS * weeks + -(-weeks // STATUTORY_DAY_WEEKS)
 
 
 def _workdays_in(days: int) -> int:
