@@ -1,0 +1,164 @@
+"""The one place that knows ffmpeg's words.
+
+The picture is never transcoded: it is copied as it comes, cut at key frames into fragmented MP4. A
+file of one fragment per key frame can be read up to its last fragment after a kill or a power cut;
+plain MP4 cannot be read at all then (measured). Sound is made into AAC, because the sound of most
+cameras here (G.711) is refused by MP4.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+import shutil
+import subprocess
+from dataclasses import dataclass
+from functools import cache
+from pathlib import Path
+
+TEST_SCHEME = "test:"
+TEST_SECONDS = 10
+TEST_RATE = 10
+PROBE_S = 20.0  # reading a segment of 10 s takes milliseconds; a dying disk longer
+MAKE_S = 60.0  # the test picture is made once, in a tenth of a second on a PC
+TIMEOUT_US = 5_000_000  # a camera that says nothing for 5 s is gone
+FRAGMENTED = "movflags=+frag_keyframe+empty_moov+default_base_moof:flush_packets=1"
+
+
+class MediaError(Exception):
+    """Recording cannot be done; the text says what, where, expected, got, do."""
+
+
+@cache
+def program() -> str:
+    """The ffmpeg of the wheel, else of the system.
+
+    Raises:
+        MediaError: neither is installed.
+    """
+    try:
+        import imageio_ffmpeg  # noqa: PLC0415 - the wheel is optional where the system has ffmpeg
+
+        return str(imageio_ffmpeg.get_ffmpeg_exe())
+    except (ImportError, RuntimeError) as error:
+        found = shutil.which("ffmpeg")
+        if found is None:
+            raise MediaError(
+                "ffmpeg: expected the wheel imageio-ffmpeg or the program, got neither. "
+                "do: pip install 'evalroom[edge]' or sudo apt-get install -y ffmpeg"
+            ) from error
+        return found
+
+
+def quiet() -> list[str]:
+    """An ffmpeg that asks nothing and says only errors."""
+    return [program(), "-nostdin", "-hide_banner", "-v", "error"]
+
+
+def dies_with_us() -> list[str]:
+    """A prefix by which the kernel ends the program when the thread that started it ends.
+
+    Without it a recorder whose controller was killed would go on beside the next one's.
+    """
+    setpriv = shutil.which("setpriv")
+    return [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []
+
+
+def test_clip(name: str, folder: Path) -> Path:
+    """A short moving picture of its own colour for each name, made once: small, no B-frames."""
+    hue = hashlib.sha256(name.encode()).digest()[0] * 360 // 256
+    clip = folder / f"test-{hue:03d}.mp4"
+    if clip.exists():
+        return clip
+    half = clip.with_suffix(f".{os.getpid()}.new.mp4")
+    picture = f"testsrc2=size=320x180:rate={TEST_RATE},hue=h={hue}"
+    code = ["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-bf", "0"]
+    group = ["-g", str(TEST_RATE), "-keyint_min", str(TEST_RATE), "-sc_threshold", "0"]
+    command = [*quiet(), "-f", "lavfi", "-i", picture, "-t", str(TEST_SECONDS), *code, *group]
+    command += ["-b:v", "120k", "-pix_fmt", "yuv420p", "-y", str(half)]
+    made = subprocess.run(command, capture_output=True, timeout=MAKE_S, check=False)
+    if made.returncode != 0:
+        raise MediaError(f"test picture {clip}: expected it to be made, got {last_words(made)}")
+    return half.replace(clip)
+
+
+def input_of(source: str, folder: Path) -> list[str]:
+    """What ffmpeg calls a source.
+
+    Args:
+        source: `rtsp://…`, any other URL or file ffmpeg reads, or `test:` and a name.
+        folder: where test pictures are kept.
+    """
+    if source.startswith(TEST_SCHEME):
+        clip = test_clip(source.removeprefix(TEST_SCHEME), folder)
+        return ["-re", "-stream_loop", "-1", "-i", str(clip)]
+    if source.startswith("rtsp://"):
+        return ["-rtsp_transport", "tcp", "-timeout", str(TIMEOUT_US), "-i", source]
+    # A file would be read in a second; a stream paces itself.
+    return [*(["-re"] if Path(source).exists() else []), "-i", source]
+
+
+def record(source: str, *, folder: Path, pattern: Path, segment_s: int, mark: str) -> list[str]:
+    """The recorder: a segment every `segment_s`, a line `name,start,end` on stdout for each closed.
+
+    Args:
+        source: see `input_of`.
+        folder: where test pictures are kept.
+        pattern: path of the segments with `%06d`.
+        segment_s: length wanted; cut at the next key frame.
+        mark: written into each file, so that two recordings of one picture are two contents.
+    """
+    return [
+        *dies_with_us(),
+        *quiet(),
+        *input_of(source, folder),
+        *("-map", "0:v:0", "-map", "0:a:0?", "-c:v", "copy", "-c:a", "aac", "-b:a", "48k"),
+        *("-metadata", f"comment={mark}"),
+        *("-f", "segment", "-segment_time", str(segment_s), "-segment_format", "mp4"),
+        *("-segment_format_options", FRAGMENTED),
+        *("-segment_list", "pipe:1", "-segment_list_type", "csv"),
+        str(pattern),
+    ]
+
+
+@dataclass(frozen=True, slots=True)
+class Closed:
+    """A segment ffmpeg has finished: file name, first and last time in the recording, ms."""
+
+    name: str
+    start_ms: int
+    end_ms: int
+
+
+def parse_closed(line: str) -> Closed | None:
+    """Reads a line of the segment list; None if it is not one."""
+    parts = line.strip().rsplit(",", 2)
+    try:
+        name, start, end = parts[0], float(parts[1]), float(parts[2])
+    except (IndexError, ValueError):
+        return None
+    if not name or "/" in name or not 0 <= start <= end:
+        return None
+    return Closed(name, round(start * 1000), round(end * 1000))
+
+
+def length_ms(path: Path) -> int:
+    """How much picture of a file can be read, milliseconds; 0 when none."""
+    command = [*quiet(), "-i", str(path), "-map", "0:v:0", "-c", "copy", "-f", "null"]
+    try:
+        done = subprocess.run(
+            [*command, "-progress", "pipe:1", "-"],
+            capture_output=True,
+            timeout=PROBE_S,
+            check=False,
+        )
+    except subprocess.TimeoutExpired:
+        return 0
+    lines = [line for line in done.stdout.decode().splitlines() if line.startswith("out_time_us=")]
+    value = lines[-1].partition("=")[2] if lines else ""
+    return int(value) // 1000 if value.isdigit() else 0
+
+
+def last_words(done: subprocess.CompletedProcess[bytes]) -> str:
+    """The end of what a program said on its way out, for an error's text."""
+    return done.stderr.decode(errors="replace").strip()[-300:] or f"exit code {done.returncode}"
