@@ -1,6 +1,7 @@
 """Policy packs: every value has its source, and nothing wrong gets in."""
 
 import json
+from datetime import date
 
 import jsonschema
 import pytest
@@ -200,10 +201,8 @@ def test_something_that_is_no_object_is_refused(raw):
 
 def test_a_date_without_quotes_is_named(raw_hubei):
     """YAML turns 2020-05-01 into a date; the message says what to do."""
-    import datetime
-
     with pytest.raises(PolicyError, match="quotes"):
-        Pack.parse(put(raw_hubei, "effective_from", datetime.date(2020, 5, 1)))
+        Pack.parse(put(raw_hubei, "effective_from", date(2020, 5, 1)))
 
 
 @pytest.mark.parametrize("value", [float("nan"), "\ud800"])
