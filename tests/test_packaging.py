@@ -1,0 +1,174 @@
+"""The distribution: its names, its extras, its lock file, its commands."""
+
+from __future__ import annotations
+
+import ast
+import importlib.metadata
+import re
+import subprocess
+import sys
+import tomllib
+import zipfile
+from pathlib import Path
+
+import pytest
+
+import evalroom
+
+ROOT = Path(__file__).parents[1]
+OURS = ("edge", "hub", "protocols")
+PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
+EXTRAS = PROJECT["optional-dependencies"]
+LOCK = (ROOT / "requirements" / "lock.txt").read_text(encoding="utf-8")
+# Import name -> distribution, where they differ.
+DISTRIBUTION = {
+    "argon2": "argon2-cffi",
+    "chinese_calendar": "chinesecalendar",
+    "imageio_ffmpeg": "imageio-ffmpeg",
+    "multipart": "python-multipart",
+    "nacl": "pynacl",
+    "paho": "paho-mqtt",
+    "serial": "pyserial",
+    "sqlite_utils": "sqlite-utils",
+    "starlette": "fastapi",
+    "yaml": "pyyaml",
+}
+
+
+def declared(extra: str) -> set[str]:
+    return {re.split(r"[<>=\[; ]", line, maxsplit=1)[0].lower() for line in EXTRAS[extra]}
+
+
+def imported(folder: str) -> dict[str, str]:
+    """Third-party names imported under a folder, each with one file that imports it."""
+    found: dict[str, str] = {}
+    for path in (ROOT / folder).rglob("*.py"):
+        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+            names = []
+            if isinstance(node, ast.Import):
+                names = [alias.name for alias in node.names]
+            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+                names = [node.module]
+            for name in names:
+                root = name.split(".")[0]
+                if root not in sys.stdlib_module_names and root not in (*OURS, "evalroom"):
+                    found[root] = path.relative_to(ROOT).as_posix()
+    return found
+
+
+@pytest.mark.parametrize("side", ["edge", "hub"])
+def test_what_a_side_imports_is_in_its_extra(side: str) -> None:
+    missing = {
+        name: where
+        for name, where in imported(side).items()
+        if DISTRIBUTION.get(name, name).lower() not in declared(side)
+    }
+    assert missing == {}
+
+
+def test_the_rules_need_nothing_but_python() -> None:
+    assert imported("protocols") == {}
+
+
+def test_what_the_tests_import_is_installed_by_the_lock_file() -> None:
+    everything = declared("edge") | declared("hub") | declared("dev")
+    helpers = {path.stem for path in (ROOT / "tests").rglob("*.py")}
+    helpers |= {path.name for path in (ROOT / "tests").rglob("*") if path.is_dir()}
+    missing = {
+        name: where
+        for name, where in imported("tests").items()
+        if name not in helpers and DISTRIBUTION.get(name, name).lower() not in everything
+    }
+    assert missing == {}
+
+
+def test_every_dependency_is_pinned_by_hash_and_none_says_where_it_comes_from() -> None:
+    pinned = re.findall(r"^([a-z0-9-]+)==\S+(?: ; .+)? \\$", LOCK, re.MULTILINE)
+    blocks = re.split(r"^(?=[a-z0-9-]+==)", LOCK, flags=re.MULTILINE)[1:]
+
+    assert len(pinned) == len(blocks)
+    assert all("--hash=sha256:" in block for block in blocks)
+    assert "://" not in LOCK
+    wanted = {re.sub(r"[_.]", "-", name) for extra in EXTRAS for name in declared(extra)}
+    assert wanted <= set(pinned)
+
+
+def test_the_three_package_names_belong_to_us_alone() -> None:
+    owners = importlib.metadata.packages_distributions()
+
+    for name in OURS:
+        assert set(owners.get(name, ["evalroom"])) == {"evalroom"}, name
+
+
+def test_every_dependency_says_in_decisions_why_it_is_there() -> None:
+    decisions = (ROOT / "DECISIONS.md").read_text(encoding="utf-8").lower()
+    everything = declared("edge") | declared("hub") | declared("dev")
+
+    assert sorted(name for name in everything if f"`{name}`" not in decisions) == []
+
+
+@pytest.mark.slow
+def test_the_wheel_carries_code_and_data_and_the_command(tmp_path: Path) -> None:
+    build = "from hatchling.build import build_wheel; import sys; print(build_wheel(sys.argv[1]))"
+    made = subprocess.run(
+        [sys.executable, "-c", build, str(tmp_path)],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert made.returncode == 0, made.stderr
+    names = set(zipfile.ZipFile(tmp_path / made.stdout.split()[-1]).namelist())
+
+    assert "evalroom.py" in names
+    data = {
+        path.relative_to(ROOT).as_posix()
+        for side in OURS
+        for path in (ROOT / side).rglob("*")
+        if path.suffix in {".html", ".css", ".js", ".yaml", ".json", ".txt", ".sql", ".mako"}
+    }
+    assert data <= names
+    assert not [name for name in names if name.startswith(("tests/", "deploy/"))]
+
+
+def command(*words: str) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(
+        [sys.executable, "-m", "evalroom", *words],
+        cwd=ROOT,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=False,
+    )
+
+
+def test_help_names_every_command_with_an_example() -> None:
+    said = command("--help")
+
+    assert said.returncode == 0
+    for one in evalroom.COMMANDS:
+        assert f"example: evalroom {one.word} " in said.stdout
+
+
+def test_an_unknown_command_is_refused_with_what_to_do() -> None:
+    said = command("verfy")
+
+    assert said.returncode == 64
+    for part in ("unknown command", "expected: one of demo", "got: verfy", "do: see"):
+        assert part in said.stderr
+
+
+def test_a_missing_extra_is_named(capsys: pytest.CaptureFixture[str]) -> None:
+    missing = evalroom.Command("hub", "no_such_module_here", "hub", "", "")
+
+    assert evalroom.run(missing, ["hub"]) == 69
+    assert "pip install 'evalroom[hub]'" in capsys.readouterr().err
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("word", [one.word for one in evalroom.COMMANDS])
+def test_every_command_has_help_with_an_example(word: str) -> None:
+    said = command(word, "--help")
+
+    assert said.returncode == 0, said.stderr
+    assert f"evalroom {word}" in said.stdout

@@ -1,0 +1,150 @@
+"""The rules of CONTRIBUTING.md that a clerk could check, checked."""
+
+from __future__ import annotations
+
+import ast
+import re
+import shutil
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).parents[1]
+FUNCTION_LINES_MAX = 70
+PURE = ("protocols/", "edge/room.py")
+TEXT = {".py", ".md", ".html", ".css", ".js", ".toml", ".yaml", ".yml", ".json", ".txt", ".conf"}
+
+
+def tracked(*suffixes: str) -> list[Path]:
+    """Files of the project by suffix: those git knows, else (no git) those of the tree."""
+    git = shutil.which("git")
+    if git and (ROOT / ".git").exists():
+        listed = subprocess.run(
+            [git, "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
+        ).stdout.split("\0")
+        paths = [ROOT / name for name in listed if name]
+    else:
+        paths = [
+            path
+            for top in ("edge", "hub", "protocols", "tests", "deploy", "docs", "firmware-config")
+            for path in (ROOT / top).rglob("*")
+        ]
+    return [path for path in paths if path.suffix in suffixes and path.is_file()]
+
+
+def trees(under: tuple[str, ...] = ("",)) -> Iterator[tuple[str, ast.Module]]:
+    for path in tracked(".py"):
+        name = path.relative_to(ROOT).as_posix()
+        if name.startswith(under):
+            yield name, ast.parse(path.read_text(encoding="utf-8"))
+
+
+def test_no_function_is_longer_than_a_screen() -> None:
+    found = [
+        f"{name}:{node.lineno} {node.name} has {node.end_lineno - node.lineno + 1} lines"
+        for name, tree in trees()
+        for node in ast.walk(tree)
+        if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
+        and node.end_lineno is not None
+        and node.end_lineno - node.lineno + 1 > FUNCTION_LINES_MAX
+    ]
+    assert found == []
+
+
+def test_the_rules_never_ask_what_time_it_is() -> None:
+    found = [
+        f"{name}:{node.lineno} .{node.attr}"
+        for name, tree in trees(PURE)
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Attribute) and node.attr in {"now", "today", "utcnow"}
+    ]
+    assert found == []
+
+
+def test_no_test_sleeps() -> None:
+    found = [
+        f"{name}:{node.lineno}"
+        for name, tree in trees(("tests/",))
+        for node in ast.walk(tree)
+        if isinstance(node, ast.Call)
+        and ast.unparse(node.func) in {"time.sleep", "asyncio.sleep", "sleep"}
+    ]
+    assert found == []
+
+
+def is_forbidden(node: ast.AST) -> str:
+    """The name of what a node does that nobody here does; empty for everything else."""
+    if isinstance(node, ast.Import | ast.ImportFrom):
+        names = [alias.name for alias in node.names]
+        names += [node.module] if isinstance(node, ast.ImportFrom) and node.module else []
+        roots = {name.split(".")[0] for name in names}
+        return next(iter(roots & {"pickle", "cPickle", "dill", "shelve", "marshal"}), "")
+    if isinstance(node, ast.Call):
+        if ast.unparse(node.func) in {"yaml.load", "yaml.unsafe_load", "eval", "exec"}:
+            return ast.unparse(node.func)
+        if any(
+            word.arg == "shell"
+            and not (isinstance(word.value, ast.Constant) and not word.value.value)
+            for word in node.keywords
+        ):
+            return "shell=True"
+    return ""
+
+
+def test_nothing_loads_code_from_data_or_starts_a_shell() -> None:
+    found = [
+        f"{name}:{getattr(node, 'lineno', 0)} {what}"
+        for name, tree in trees()
+        for node in ast.walk(tree)
+        if (what := is_forbidden(node))
+    ]
+    assert found == []
+
+
+@pytest.mark.parametrize(
+    ("text", "what"),
+    [
+        ("import pickle", "pickle"),
+        ("from pickle import loads", "pickle"),
+        ("yaml.load(x)", "yaml.load"),
+        ("subprocess.run(x, shell=True)", "shell=True"),
+        ("subprocess.run(x, shell=False)", ""),
+        ("yaml.safe_load(x)", ""),
+    ],
+)
+def test_the_test_above_sees_what_it_should(text: str, what: str) -> None:
+    assert next(filter(None, map(is_forbidden, ast.walk(ast.parse(text)))), "") == what
+
+
+def test_no_dependency_draws_its_secrets_from_an_ordinary_generator() -> None:
+    """A package for the SM algorithms that draws signature nonces from `random` is refused."""
+    refused = re.compile(r"\bgm" + r"ssl\b|\bmin" + r"io\b", re.IGNORECASE)
+    found = [
+        path.relative_to(ROOT).as_posix()
+        for path in tracked(*TEXT)
+        if refused.search(path.read_text(encoding="utf-8", errors="replace"))
+    ]
+    assert found == []
+
+
+def test_files_stay_readable() -> None:
+    """At most 500 lines of code in a file, so that a newcomer can hold it in mind."""
+    found = [
+        f"{path.relative_to(ROOT)} has {count} lines"
+        for path in tracked(".py")
+        if (count := len(path.read_text(encoding="utf-8").splitlines())) > 500
+    ]
+    assert found == []
+
+
+def test_no_page_of_the_hub_asks_another_machine_for_anything() -> None:
+    address = re.compile(r"""(?:src|href|url\()\s*=?\s*["']?https?://""", re.IGNORECASE)
+    found = [
+        path.relative_to(ROOT).as_posix()
+        for path in tracked(".html", ".css", ".js")
+        if path.relative_to(ROOT).parts[0] in {"hub", "edge"}
+        and address.search(path.read_text(encoding="utf-8", errors="replace"))
+    ]
+    assert found == []
