@@ -139,9 +139,9 @@ def _do(command: str, path: Path) -> int:
         from edge.commission import commission, selftest  # noqa: PLC0415
 
         return (selftest if command == "selftest" else commission)(room)
-    from edge.app import RoomApp  # noqa: PLC0415 - the other commands open no port
+    from edge.app import build  # noqa: PLC0415 - the other commands open no port
 
-    app = RoomApp.build(room)
+    app = build(room)
     _on_signal(app.stop)
     return app.run()
 

@@ -20,6 +20,7 @@ LOCKERS_MAX = 24  # the largest 8A/80 board; a CU16 has 16
 SEATS_MAX = 16
 CAMERAS_MAX = 8
 SEGMENT_S_MAX = 10  # WIRE §8
+PAIR = 2
 
 
 class ConfigError(Exception):
@@ -69,6 +70,9 @@ SECTIONS: dict[str, dict[str, Option]] = {
         "mains_pin": Option(int, low=0, high=GPIO_PIN_MAX),
         "ups_port": Option(str),
         "ups_baud": Option(int, required=False, default=2400, choices=BAUDS[:2]),
+        # (battery volts, per cent) rows; without them the reserve is unknown until battery-low.
+        "ups_table": Option(list, required=False, default=[]),
+        "mains_back_s": Option(int, required=False, default=5, low=1, high=60),
     },
     "gpio": {
         "backend": Option(str, choices=("lgpio", "mock")),
@@ -210,6 +214,19 @@ def _unique(path: Path, name: str, key: str, values: list[Any]) -> None:
         )
 
 
+def _check_table(path: Path, rows: list[Any]) -> None:
+    for row in rows:
+        numbers = isinstance(row, list) and all(type(one) in (int, float) for one in row)
+        if not numbers or len(row) != PAIR:
+            raise _fail(
+                path,
+                "[power] ups_table",
+                expected="rows of battery volts and per cent such as [12.1, 60]",
+                got=row,
+                do="mend the row; the volts must rise",
+            )
+
+
 def read_credentials(folder: Path) -> Credentials:
     """Reads `id.json` of an enrolment folder.
 
@@ -287,6 +304,7 @@ def read_room_file(path: Path) -> RoomFile:
     pins = [seat.mat_pin for seat in seats] + [options["power"]["mains_pin"]]
     _unique(path, "seat", "mat_pin (or [power] mains_pin)", pins)
     _unique(path, "camera", "stream", [camera.stream for camera in cameras])
+    _check_table(path, options["power"]["ups_table"])
     folder = (path.parent / options["controller"]["credentials"]).resolve()
     return RoomFile(
         path=path,

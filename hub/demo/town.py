@@ -97,6 +97,7 @@ class RoomSite:
             "[power]",
             f"mains_pin = {MAINS_PIN}",
             f'ups_port = "{self.pty("ups")}"',
+            "mains_back_s = 2",
             "[gpio]",
             'backend = "mock"',
             f'control = "{self.socket("pins")}"',

@@ -1,0 +1,372 @@
+"""Composition: the only file that names concrete drivers. Builds a room from its file."""
+
+from __future__ import annotations
+
+import hashlib
+import random
+import secrets
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+
+import yaml
+
+from edge.clock import Clock, boot_id
+from edge.config import RoomFile
+from edge.crypto import member_tag, read_private, signer
+from edge.devices import Device, LockBoard, Mono, Reading, Sink
+from edge.drivers.cu16 import LockBoardCu16
+from edge.drivers.gpio_inputs import GpioInputs
+from edge.drivers.idcard import CardReader
+from edge.drivers.ld2410 import SeatRadar
+from edge.drivers.lockboard import LockBoard8a80
+from edge.drivers.megatec import Ups
+from edge.duty import DutyRoster
+from edge.effects import Effects
+from edge.identify import Identifier
+from edge.inbox import Arrived, Inbox, LinkChanged, Observed
+from edge.intake import Intake
+from edge.journal import Journal
+from edge.media.recorder import Recorder, Source
+from edge.media.spool import Spool
+from edge.media.uploader import Account, Uploader
+from edge.pipe import Broker, Pipe
+from edge.runtime import Runtime
+from edge.screen_port import Bell, Facts, RoomDesk
+from edge.service import RoomService
+from edge.uplink import Identity, Uplink, Vitals
+from edge.watchdog import Watchdog
+from protocols.messages.identity import kid
+from protocols.messages.signed import Signer
+from protocols.messages.status import RoomKeys, Will
+from protocols.messages.topics import UP_ST, room_subscriptions, topic
+from protocols.messages.trust import ROLE_CONTROLLER, TrustFile
+from protocols.policy.pack import Pack
+from protocols.policy.room_model import DeviceConfig, RoomConfig
+from protocols.policy.session import Phase
+from protocols.wire.lockboard import BitOrder, Feedback
+
+SOFTWARE = "evalroom 0.1.0"
+KV_PACK = "pack"
+MS_PER_S = 1000
+
+
+def room_config(room: RoomFile) -> RoomConfig:
+    """The room as the core sees it."""
+    devices = [
+        DeviceConfig("idcard", "idcard"),
+        DeviceConfig("locker", "lockboard" if room.get("locker", "board") == "8a80" else "cu16"),
+        DeviceConfig("ups", "ups"),
+        DeviceConfig("gpio", "gpio"),
+        *(DeviceConfig(f"radar{seat.station}", "radar") for seat in room.seats),
+    ]
+    return RoomConfig(
+        ctl=room.credentials.ctl,
+        place=room.credentials.place,
+        stations=tuple(seat.station for seat in room.seats),
+        lockers=tuple(range(1, room.get("locker", "count") + 1)),
+        item_sensor=room.get("locker", "board") == "cu16",
+        streams=tuple(camera.stream for camera in room.cameras),
+        devices=tuple(devices),
+    )
+
+
+def build_board(room: RoomFile, sink: Sink, mono: Mono) -> LockBoard:
+    """The room's lock board, by the word in its file."""
+    port, count = room.get("locker", "port"), room.get("locker", "count")
+    baud, address = room.get("locker", "baud"), room.get("locker", "address")
+    if room.get("locker", "board") == "cu16":
+        return LockBoardCu16(
+            device="locker",
+            port=port,
+            sink=sink,
+            mono=mono,
+            count=count,
+            baud=baud or 19_200,
+            address=address,
+        )
+    return LockBoard8a80(
+        device="locker",
+        port=port,
+        sink=sink,
+        mono=mono,
+        count=count,
+        baud=baud or 9_600,
+        address=address,
+        feedback=Feedback(room.get("locker", "feedback")),
+        bit_order=BitOrder(room.get("locker", "bit_order")),
+    )
+
+
+def build_devices(room: RoomFile, board: LockBoard, sink: Sink, mono: Mono) -> list[Device]:
+    """Every device of the room, the lock board first; nothing is opened before `start`.
+
+    Raises:
+        DeviceError: an option does not fit a board, or a pin cannot be opened.
+    """
+    control = room.get("gpio", "control")
+    devices: list[Device] = [
+        board,
+        CardReader(
+            device="idcard",
+            port=room.get("id_reader", "port"),
+            sink=sink,
+            mono=mono,
+            baud=room.get("id_reader", "baud"),
+        ),
+        Ups(
+            device="ups",
+            port=room.get("power", "ups_port"),
+            sink=sink,
+            mono=mono,
+            baud=room.get("power", "ups_baud"),
+            charge_table=tuple((volts, int(pct)) for volts, pct in room.get("power", "ups_table")),
+        ),
+        GpioInputs(
+            device="gpio",
+            sink=sink,
+            mono=mono,
+            mains_pin=room.get("power", "mains_pin"),
+            mat_pins={seat.station: seat.mat_pin for seat in room.seats},
+            backend=room.get("gpio", "backend"),
+            control=(room.path.parent / control) if control else None,
+            mains_back_ms=room.get("power", "mains_back_s") * MS_PER_S,
+        ),
+    ]
+    return devices + [
+        SeatRadar(
+            device=f"radar{seat.station}",
+            port=seat.radar_port,
+            sink=sink,
+            mono=mono,
+            station=seat.station,
+            baud=seat.radar_baud,
+        )
+        for seat in room.seats
+    ]
+
+
+def build(room: RoomFile) -> RoomService:
+    """Opens journal and keys, folds the record, wires everything; starts nothing.
+
+    Raises:
+        DeviceError, CryptoError, JournalError: what cannot be opened, and what to do.
+    """
+    return _Builder(room).build()
+
+
+def _room_path(room: RoomFile, section: str, name: str) -> Path:
+    return (room.path.parent / room.get(section, name)).resolve()
+
+
+@dataclass(slots=True)
+class _Builder:
+    """The order of wiring; what one part needs of another is built before it."""
+
+    room: RoomFile
+    clock: Clock = field(init=False)
+    inbox: Inbox = field(default_factory=Inbox)
+    bell: Bell = field(default_factory=Bell)
+
+    def build(self) -> RoomService:
+        room, me = self.room, self.room.credentials
+        offset = room.get("clock", "offset_file")
+        self.clock = Clock(Path(offset) if offset else None)
+        state = _room_path(room, "controller", "state_dir")
+        state.mkdir(parents=True, exist_ok=True)
+        journal = Journal.open(
+            state / "journal.sqlite",
+            ctl=me.ctl,
+            boot=boot_id(),
+            clock=self.clock,
+            entropy=secrets.token_bytes,
+        )
+        identifier = Identifier(member_tag)
+        roster = DutyRoster(self.clock.mono_ms)
+        sink = self._sink(identifier)
+        board = build_board(room, sink, self.clock.mono_ms)
+        devices = build_devices(room, board, sink, self.clock.mono_ms)
+        spool = Spool(_room_path(room, "media", "dir") / "spool")
+        recorder = self._recorder(spool)
+        effects = Effects(
+            board=board, devices=devices, recorder=recorder, spool=spool, inbox=self.inbox
+        )
+        watchdog = Watchdog.from_environment()
+        runtime = self._runtime(journal, effects, watchdog)
+        intake = self._intake(journal, identifier, roster, runtime)
+        effects.forget = intake.forget
+        uploader = self._uploader(spool)
+        pipe = self._pipe(uploader)
+        uplink = self._uplink(journal, pipe, intake, runtime)
+        runtime.uplink = uplink
+        desk = RoomDesk(
+            runtime=runtime,
+            inbox=self.inbox,
+            intake=intake,
+            roster=roster,
+            bell=self.bell,
+            about=Facts(me.place, me.org, {one.stream: one.name for one in room.cameras}),
+            entropy=secrets.token_bytes,
+            link_up=pipe.up,
+            waiting=uplink.waiting,
+        )
+        return RoomService(
+            room=room,
+            clock=self.clock,
+            journal=journal,
+            inbox=self.inbox,
+            runtime=runtime,
+            intake=intake,
+            devices=devices,
+            recorder=recorder,
+            uploader=uploader,
+            pipe=pipe,
+            uplink=uplink,
+            effects=effects,
+            desk=desk,
+            watchdog=watchdog,
+        )
+
+    def _sink(self, identifier: Identifier) -> Sink:
+        """Readings on their way into the inbox; an ID number ends here, in the reader's thread."""
+
+        def take(reading: Reading) -> None:
+            data = dict(reading.data)
+            if reading.kind == "selftest":
+                return  # whoever asked for it gets it as an answer
+            if reading.kind == "card":
+                matches = identifier.match(str(data["number"]))
+                data = {"matches": matches, "layout": data["layout"]}
+            self.inbox.put(Observed(reading.kind, {**data, "device": reading.device}))
+
+        return take
+
+    def _recorder(self, spool: Spool) -> Recorder:
+        room = self.room
+        return Recorder(
+            [Source(one.stream, one.source) for one in room.cameras],
+            folder=_room_path(room, "media", "dir"),
+            spool=spool,
+            sink=lambda kind, data: self.inbox.put(Observed(kind, data)),
+            clock=self.clock,
+            segment_s=room.get("media", "segment_s"),
+            mark=room.credentials.ctl,
+        )
+
+    def _runtime(self, journal: Journal, effects: Effects, watchdog: Watchdog) -> Runtime:
+        kept = journal.kv_get(KV_PACK)
+        return Runtime(
+            config=room_config(self.room),
+            pack=Pack.from_canonical(kept) if kept else default_pack(),
+            journal=journal,
+            clock=self.clock,
+            inbox=self.inbox,
+            run_effect=effects.run,
+            on_change=self.bell.ring,
+            heartbeat=watchdog.beat,
+            software=SOFTWARE,
+            config_hash=hashlib.sha256(self.room.path.read_bytes()).hexdigest(),
+        )
+
+    def _intake(
+        self, journal: Journal, identifier: Identifier, roster: DutyRoster, runtime: Runtime
+    ) -> Intake:
+        folder = self.room.credentials.folder
+
+        def use_pack(pack: Pack) -> None:
+            if pack.hash != runtime.pack.hash:
+                journal.kv_put(KV_PACK, pack.canonical())
+                runtime.pack = pack
+
+        def numbers(session: str) -> tuple[int, str]:
+            known = runtime.state.sessions.get(session)
+            if known is None:
+                return 0, ""
+            last = next((one.id for one in known.orders if one.n == known.last_n), "")
+            return known.last_n, last
+
+        def closed(session: str) -> bool:
+            known = runtime.state.sessions.get(session)
+            return known is not None and known.phase is Phase.CLOSED
+
+        return Intake(
+            ctl=self.room.credentials.ctl,
+            trust=TrustFile.decode((folder / "trust.json").read_bytes()),
+            seal_key=read_private(folder / "seal.key"),
+            journal=journal,
+            identifier=identifier,
+            roster=roster,
+            at_trust=self.clock.trust,
+            order_numbers=numbers,
+            closed=closed,
+            use_pack=use_pack,
+        )
+
+    def _uploader(self, spool: Spool) -> Uploader:
+        me = self.room.credentials
+        public, sign = signer(read_private(me.folder / "sign.key"))
+        return Uploader(
+            spool,
+            self.room.get("hub", "url") or me.url,
+            Account(ctl=me.ctl, kid=kid(public), sign=sign),
+            sink=self._uploaded,
+        )
+
+    def _uploaded(self, kind: str, data: dict[str, object]) -> None:
+        # What was sent is the hub's to say; only damage found while sending is a fact of the room.
+        if kind != "uploaded":
+            self.inbox.put(Observed(kind, dict(data)))
+
+    def _pipe(self, uploader: Uploader) -> Pipe:
+        room, me = self.room, self.room.credentials
+
+        def link(up: bool) -> None:  # noqa: FBT001 - the pipe's callback
+            uploader.set_link(up=up)
+            self.inbox.put(LinkChanged(up))
+
+        def arrived(name: str, payload: bytes, retained: bool) -> None:  # noqa: FBT001
+            leaf = name.removeprefix(topic(me.ctl, UP_ST).removesuffix(UP_ST))
+            self.inbox.put(Arrived(leaf, payload, retained))
+
+        return Pipe(
+            broker=Broker(
+                host=room.get("hub", "mqtt_host") or me.mqtt_host,
+                port=room.get("hub", "mqtt_port") or me.mqtt_port,
+                user=me.mqtt_user,
+                password=me.mqtt_password,
+                client_id=me.ctl,
+            ),
+            subscriptions=room_subscriptions(me.ctl),
+            will=(topic(me.ctl, UP_ST), Will(ctl=me.ctl, boot=boot_id()).encode()),
+            on_link=link,
+            on_bytes=arrived,
+            chance=random.SystemRandom().random,
+        )
+
+    def _uplink(self, journal: Journal, pipe: Pipe, intake: Intake, runtime: Runtime) -> Uplink:
+        me = self.room.credentials
+        sign_public, sign = signer(read_private(me.folder / "sign.key"))
+        return Uplink(
+            me=Identity(
+                ctl=me.ctl,
+                boot=boot_id(),
+                software=SOFTWARE,
+                keys=RoomKeys(sign=sign_public.hex()),
+                signers=(Signer(kid=kid(sign_public), role=ROLE_CONTROLLER, sign=sign),),
+            ),
+            journal=journal,
+            pipe=pipe,
+            intake=intake,
+            mono_ms=self.clock.mono_ms,
+            entropy=secrets.token_bytes,
+            vitals=lambda: Vitals(runtime.journal_ok(), runtime.take_loop_ms()),
+        )
+
+
+def default_pack() -> Pack:
+    """The policy of a room that has not had a plan yet: nothing can start under it but self-tests.
+
+    It is the shipped draft, so that faults and lockers have their limits from the first minute.
+    """
+    file = resources.files("protocols.policy.packs").joinpath("hubei-2020.yaml")
+    return Pack.parse(yaml.safe_load(file.read_text("utf-8")))

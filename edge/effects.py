@@ -1,0 +1,92 @@
+"""Carries out what the room decided; returns at once, the slow things in a thread of their own.
+
+Nothing here decides. What could not be done comes back as a reading, so that it is on the record.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import dataclass, field
+
+from edge.devices import Device, DeviceError, LockBoard
+from edge.inbox import Inbox, Observed
+from edge.media.recorder import Recorder
+from edge.media.spool import Spool
+from edge.room import Clip, Effect, Pulse, Record, Reset, SelfTest, Sound, WipeSecrets
+
+
+@dataclass(slots=True)
+class Effects:
+    """The hands of the room.
+
+    Args:
+        forget: wipes a closed session's secrets; set once the intake stands.
+    """
+
+    board: LockBoard
+    devices: Sequence[Device]
+    recorder: Recorder
+    spool: Spool
+    inbox: Inbox
+    forget: Callable[[str], None] = lambda _session: None
+    sound: str = ""
+    _slow: ThreadPoolExecutor = field(
+        default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="slow")
+    )
+
+    def run(self, effect: Effect) -> None:
+        """Starts one effect."""
+        if isinstance(effect, Pulse):
+            self._pulse(effect)
+        elif isinstance(effect, Record):
+            self.record(effect.session, on=effect.on)
+        elif isinstance(effect, SelfTest):
+            self._slow.submit(self._selftest)
+        elif isinstance(effect, Reset):
+            self._slow.submit(self._reset, effect.device)
+        elif isinstance(effect, Clip):
+            self._slow.submit(self._prefer)
+        elif isinstance(effect, WipeSecrets):
+            self.forget(effect.session)
+        elif isinstance(effect, Sound):
+            self.sound = effect.name
+
+    def record(self, session: str, *, on: bool) -> None:
+        """Starts or stops recording for a session."""
+        self._slow.submit(self.recorder.start if on else self.recorder.stop, session)
+
+    def close(self) -> None:
+        """Waits for what is being done, takes nothing more."""
+        self._slow.shutdown(wait=True, cancel_futures=True)
+
+    def _pulse(self, pulse: Pulse) -> None:
+        try:
+            self.board.open(pulse.lock)
+        except DeviceError:
+            self.inbox.put(Observed("pulse", {"lock": pulse.lock, "outcome": "no_answer"}))
+
+    def _selftest(self) -> None:
+        results = []
+        for device in self.devices:
+            found = device.selftest()
+            results.append(
+                {
+                    "device": device.device,
+                    "ok": bool(found.get("ok")),
+                    "detail": str(found.get("detail", "")),
+                }
+            )
+        free = self.spool.free()
+        results.append({"device": "disk", "ok": free > 0, "detail": f"{free} bytes free"})
+        self.inbox.put(Observed("selftest", {"results": results}))
+
+    def _reset(self, name: str) -> None:
+        for device in self.devices:
+            if device.device == name:
+                device.close()
+                device.start()
+
+    def _prefer(self) -> None:
+        """What was recorded around a mark goes first."""
+        self.spool.prefer([one.sha256 for one in self.spool.pending()])

@@ -1,0 +1,127 @@
+"""A room controller that has been built: starts its parts in order, runs the loop, ends in order."""
+
+from __future__ import annotations
+
+import threading
+from collections.abc import Sequence
+from dataclasses import dataclass, field
+
+import uvicorn
+
+from edge.clock import Clock
+from edge.config import RoomFile
+from edge.devices import Device
+from edge.effects import Effects
+from edge.inbox import Inbox, Observed
+from edge.intake import Intake
+from edge.journal import Journal
+from edge.media.recorder import Recorder
+from edge.media.uploader import Uploader
+from edge.network import Prober
+from edge.pipe import Pipe
+from edge.runtime import Runtime
+from edge.screen.app import create_screen
+from edge.screen_port import RoomDesk
+from edge.uplink import Uplink
+from edge.watchdog import Watchdog
+from protocols.policy.session import Phase
+
+RECORDED = "media.segment"
+SILENT = frozenset((Phase.IDLE, Phase.PREPARED, Phase.CLOSED))
+
+
+@dataclass(slots=True)
+class RoomService:
+    """A whole room controller, wired by `edge.app.build`."""
+
+    room: RoomFile
+    clock: Clock
+    journal: Journal
+    inbox: Inbox
+    runtime: Runtime
+    intake: Intake
+    devices: Sequence[Device]
+    recorder: Recorder
+    uploader: Uploader
+    pipe: Pipe
+    uplink: Uplink
+    effects: Effects
+    desk: RoomDesk
+    watchdog: Watchdog
+    _screen: uvicorn.Server | None = None
+    _threads: list[threading.Thread] = field(default_factory=list)
+
+    def run(self) -> int:
+        """Runs until `stop`; returns the exit code."""
+        recorded = {
+            str(event.data["sha256"]): dict(event.data)
+            for event in self.journal.replay()
+            if event.type == RECORDED
+        }
+        self.recorder.recover(recorded)
+        for device in self.devices:
+            device.start()
+        self.runtime.open()
+        self.runtime.feed(self.intake.resume())
+        self._resume_recording()
+        self._start_screen()
+        prober = self._prober()
+        self.pipe.start()
+        prober.start()
+        self.uploader.start()
+        self.watchdog.ready()
+        try:
+            self.runtime.run()
+        finally:
+            self.watchdog.stopping()
+            prober.stop()
+            self._close()
+        return 0
+
+    def stop(self) -> None:
+        """Ends `run` in order."""
+        self.runtime.stop()
+
+    def _resume_recording(self) -> None:
+        """A session that was being recorded before the restart goes on being recorded."""
+        for session in self.runtime.state.sessions.values():
+            if session.phase not in SILENT:
+                self.effects.record(session.id, on=True)
+
+    def _prober(self) -> Prober:
+        broker = self.pipe.broker
+        return Prober(
+            host=broker.host,
+            port=broker.port,
+            mqtt_up=self.pipe.up,
+            echo_age_ms=self.uplink.echo_age_ms,
+            report=lambda rung, detail: self.inbox.put(
+                Observed("network", {"rung": rung, "detail": detail})
+            ),
+        )
+
+    def _start_screen(self) -> None:
+        config = uvicorn.Config(
+            create_screen(self.desk),
+            host="127.0.0.1",
+            port=self.room.get("screen", "port"),
+            log_level="warning",
+            access_log=False,
+            timeout_graceful_shutdown=1,
+        )
+        self._screen = uvicorn.Server(config)
+        thread = threading.Thread(target=self._screen.run, name="screen", daemon=True)
+        thread.start()
+        self._threads.append(thread)
+
+    def _close(self) -> None:
+        self.inbox.close()
+        if self._screen is not None:
+            self._screen.should_exit = True
+        self.uploader.stop()
+        self.recorder.halt()
+        for device in self.devices:
+            device.close()
+        self.pipe.stop()
+        self.effects.close()
+        self.journal.close()
