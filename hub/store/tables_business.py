@@ -9,6 +9,7 @@ from __future__ import annotations
 
 from sqlalchemy import (
     JSON,
+    BigInteger,
     Boolean,
     Column,
     ForeignKey,
@@ -187,6 +188,34 @@ session_statement = Table(
     Column("received_at", UtcDateTime, nullable=False),
 )
 
+# What was recorded of a stream, joined while segments follow each other; gaps stand by themselves.
+av_lane = Table(
+    "av_lane",
+    metadata,
+    Column("id", Integer, primary_key=True, autoincrement=True),
+    Column("ctl", String(16), nullable=False),
+    Column("stream", String(48), nullable=False),
+    Column("from_at", UtcDateTime, nullable=False),
+    Column("to_at", UtcDateTime, nullable=False),
+    Column("segments", Integer, nullable=False),
+    Column("bytes", BigInteger, nullable=False),
+)
+Index("av_lane_by_stream", av_lane.c.ctl, av_lane.c.stream, av_lane.c.to_at)
+
+av_gap = Table(
+    "av_gap",
+    metadata,
+    Column("ctl", String(16), primary_key=True),
+    Column("epoch", String(32), primary_key=True),
+    Column("seq", Integer, primary_key=True),
+    Column("stream", String(48), nullable=False),
+    Column("kind", String(12), nullable=False),
+    Column("from_at", UtcDateTime, nullable=False),
+    Column("to_at", UtcDateTime, nullable=False),
+    Column("ms", Integer, nullable=False),
+    Column("cause", Text, nullable=False),
+)
+
 contingency_case = Table(
     "contingency_case",
     metadata,
@@ -204,7 +233,7 @@ contingency_case = Table(
     Column("limit_s", Integer),
     Column("rule", JSON, nullable=False),
     Column("pack_hash", String(64), nullable=False),
-    Column("state", String(12), nullable=False, index=True),
+    Column("state", String(20), nullable=False, index=True),
     Column("scope_proposed", String(12), nullable=False),
     Column("scope", String(12)),
     Column("scope_by", String(16)),
@@ -215,6 +244,8 @@ contingency_case = Table(
     Column("mark_mono_ms", Integer),
     Column("mark_boot", String(40)),
     Column("mark_wall", UtcDateTime, nullable=False),
+    Column("mark_trusted", Boolean, nullable=False),
+    Column("exact", Boolean, nullable=False),
     Column("cleared_at", UtcDateTime),
     Column("acked_by", String(16)),
     Column("acked_at", UtcDateTime),
@@ -365,14 +396,14 @@ IMMUTABLE_TABLES = (
     "access_record",
 )
 
-_SQLITE_OVERLAP = f"""
-CREATE TRIGGER {{name}} BEFORE {{event}} ON booking_station
-WHEN NEW.state IN ({_HOLDING_SQL})
+_SQLITE_OVERLAP = """
+CREATE TRIGGER {name} BEFORE {event} ON booking_station
+WHEN NEW.state IN ({holding})
 BEGIN
   SELECT RAISE(ABORT, 'booking_no_overlap') WHERE EXISTS (
     SELECT 1 FROM booking_station AS held
-    WHERE held.station_id = NEW.station_id AND held.id <> {{self}}
-      AND held.state IN ({_HOLDING_SQL})
+    WHERE held.station_id = NEW.station_id AND held.id <> {own}
+      AND held.state IN ({holding})
       AND held.occupied_from < NEW.occupied_to AND NEW.occupied_from < held.occupied_to);
 END"""
 
@@ -400,7 +431,11 @@ def _sqlite_objects() -> list[tuple[str, str, str]]:
         ("booking_no_overlap_update", "UPDATE", "OLD.id"),
     ]
     found = [
-        ("sqlite", name, _SQLITE_OVERLAP.format(name=name, event=event, self=own).strip())
+        (
+            "sqlite",
+            name,
+            _SQLITE_OVERLAP.format(name=name, event=event, own=own, holding=_HOLDING_SQL).strip(),
+        )
         for name, event, own in overlap
     ]
     for table in IMMUTABLE_TABLES:

@@ -1,0 +1,1 @@
+"""Appraisal, hand-over packages, their verification, receipts and deadlines."""

@@ -1,0 +1,1 @@
+"""Booking of stations: request, hold, acceptance, confirmation, members, duty roster, plan."""

@@ -1,0 +1,331 @@
+"""The life of a booking: request, hold, answer, confirmation, use, end; each step a fact.
+
+A request holds its stations at once (`booking_no_overlap`, in the database). Guests accept or
+decline for themselves; the home venue confirms when all have accepted. Rules come from the policy
+pack; people may depart from some of them with a reason and a named approver, from others never.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection
+from sqlalchemy.exc import IntegrityError
+
+from hub.booking import places, rows, rules
+from hub.booking.body import MEAL_FEN_MAX, RequestBody, read_request
+from hub.booking.roster import Roster
+from hub.booking.rows import Record
+from hub.booking.view import booking_json, instant
+from hub.clock import iso_ms
+from hub.ports import Actor, Parts, allow, decoding, refuse
+
+BUFFER_BEFORE: Final = timedelta(minutes=30)
+"""Setting up and self-test before the start; stored with the booking, not computed again."""
+BUFFER_AFTER: Final = timedelta(minutes=30)
+"""Clearing the room and emptying the lockers."""
+SALT_BYTES: Final = 16
+REASON_CHARS_MAX: Final = 500
+
+ASKING: Final = ("home_manager", "deputy", "operator")
+ANSWERING: Final = ("guest_coordinator", "home_manager", "deputy")
+OPEN_STATES: Final = ("requested", "accepted", "confirmed")
+
+
+class Booking:
+    """Bookings of stations across organisations."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+        self.roster = Roster(parts)
+
+    def request(self, actor: Actor, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Asks for stations and holds them.
+
+        Raises:
+            Problem: 403 wrong role, 422 against a rule, 409 `booking_no_overlap` with alternatives.
+        """
+        with decoding("booking"):
+            wish = read_request(body)
+        allow(actor, ASKING, org=wish.home_org)
+        now = self._parts.clock.wall()
+        with self._parts.store.read() as conn:
+            findings = rules.judge(conn, wish, parts=self._parts, now=now)
+            approver = rules.approver(conn, wish, actor=actor)
+        rules.refuse_unless_allowed(findings)
+        try:
+            return self._hold(actor, wish, findings=findings, approver=approver, now=now)
+        except IntegrityError as error:
+            if "booking_no_overlap" not in str(error):
+                raise
+            with self._parts.store.read() as conn:
+                raise rules.conflict(conn, wish, parts=self._parts, span=span_of(wish)) from error
+
+    def accept(
+        self, actor: Actor, number: str, body: Mapping[str, Any] | None = None
+    ) -> dict[str, Any]:
+        """One guest accepts; the meal price it lists in advance is in fen."""
+        meal_fen = (body or {}).get("meal_fen")
+        if meal_fen is not None and not (type(meal_fen) is int and 0 <= meal_fen <= MEAL_FEN_MAX):
+            raise refuse(
+                422,
+                "meal_price",
+                zh="就餐费用标准无效",
+                en="The meal price is not valid",
+                where="booking.meal_fen",
+                expected=f"a whole number of fen, 0 to {MEAL_FEN_MAX}",
+                got=repr(meal_fen),
+                do="给出以分为单位的整数，例如 3000 表示 30 元",
+            )
+        return self._answer(actor, number, state="accepted", reason="", meal_fen=meal_fen)
+
+    def decline(self, actor: Actor, number: str, reason: str) -> dict[str, Any]:
+        """One guest declines, with a reason; the whole request ends and its stations are free."""
+        return self._answer(actor, number, state="declined", reason=_reason(reason), meal_fen=None)
+
+    def confirm(self, actor: Actor, number: str) -> dict[str, Any]:
+        """The home venue confirms what every guest has accepted."""
+        now = self._parts.clock.wall()
+        with self._parts.store.write() as conn:
+            record = self._load(conn, number)
+            allow(actor, ASKING, org=record.home_org)
+            _must_be(record, ("accepted",), do="等所有副场受理后再确认")
+            rules.refuse_unverified(self._parts, kind=str(record.row["kind"]))
+            rows.set_state(conn, number, "confirmed", now=now)
+            self._fact(conn, "booking.confirmed", record, actor)
+        return self.get(actor, number)
+
+    def withdraw(self, actor: Actor, number: str, reason: str) -> dict[str, Any]:
+        """The home venue gives the stations back; rooms drop the session from their plans."""
+        why = _reason(reason)
+        now = self._parts.clock.wall()
+        with self._parts.store.write() as conn:
+            record = self._load(conn, number)
+            allow(actor, ASKING, org=record.home_org)
+            _must_be(record, OPEN_STATES, do="使用中的场次只能由指令终止")
+            rows.set_state(conn, number, "withdrawn", now=now, reason=why)
+            changed = rows.drop_plans(conn, record.session)
+            self._fact(conn, "booking.withdrawn", record, actor, reason=why)
+            for ctl in changed:
+                self._parts.fleet.publish_plan(conn, ctl)
+        return self.get(actor, number)
+
+    def expire(self) -> list[str]:
+        """Ends requests nobody answered in time; never a page view's doing."""
+        now = self._parts.clock.wall()
+        limit = now - timedelta(seconds=self._parts.pack.booking.hold_s)
+        with self._parts.store.read() as conn:
+            late = rows.overdue_requests(conn, asked_before=limit, now=now)
+        for number in late:
+            self._expire_one(number, now)
+        return late
+
+    def get(self, actor: Actor, number: str) -> dict[str, Any]:
+        """The whole booking, for whoever is signed in."""
+        with self._parts.store.read() as conn:
+            return self._json(conn, self._load(conn, number), actor)
+
+    def listed(
+        self, actor: Actor, *, state: str = "", org: str = "", day: str = ""
+    ) -> list[dict[str, Any]]:
+        """Bookings, newest start first; filters are optional, `day` is `2026-11-24`."""
+        on = None
+        if day:
+            with decoding("booking"):
+                on = rules.read_day(day)
+        with self._parts.store.read() as conn:
+            found = rows.listed(conn, state=state, org=org, day=on)
+            return [self._json(conn, record, actor) for record in found]
+
+    def day_grid(self, day: str) -> dict[str, Any]:
+        """Every station and what holds it on one day of China time, `2026-11-24`."""
+        with decoding("day"):
+            begins = rules.read_day(day)
+        with self._parts.store.read() as conn:
+            grid = places.day_grid(conn, begins, begins + timedelta(days=1))
+        for unit in grid:
+            for one in unit["held"]:
+                for key in ("occupied_from", "occupied_to", "start_at"):
+                    one[key] = instant(one[key])
+        return {"day": day, "from": iso_ms(begins), "stations": grid}
+
+    def directory(self) -> list[dict[str, Any]]:
+        """Organisations that share stations, with rooms, stations and partners."""
+        with self._parts.store.read() as conn:
+            return places.directory(conn)
+
+    def set_members(self, actor: Actor, number: str, org: str, members: Any) -> dict[str, Any]:
+        """One venue enters its members; see `Roster.set_members`."""
+        self.roster.set_members(actor, number, org, members)
+        return self.get(actor, number)
+
+    def assign_duty(self, actor: Actor, number: str, persons: Any) -> dict[str, Any]:
+        """One venue names who is on duty; see `Roster.assign_duty`."""
+        self.roster.assign_duty(actor, number, persons)
+        return self.get(actor, number)
+
+    def confirm_duty(self, actor: Actor, number: str, pin: str) -> dict[str, Any]:
+        """A person confirms being on duty; see `Roster.confirm_duty`."""
+        self.roster.confirm_duty(actor, number, pin)
+        return self.get(actor, number)
+
+    def publish(self, actor: Actor, number: str, password: str) -> dict[str, Any]:
+        """A venue's manager sends the session to the rooms; see `Roster.publish`."""
+        self.roster.publish(actor, number, password)
+        return self.get(actor, number)
+
+    def _hold(
+        self,
+        actor: Actor,
+        wish: RequestBody,
+        *,
+        findings: list[dict[str, Any]],
+        approver: dict[str, Any] | None,
+        now: datetime,
+    ) -> dict[str, Any]:
+        begins, ends = span_of(wish)
+        with self._parts.store.write() as conn:
+            number = rows.next_number(conn, wish.start_at.astimezone(rules.CHINA))
+            head = {
+                "number": number,
+                "session": f"s-{secrets.token_hex(6)}",
+                "salt": secrets.token_hex(SALT_BYTES),
+                "occupied_from": begins,
+                "occupied_to": ends,
+                "findings": findings,
+                "exception": approver,
+            }
+            rows.insert_request(conn, wish, head=head, actor=actor.person, now=now)
+            record = self._load(conn, number)
+            self._fact(
+                conn,
+                "booking.requested",
+                record,
+                actor,
+                kind=wish.kind,
+                start_at=iso_ms(wish.start_at),
+                venues=[{"org": w.org, "stations": list(w.stations)} for w in wish.venues],
+                exception=approver,
+            )
+            return self._json(conn, record, actor)
+
+    def _answer(
+        self, actor: Actor, number: str, *, state: str, reason: str, meal_fen: int | None
+    ) -> dict[str, Any]:
+        now = self._parts.clock.wall()
+        with self._parts.store.write() as conn:
+            record = self._load(conn, number)
+            allow(actor, ANSWERING)
+            venue = record.venue(actor.org)
+            if venue is None or venue["role"] != "guest":
+                raise refuse(
+                    403,
+                    "not_a_guest_here",
+                    zh="该预约没有向本单位申请机位",
+                    en="This booking asks nothing of your organisation",
+                    where=f"booking {number}",
+                    expected=", ".join(record.orgs[1:]) or "no guest venue",
+                    got=actor.org,
+                    do="由被申请的副场答复",
+                )
+            _must_be(record, ("requested",), do="只有待答复的申请可以受理或不予受理")
+            values = {
+                "state": state,
+                "decided_by": actor.person,
+                "decided_at": now,
+                "reason": reason,
+            }
+            if meal_fen is not None:
+                values["meal_fen"] = meal_fen
+            rows.decide_venue(conn, number, actor.org, values=values)
+            self._fact(conn, f"booking.{state}", record, actor, org=actor.org, reason=reason)
+            self._settle(conn, number, state=state, reason=reason, now=now)
+        return self.get(actor, number)
+
+    def _settle(
+        self, conn: Connection, number: str, *, state: str, reason: str, now: datetime
+    ) -> None:
+        if state == "declined":
+            rows.set_state(conn, number, "declined", now=now, reason=reason)
+            return
+        record = self._load(conn, number)
+        if all(venue["state"] == "accepted" for venue in record.venues):
+            rows.set_state(conn, number, "accepted", now=now)
+
+    def _expire_one(self, number: str, now: datetime) -> None:
+        with self._parts.store.write() as conn:
+            record = self._load(conn, number)
+            if record.state != "requested":
+                return
+            rows.set_state(conn, number, "expired", now=now)
+            data = {"booking": number, "session": record.session}
+            self._parts.facts.append(
+                conn, type="booking.expired", session=record.session, data=data
+            )
+
+    def _fact(self, conn: Connection, what: str, record: Record, actor: Actor, **more: Any) -> None:
+        data = {
+            "booking": record.number,
+            "by": {"person": actor.person, "post": actor.post, "org": actor.org},
+            **{key: value for key, value in more.items() if value not in (None, "")},
+        }
+        self._parts.facts.append(conn, type=what, session=record.session, data=data)
+
+    def _load(self, conn: Connection, number: str) -> Record:
+        record = rows.load(conn, number)
+        if record is None:
+            raise refuse(
+                404,
+                "no_such_booking",
+                zh="没有这个预约",
+                en="No such booking",
+                where="booking",
+                expected="an existing booking number such as 2026-1124-01",
+                got=number[:40],
+                do="在预约列表中核对编号",
+            )
+        return record
+
+    def _json(self, conn: Connection, record: Record, actor: Actor) -> dict[str, Any]:
+        rooms = places.room_rows(conn, frozenset(str(v["place"]) for v in record.venues))
+        names = places.org_names(conn)
+        return booking_json(record, names=names, rooms=rooms, viewer_org=actor.org)
+
+
+def span_of(wish: RequestBody) -> tuple[datetime, datetime]:
+    """The range a request occupies, buffers included."""
+    ends = wish.start_at + timedelta(minutes=wish.duration_min)
+    return wish.start_at - BUFFER_BEFORE, ends + BUFFER_AFTER
+
+
+def _must_be(record: Record, states: tuple[str, ...], *, do: str) -> None:
+    if record.state not in states:
+        raise refuse(
+            409,
+            "booking_state",
+            zh="预约当前状态不允许此操作",
+            en="The booking's state does not allow this",
+            where=f"booking {record.number}",
+            expected=" or ".join(states),
+            got=record.state,
+            do=do,
+        )
+
+
+def _reason(text: str) -> str:
+    reason = text.strip()
+    if not 0 < len(reason) <= REASON_CHARS_MAX:
+        raise refuse(
+            422,
+            "reason_missing",
+            zh="须写明理由",
+            en="A reason is needed",
+            where="booking.reason",
+            expected=f"1 to {REASON_CHARS_MAX} characters",
+            got=f"{len(reason)} characters",
+            do="写明理由后再提交",
+        )
+    return reason

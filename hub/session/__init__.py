@@ -1,0 +1,1 @@
+"""A running session as all its venues see it: view, orders, statements, timeline."""

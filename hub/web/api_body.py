@@ -1,0 +1,177 @@
+"""Bodies of the JSON API: bounded, strict, and a problem with the field's path where they are not.
+
+Names and numbers of members pass through here, so nothing that came in is ever quoted back whole.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Callable, Mapping
+from typing import Any, Final
+
+from fastapi import Request
+from sqlalchemy import insert, select
+
+from hub.ports import Actor, Parts, decoding, refuse
+from hub.store.tables_business import idempotent_reply
+from protocols.messages.strict import Reader, load
+
+BODY_BYTES_MAX: Final = 256 * 1024
+"""A request with 16 stations at 8 venues is 3 KiB; members of a venue 4 KiB."""
+KEY_CHARS_MAX: Final = 80
+PIN_CHARS_MAX: Final = 64
+SECRET_CHARS_MAX: Final = 256
+TEXT_CHARS_MAX: Final = 2000
+
+
+async def raw_body(request: Request) -> bytes:
+    """The body, refused as soon as it is larger than any of ours.
+
+    Raises:
+        Problem: 413.
+    """
+    chunks: list[bytes] = []
+    size = 0
+    async for chunk in request.stream():
+        size += len(chunk)
+        if size > BODY_BYTES_MAX:
+            raise refuse(
+                413,
+                "body_too_large",
+                zh="提交内容过大",
+                en="The body is too large",
+                where=request.url.path,
+                expected=f"at most {BODY_BYTES_MAX} bytes",
+                got=f"more than {BODY_BYTES_MAX} bytes",
+                do="分批提交",
+            )
+        chunks.append(chunk)
+    return b"".join(chunks)
+
+
+async def json_body(request: Request) -> dict[str, Any]:
+    """The JSON object in the body; an empty body is an empty object.
+
+    Raises:
+        Problem: 413 too large, 422 not strict JSON.
+    """
+    raw = await raw_body(request)
+    if not raw.strip():
+        return {}
+    with decoding("body"):
+        return load(raw, where="body")
+
+
+class Fields:
+    """Fields of one body, taken one by one; `done` refuses what is left over."""
+
+    def __init__(self, body: Mapping[str, Any], *, where: str) -> None:
+        given = {key: value for key, value in body.items() if value is not None}
+        self._lists = {key: value for key, value in given.items() if isinstance(value, list)}
+        rest = {key: value for key, value in given.items() if key not in self._lists}
+        self._reader = Reader(rest, where=where)
+
+    def text(self, key: str, *, chars_max: int = TEXT_CHARS_MAX, default: str | None = None) -> str:
+        """A text; `default` None makes it required."""
+        with decoding(key):
+            if default is not None and not self._reader.has(key):
+                return default
+            return self._reader.text(key, chars_max=chars_max)
+
+    def integer(self, key: str, low: int, high: int, *, default: int | None = None) -> int:
+        """An integer in low..high; `default` None makes it required."""
+        with decoding(key):
+            if default is not None and not self._reader.has(key):
+                return default
+            return self._reader.integer(key, low, high)
+
+    def items(self, key: str, *, items_max: int = 64) -> list[Any]:
+        """A list, absent is empty; its items are for the caller to read."""
+        found = self._lists.pop(key, [])
+        if len(found) > items_max:
+            with decoding(key):
+                self._reader.fail(key, f"at most {items_max} items", len(found))
+        return found
+
+    def object(self, key: str) -> dict[str, Any]:
+        """An object, absent is empty."""
+        with decoding(key):
+            return self._reader.mapping(key) if self._reader.has(key) else {}
+
+    def done(self) -> None:
+        """Refuses unknown fields; a list nobody asked for is one."""
+        with decoding("body"):
+            for key, value in self._lists.items():
+                self._reader.fail(key, "no such field", f"{len(value)} items")
+            self._reader.end()
+
+
+def once(
+    parts: Parts,
+    actor: Actor,
+    request: Request,
+    body: Mapping[str, Any],
+    act: Callable[[], dict[str, Any]],
+) -> dict[str, Any]:
+    """Does `act` once per `Idempotency-Key` and person; a repeat gets the first answer.
+
+    Raises:
+        Problem: 409 the key was used with another body, 422 the key is too long.
+    """
+    key = request.headers.get("Idempotency-Key", "")
+    if not key:
+        return act()
+    if len(key) > KEY_CHARS_MAX:
+        raise refuse(
+            422,
+            "idempotency_key",
+            zh="幂等键过长",
+            en="The idempotency key is too long",
+            where="header Idempotency-Key",
+            expected=f"at most {KEY_CHARS_MAX} characters",
+            got=f"{len(key)}",
+            do="使用 UUID",
+        )
+    text = json.dumps(body, ensure_ascii=False, sort_keys=True)
+    digest = hashlib.sha256(f"{request.url.path}\n{text}".encode()).hexdigest()
+    known = _answered(parts, actor, key, digest)
+    if known is not None:
+        return known
+    answer = act()
+    with parts.store.write() as conn:
+        conn.execute(
+            insert(idempotent_reply).values(
+                person=actor.person,
+                key=key,
+                request_sha256=digest,
+                status=200,
+                body=answer,
+                at=parts.clock.wall(),
+            )
+        )
+    return answer
+
+
+def _answered(parts: Parts, actor: Actor, key: str, digest: str) -> dict[str, Any] | None:
+    with parts.store.read() as conn:
+        row = conn.execute(
+            select(idempotent_reply).where(
+                idempotent_reply.c.person == actor.person, idempotent_reply.c.key == key
+            )
+        ).first()
+    if row is None:
+        return None
+    if row.request_sha256 != digest:
+        raise refuse(
+            409,
+            "idempotency_reused",
+            zh="该幂等键已用于另一请求",
+            en="The idempotency key was used for another request",
+            where="header Idempotency-Key",
+            expected="the same body as the first time, or a new key",
+            got="another body",
+            do="换一个幂等键",
+        )
+    found: dict[str, Any] = row.body
+    return found
