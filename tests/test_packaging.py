@@ -72,7 +72,7 @@ def test_the_rules_need_nothing_but_python() -> None:
 
 def test_what_the_tests_import_is_installed_by_the_lock_file() -> None:
     everything = declared("edge") | declared("hub") | declared("dev")
-    helpers = {path.stem for path in (ROOT / "tests").rglob("*.py")}
+    helpers = {"tests"} | {path.stem for path in (ROOT / "tests").rglob("*.py")}
     helpers |= {path.name for path in (ROOT / "tests").rglob("*") if path.is_dir()}
     missing = {
         name: where
