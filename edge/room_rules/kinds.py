@@ -57,7 +57,8 @@ class Reset:
 @dataclass(frozen=True, slots=True)
 class Answer:
     """What the asker is told. `result`: {ok, reason, …}; `id` of the order, statement, command or
-    act ('' where the act brought none)."""
+    act ('' where the act brought none).
+    """
 
     id: str
     result: Mapping[str, Any] = field(default_factory=dict)

@@ -11,6 +11,71 @@ from protocols.policy.pack import Pack
 from protocols.policy.room_model import Member, RoomState, Session
 from protocols.policy.room_state import apply, steady_ms
 
+TEXT_CHARS_MAX = 200
+"""A reason or purpose as staff type it: one line on a screen."""
+DIGITS_MAX = 11
+"""Longest run of digits in a typed text: a telephone number may stand, an ID number may not."""
+
+
+class RefusedError(Exception):
+    """An act, order or command is refused; nothing has been drafted for it.
+
+    Attributes:
+        reason: key of the reason.
+        result: what else the asker is told.
+    """
+
+    def __init__(self, reason: str, **result: Any) -> None:
+        """Keep both."""
+        self.reason = reason
+        self.result = result
+        super().__init__(reason)
+
+
+@dataclass(frozen=True, slots=True)
+class Args:
+    """What a person or the hub asked for, read strictly; a wrong field refuses the whole act."""
+
+    data: Mapping[str, Any]
+
+    def _fail(self, key: str, expected: str) -> RefusedError:
+        return RefusedError(
+            "bad_argument", where=key, expected=expected, got=repr(self.data.get(key))[:80]
+        )
+
+    def number(self, key: str) -> int:
+        """Return a whole number."""
+        value = self.data.get(key)
+        if type(value) is not int:
+            raise self._fail(key, "a whole number")
+        return value
+
+    def words(self, key: str, *, needed: bool = False) -> str:
+        """Return a short typed text without anything like an ID number; '' if missing."""
+        value = self.data.get(key, "")
+        if not isinstance(value, str) or len(value) > TEXT_CHARS_MAX:
+            raise self._fail(key, f"a text of at most {TEXT_CHARS_MAX} characters")
+        if needed and not value.strip():
+            raise self._fail(key, "a text")
+        runs = "".join(char if char.isdecimal() else " " for char in value).split()
+        if any(len(run) > DIGITS_MAX for run in runs):
+            raise self._fail(key, "no number of a document")
+        return value.strip()
+
+    def one_of(self, key: str, allowed: tuple[str, ...]) -> str:
+        """Return one of a few words."""
+        value = self.data.get(key)
+        if value not in allowed:
+            raise self._fail(key, "one of " + ", ".join(allowed))
+        return str(value)
+
+    def choices(self, key: str, allowed: tuple[str, ...]) -> tuple[str, ...]:
+        """Return a list of some of a few words, each once."""
+        value = self.data.get(key)
+        if not isinstance(value, (list, tuple)) or any(item not in allowed for item in value):
+            raise self._fail(key, "a list of " + ", ".join(allowed))
+        return tuple(dict.fromkeys(value))
+
 
 @dataclass(slots=True)
 class Work:
@@ -32,13 +97,16 @@ class Work:
         """The input's data."""
         return self.inp.data
 
-    def emit(self, event_type: str, session: str = "", /, **data: Any) -> None:  # noqa: ANN401
+    def emit(self, event_type: str, session: str = "", /, **data: Any) -> None:
         """Draft an event and fold it."""
         self.emit_data(event_type, session, data)
 
     def emit_data(self, event_type: str, session: str, data: dict[str, Any]) -> None:
-        """Draft an event from a mapping and fold it."""
-        self.drafts.append(Draft(event_type, session, data))
+        """Draft an event from a mapping and fold it.
+
+        Raises:
+            UnreadableEvent: the data cannot be used; nothing is drafted.
+        """
         self.state = apply(
             self.state,
             event_type,
@@ -49,16 +117,17 @@ class Work:
             at=self.inp.at,
             epoch=self.state.epoch,
         )
+        self.drafts.append(Draft(event_type, session, data))
 
     def do(self, *effects: Effect) -> None:
         """Add effects, in order."""
         self.effects.extend(effects)
 
-    def accept(self, **result: Any) -> None:  # noqa: ANN401 a JSON value
+    def accept(self, **result: Any) -> None:
         """Answer the asker: done."""
         self.do(Answer(str(self.data.get("id", "")), {"ok": True, **result}))
 
-    def refuse(self, reason: str, **result: Any) -> None:  # noqa: ANN401 a JSON value
+    def refuse(self, reason: str, **result: Any) -> None:
         """Answer the asker: refused, and why."""
         self.do(Answer(str(self.data.get("id", "")), {"ok": False, "reason": reason, **result}))
         self.do(Sound("refused"))

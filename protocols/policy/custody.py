@@ -103,6 +103,11 @@ def just_opened(before: Stage, after: Stage) -> bool:
     return before is Stage.WAITING and after is not Stage.WAITING
 
 
-def unexplained(door_before: str, door_after: str, *, intended: bool) -> bool:
-    """Whether a door stands open that nobody here has opened."""
-    return door_after == "open" and door_before != "open" and not intended
+def unexplained(door_before: str, door_after: str, *, intended: bool, held: bool) -> bool:
+    """Whether a door stands open that nobody here has opened.
+
+    A door first seen open is a door left open, unless something is held behind it.
+    """
+    if door_after != "open" or intended:
+        return False
+    return door_before == "closed" or (door_before == "unknown" and held)

@@ -14,7 +14,15 @@ from enum import StrEnum
 from protocols.terms import FaultKind
 
 NETWORK_RUNGS = (
-    "carrier", "route", "gateway", "wan", "dns", "tcp", "tls", "mqtt", "echo",
+    "carrier",
+    "route",
+    "gateway",
+    "wan",
+    "dns",
+    "tcp",
+    "tls",
+    "mqtt",
+    "echo",
 )
 """The ladder; the lowest failing rung is the diagnosis, ``ok`` none."""
 
@@ -22,7 +30,11 @@ UNSTABLE = "unstable"
 
 CONSEQUENCES_OF = {
     FaultKind.POWER: (
-        FaultKind.NETWORK, FaultKind.DEVICE, FaultKind.AV, FaultKind.STATION, FaultKind.SYSTEM,
+        FaultKind.NETWORK,
+        FaultKind.DEVICE,
+        FaultKind.AV,
+        FaultKind.STATION,
+        FaultKind.SYSTEM,
     ),
     FaultKind.NETWORK: (FaultKind.SYSTEM,),
     FaultKind.DEVICE: (FaultKind.AV, FaultKind.STATION),
@@ -99,11 +111,7 @@ def cause_of(kind: str, open_faults: tuple[tuple[str, str], ...]) -> str:
     `open_faults`: (id, kind) in the order they were raised; the first cause wins.
     """
     return next(
-        (
-            name
-            for name, cause in open_faults
-            if kind in CONSEQUENCES_OF.get(FaultKind(cause), ())
-        ),
+        (name for name, cause in open_faults if kind in CONSEQUENCES_OF.get(FaultKind(cause), ())),
         "",
     )
 

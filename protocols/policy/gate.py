@@ -192,9 +192,7 @@ def _by_end(facts: ReleaseFacts, quantifier: str) -> tuple[Condition, ...]:
         _condition(f"document_{document}", met=done, waiting_for=f"x{facts.member}")
         for document, done in facts.documents.items()
     )
-    order = _condition(
-        "order_end", met=facts.order == OrderKind.END, waiting_for="home_manager"
-    )
+    order = _condition("order_end", met=facts.order == OrderKind.END, waiting_for="home_manager")
     if quantifier == "member":
         return (*own, order)
     everybody = (

@@ -12,7 +12,7 @@ VACANT = "vacant"
 UNKNOWN = "unknown"
 SEAT_STATES = (OCCUPIED, VACANT, UNKNOWN)
 
-RADAR_TARGETS = ("none", "moving", "static", "both")
+RADAR_TARGETS = ("none", "moving", "still", "both")
 """LD2410 target states 0 to 3, see the module's serial protocol document."""
 _MOVING = ("moving", "both")
 

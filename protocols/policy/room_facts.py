@@ -64,9 +64,7 @@ def _selftest(state: RoomState, fact: Fact) -> RoomState:
     failed = tuple(
         row.text("device") for row in fact.objects("results") if row.data.get("ok") is not True
     )
-    return replace(
-        state, selftest=SelfTest(fact.data.get("ok") is True, fact.now_ms, failed)
-    )
+    return replace(state, selftest=SelfTest(fact.data.get("ok") is True, fact.now_ms, failed))
 
 
 def _lost(state: RoomState, fact: Fact) -> RoomState:
@@ -108,11 +106,11 @@ def _power(state: RoomState, fact: Fact) -> RoomState:
     same = mains == before.mains and (mains == "off" or disagree == before.disagree)
     power = Power(
         mains=mains,
+        contact=fact.words("contact") or "unknown",
         ups=ups,
         charge_pct=fact.number_or_none("charge_pct"),
         disagree=disagree,
         since_ms=before.since_ms if same else fact.now_ms,
-        charge_ms=fact.now_ms,
     )
     return replace(state, power=power)
 
@@ -145,9 +143,7 @@ def _stream(
 
 
 def _recording(stream: Stream, fact: Fact) -> Stream:
-    return replace(
-        stream, state=fact.one_of("state", ("on", "off", "fault")), since_ms=fact.now_ms
-    )
+    return replace(stream, state=fact.one_of("state", ("on", "off", "fault")), since_ms=fact.now_ms)
 
 
 def _segment(stream: Stream, fact: Fact) -> Stream:
@@ -200,9 +196,7 @@ def _cleared(state: RoomState, fact: Fact) -> RoomState:
     faults = {**state.faults, fault.id: replace(fault, cleared_ms=fact.now_ms)}
     done = [name for name, one in faults.items() if not one.is_open]
     drop = set(done[: max(0, len(done) - FAULTS_KEPT)])
-    return replace(
-        state, faults={name: one for name, one in faults.items() if name not in drop}
-    )
+    return replace(state, faults={name: one for name, one in faults.items() if name not in drop})
 
 
 def _acked(state: RoomState, fact: Fact) -> RoomState:

@@ -26,9 +26,7 @@ class Fact:
 
     def refuse(self, key: str, expected: str) -> UnreadableEvent:
         """Build the error for one field."""
-        return UnreadableEvent(
-            f"{self.type}.{key}", expected=expected, got=self.data.get(key)
-        )
+        return UnreadableEvent(f"{self.type}.{key}", expected=expected, got=self.data.get(key))
 
     def text(self, key: str) -> str:
         """Return a text that must be there."""
@@ -117,8 +115,7 @@ def _signer(row: Mapping[str, Any] | str) -> Signer:
 def signer_json(people: tuple[Signer, ...]) -> list[dict[str, str]]:
     """Return people as events carry them."""
     return [
-        {"person": one.person, "post": one.post, "role": one.role, "org": one.org}
-        for one in people
+        {"person": one.person, "post": one.post, "role": one.role, "org": one.org} for one in people
     ]
 
 
@@ -138,9 +135,7 @@ def moved(member: Member, what: MemberInput, now_ms: int) -> Member:
     return member if step is None else replace(member, step=step, since_ms=now_ms)
 
 
-def edit_member(
-    state: RoomState, fact: Fact, edit: Callable[[Member], Member]
-) -> RoomState:
+def edit_member(state: RoomState, fact: Fact, edit: Callable[[Member], Member]) -> RoomState:
     """Return the state with the event's member edited; as it is if nobody here is meant."""
     number = fact.number("no")
     session = state.sessions.get(fact.session)

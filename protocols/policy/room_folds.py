@@ -139,9 +139,7 @@ def _phase_changed(session: Session, fact: Fact) -> Session:
         # What was confirmed before this interruption does not count for going on after it.
         members = {number: replace(one, saved=False) for number, one in members.items()}
     started = session.started or target is Phase.EVALUATING
-    return replace(
-        session, phase=target, phase_ms=fact.now_ms, members=members, started=started
-    )
+    return replace(session, phase=target, phase_ms=fact.now_ms, members=members, started=started)
 
 
 def _order_accepted(state: RoomState, fact: Fact) -> RoomState:
@@ -278,10 +276,6 @@ def _left(member: Member, fact: Fact) -> Member:
     return moved(member, MemberInput.LEAVE, fact.now_ms)
 
 
-def _told(member: Member, fact: Fact) -> Member:
-    return replace(member, told=(*member.told, fact.text("what")))
-
-
 def _saved(member: Member, fact: Fact) -> Member:  # noqa: ARG001 one signature
     return replace(member, saved=True)
 
@@ -369,7 +363,6 @@ _SESSION_FOLDS: Mapping[str, Fold] = {
     "away.started": _member(_away_started),
     "away.ended": _member(_away_ended),
     "member.left": _member(_left),
-    "release.notice": _member(_told),
     "release.confirmed": _member(_release_confirmed),
     "saved.confirmed": _member(_saved),
     "station.swapped": _member(_swapped),

@@ -10,6 +10,8 @@ from protocols.policy.members import MemberInput
 from protocols.policy.room_fields import Fact, edit_member, moved, with_session
 from protocols.policy.room_model import Deposit, Locker, Member, Opening, RoomState
 
+TOLD_KEPT = 16
+"""Notices remembered per member, so that each is given once."""
 OPENING_REASONS = ("deposit", "release", "escorted", "override")
 _SHUT_BY_ITEM = {
     "present": Stage.SHUT_FULL,
@@ -62,9 +64,7 @@ def _opened(locker: Locker, fact: Fact) -> Locker:
     if locker.opening is None:
         return locker
     stage = Stage.OPEN if locker.opening.stage is Stage.WAITING else locker.opening.stage
-    return replace(
-        locker, opening=replace(locker.opening, stage=stage, opened_ms=fact.now_ms)
-    )
+    return replace(locker, opening=replace(locker.opening, stage=stage, opened_ms=fact.now_ms))
 
 
 def _open_failed(locker: Locker, fact: Fact) -> Locker:
@@ -94,9 +94,19 @@ def _fault(locker: Locker, fact: Fact) -> Locker:
     return replace(locker, fault=fact.words("what"))
 
 
-def _door_left(locker: Locker, fact: Fact) -> Locker:  # noqa: ARG001 one signature
-    opening = locker.opening
-    return locker if opening is None else replace(locker, opening=replace(opening, noticed=True))
+def _noticed(state: RoomState, fact: Fact) -> RoomState:
+    what = fact.text("what")
+    state = edit_member(state, fact, lambda one: replace(one, told=(*one.told, what)[-TOLD_KEPT:]))
+    if fact.number_or_none("locker") is None:
+        return state
+
+    def notice(locker: Locker, fact: Fact) -> Locker:  # noqa: ARG001 one signature
+        opening = locker.opening
+        if opening is None:
+            return locker
+        return replace(locker, opening=replace(opening, noticed=True))
+
+    return _locker(notice)(state, fact)
 
 
 def _emptied(state: RoomState, fact: Fact) -> RoomState:
@@ -117,7 +127,7 @@ def _deposited(state: RoomState, fact: Fact) -> RoomState:
 
     def edit(member: Member) -> Member:
         after = moved(member, MemberInput.DEPOSIT, fact.now_ms)
-        return replace(after, items=items, confirm_due=False)
+        return replace(after, items=items, confirm_due=False, told=())
 
     state = edit_member(state, fact, edit)
     if number is None:
@@ -147,8 +157,8 @@ LOCKER_FOLDS: Mapping[str, Callable[[RoomState, Fact], RoomState]] = {
     "locker.closed": _closed,
     "locker.unexplained": _locker(_unexplained),
     "locker.fault": _locker(_fault),
-    "locker.left_open": _locker(_door_left),
     "locker.confirmed_empty": _emptied,
     "member.deposited": _deposited,
     "member.released": _released,
+    "release.notice": _noticed,
 }

@@ -254,14 +254,17 @@ class Device:
 
 @dataclass(frozen=True, slots=True)
 class Power:
-    """Mains on/off/unknown, UPS online/battery/low/unknown, reserve in per cent or None."""
+    """Mains and their contact on/off/unknown, UPS online/battery/low/unknown, reserve in per cent.
+
+    `mains` is what contact and UPS say together; `charge_pct` None = not known.
+    """
 
     mains: str = "unknown"
+    contact: str = "unknown"
     ups: str = "unknown"
     charge_pct: int | None = None
     disagree: bool = False
     since_ms: int = 0
-    charge_ms: int = 0
 
 
 @dataclass(frozen=True, slots=True)
@@ -341,19 +344,17 @@ class Visitor:
 
 @dataclass(frozen=True, slots=True)
 class Reading:
-    """A raw reading: value, since when, and whether a second reading agreed."""
+    """A raw reading and since when it is so."""
 
     value: str
     since_ms: int
-    agreed: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Sensing:
     """Raw readings not yet facts. Volatile: not part of the fold, empty after a restart.
 
-    Keys: ``mat:1`` on/off, ``radar:1`` none/moving/static/both, ``mains`` on/off, ``ups``
-    online/battery/low, ``charge`` per cent, ``card_error`` reason.
+    Keys: ``mat:1`` on/off, ``radar:1`` none/moving/still/both, ``card_error`` reason.
     """
 
     readings: Mapping[str, Reading] = field(default_factory=dict)

@@ -87,9 +87,7 @@ def apply(
     `epoch` is the stream the event stands in; revisions of objects are (epoch, seq).
     """
     now_ms = steady_ms(state, mono_ms, at)
-    moved = replace(
-        state, epoch=epoch, seq=seq, mono_ms=mono_ms, base_ms=now_ms - mono_ms, at=at
-    )
+    moved = replace(state, epoch=epoch, seq=seq, mono_ms=mono_ms, base_ms=now_ms - mono_ms, at=at)
     fold = FOLDS.get(event_type)
     if fold is None:
         return moved

@@ -20,7 +20,7 @@ T = TypeVar("T")
 _DO = "the state was written by another program version: fold the journal again"
 
 
-def to_value(item: object) -> Any:  # noqa: ANN401 a JSON value
+def to_value(item: object) -> Any:
     """Return the JSON form of a state or a part of it."""
     if isinstance(item, StrEnum):
         return item.value
@@ -48,7 +48,7 @@ def _hints(cls: Any) -> dict[str, Any]:
     return typing.get_type_hints(cls)
 
 
-def _read(hint: Any, value: object, path: str) -> Any:  # noqa: ANN401 follows the hint
+def _read(hint: Any, value: object, path: str) -> Any:
     origin = typing.get_origin(hint)
     if origin is types.UnionType:
         inner = next(part for part in typing.get_args(hint) if part is not types.NoneType)

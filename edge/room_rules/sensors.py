@@ -1,0 +1,214 @@
+"""Power, network, seats, devices, recording: from readings to facts."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import replace
+from typing import Any
+
+from edge.room_rules.kinds import Input
+from edge.room_rules.work import Work
+from protocols.policy.faults import PowerReading, cause_of, mains_of
+from protocols.policy.occupancy import RADAR_TARGETS, fuse
+from protocols.policy.room_model import Power, Reading, RoomState, Sensing
+from protocols.policy.room_state import steady_ms
+from protocols.terms import FaultKind
+
+CHARGE_STEP_PCT = 10
+"""The reserve is recorded in steps: a discharging UPS is ten facts, not a thousand."""
+SEAT_KINDS = ("mat", "radar", "seat")
+UPS_KINDS = ("ups", "megatec")
+MAINS_KINDS = ("mains", "contact")
+STREAM_STATES = ("on", "off", "fault")
+FAULT_WORDS_MAX = 200
+
+
+def sense(state: RoomState, inp: Input) -> RoomState:
+    """Return the state with raw readings of seats noted or, for a lost sensor, forgotten."""
+    if inp.kind == "mat" and isinstance(inp.data.get("on"), bool):
+        return _note(state, inp, "mat", "on" if inp.data["on"] else "off")
+    if inp.kind == "radar" and inp.data.get("target") in RADAR_TARGETS:
+        return _note(state, inp, "radar", str(inp.data["target"]))
+    if inp.kind == "device" and inp.data.get("state") == "lost":
+        return _forget(state, str(inp.data.get("device", "")))
+    return state
+
+
+def _note(state: RoomState, inp: Input, what: str, value: str) -> RoomState:
+    station = inp.data.get("station")
+    if type(station) is not int or station not in state.seats:
+        return state
+    key = f"{what}:{station}"
+    before = state.sensing.readings.get(key)
+    if before is not None and before.value == value:
+        return state
+    reading = Reading(value, steady_ms(state, inp.mono_ms, inp.at))
+    return replace(state, sensing=Sensing({**state.sensing.readings, key: reading}))
+
+
+def _forget(state: RoomState, name: str) -> RoomState:
+    station = _station_of(name)
+    whats = [what for what in SEAT_KINDS if kind_of(state, name) in (what, "seat")]
+    gone = {f"{what}:{station}" for what in whats}
+    kept = {key: one for key, one in state.sensing.readings.items() if key not in gone}
+    return replace(state, sensing=Sensing(kept))
+
+
+def kind_of(state: RoomState, name: str) -> str:
+    """Return the kind of a device, by configuration or else by the first word of its name."""
+    found = state.devices.get(name)
+    return found.kind if found is not None and found.kind else name.partition("-")[0]
+
+
+def _station_of(name: str) -> str:
+    return name.rpartition("-")[2]
+
+
+def seats(work: Work) -> None:
+    """Draft what changed at the stations."""
+    readings = work.state.sensing.readings
+    for seat in tuple(work.state.seats.values()):
+        mat = readings.get(f"mat:{seat.station}")
+        radar = readings.get(f"radar:{seat.station}")
+        found = fuse(
+            seat.state,
+            mat_on=None if mat is None else mat.value == "on",
+            mat_off_ms=0 if mat is None else work.now_ms - mat.since_ms,
+            radar=None if radar is None else radar.value,
+            clear_s=work.pack.seat.clear_s,
+        )
+        if found != seat.state:
+            work.emit("seat.state", "", station=seat.station, state=found)
+
+
+def mains(work: Work) -> None:
+    """Take the mains contact."""
+    present = work.data.get("present")
+    word = {True: "on", False: "off"}.get(present) if isinstance(present, bool) else None
+    _power(work, replace(work.state.power, contact=word or "unknown"))
+
+
+def ups(work: Work) -> None:
+    """Take the UPS's own word."""
+    word = "online"
+    if work.data.get("utility_fail") is True:
+        word = "battery"
+    if work.data.get("battery_low") is True:
+        word = "low"
+    charge = work.data.get("charge_pct")
+    known = isinstance(charge, (int, float)) and not isinstance(charge, bool)
+    percent = round(charge) if known and charge is not None else None
+    _power(work, replace(work.state.power, ups=word, charge_pct=percent))
+
+
+def _power(work: Work, found: Power) -> None:
+    before = work.state.power
+    contact = {"on": True, "off": False}.get(found.contact)
+    ups_word = None if found.ups == "unknown" else found.ups
+    mains_word, disagree = mains_of(PowerReading(contact, ups_word))
+    found = replace(found, mains=mains_word, disagree=disagree)
+    step = _charge_step(work, before) != _charge_step(work, found)
+    if replace(found, charge_pct=before.charge_pct) == before and not step:
+        return
+    work.emit(
+        "power.state",
+        "",
+        mains=found.mains,
+        ups=found.ups,
+        charge_pct=found.charge_pct,
+        contact=found.contact,
+        disagree=found.disagree,
+    )
+
+
+def _charge_step(work: Work, power: Power) -> tuple[int, bool] | None:
+    if power.charge_pct is None:
+        return None
+    return power.charge_pct // CHARGE_STEP_PCT, power.charge_pct <= work.pack.ups.pause_pct
+
+
+def network(work: Work) -> None:
+    """Take the prober's diagnosis: the lowest failing rung, or ok."""
+    rung = str(work.data.get("rung", "unknown"))
+    if rung != work.state.network.state:
+        detail = str(work.data.get("detail") or "")[:FAULT_WORDS_MAX]
+        work.emit("network.state", "", rung=rung, detail=detail)
+
+
+def system_probe(work: Work) -> None:
+    """Take the probe of the evaluation system."""
+    word = {True: "ok", False: "down"}.get(work.data.get("ok") is True)
+    if word != work.state.system.state:
+        work.emit("system.state", "", state=word)
+
+
+def device(work: Work) -> None:
+    """Take that a device was lost or is back; each is told once."""
+    name = str(work.data.get("device", ""))
+    kind = kind_of(work.state, name)
+    before = work.state.devices.get(name)
+    if work.data.get("state") == "lost":
+        if before is None or before.state != "lost":
+            reason = str(work.data.get("reason") or "")[:FAULT_WORDS_MAX]
+            work.emit("device.lost", "", device=name, kind=kind, reason=reason)
+            _silence(work, kind)
+        return
+    if before is None or before.state != "ok":
+        lost = before is not None and before.state == "lost"
+        down_ms = work.now_ms - before.since_ms if before is not None and lost else 0
+        work.emit("device.back", "", device=name, kind=kind, down_ms=down_ms)
+
+
+def _silence(work: Work, kind: str) -> None:
+    # A silent feed says nothing; its last word is old, not true.
+    if kind in UPS_KINDS:
+        _power(work, replace(work.state.power, ups="unknown", charge_pct=None))
+    elif kind in MAINS_KINDS:
+        _power(work, replace(work.state.power, contact="unknown"))
+
+
+def selftest(work: Work) -> None:
+    """Take the results of a self-test."""
+    rows = work.data.get("results")
+    results = [_result(row) for row in rows if isinstance(row, Mapping)] if rows else []
+    passed = bool(results) and all(row["ok"] for row in results)
+    work.emit("selftest.done", "", ok=passed, results=results)
+
+
+def _result(row: Mapping[str, Any]) -> dict[str, Any]:
+    return {
+        "device": str(row.get("device", "")),
+        "ok": row.get("ok") is True,
+        "detail": str(row.get("detail") or "")[:FAULT_WORDS_MAX],
+    }
+
+
+def segment(work: Work) -> None:
+    """A segment is stored: journal as is."""
+    work.emit_data("media.segment", "", dict(work.data))
+
+
+def segment_damaged(work: Work) -> None:
+    """A segment is damaged: journal as is."""
+    work.emit_data("media.damaged", "", dict(work.data))
+
+
+def segment_lost(work: Work) -> None:
+    """A segment cannot be had any more: journal as is."""
+    work.emit_data("media.lost", "", dict(work.data))
+
+
+def av_gap(work: Work) -> None:
+    """A hole in a stream: named, with its cause as far as one is open."""
+    standing = tuple((one.id, one.kind) for one in work.state.faults.values() if one.is_open)
+    cause = str(work.data.get("cause") or cause_of(FaultKind.AV, standing))
+    work.emit_data("media.gap", "", {**work.data, "cause": cause})
+
+
+def recording(work: Work) -> None:
+    """A stream is recorded, stopped, or faulty."""
+    name = str(work.data.get("stream", ""))
+    word = work.data.get("state")
+    found = work.state.streams.get(name)
+    if word in STREAM_STATES and (found is None or found.state != word):
+        work.emit("recording.state", "", stream=name, state=word)
