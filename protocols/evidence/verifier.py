@@ -1,0 +1,1121 @@
+"""Checks a hand-over package offline: this one file and Python's standard library are enough.
+
+It stands alone on purpose and imports nothing of ours: it travels inside every package as
+`verify.py` and must still run, and be read by a stranger, decades from now. That is also why it
+is one long file. What a package holds is written down in docs/package-format.md.
+
+Order of checks: names · the venue's signature over the exact bytes of `tagmanifest-sha256.txt` ·
+tag files · payload · only then is anything parsed: keys, seals, events, signed acts, media.
+A stage that finds something altered is the last one.
+
+Verdicts: 2 altered, outranks 3 incomplete, outranks 4 consistent but of unproven origin (no trust
+file), outranks 0 sound. Pure: no files, clock or network; the caller brings a reader.
+"""
+
+from __future__ import annotations
+
+import base64
+import functools
+import hashlib
+import json
+import re
+import unicodedata
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import dataclass, field
+from typing import Any, Protocol
+
+SOUND, ALTERED, INCOMPLETE, UNPROVEN, USAGE, INTERNAL = 0, 2, 3, 4, 64, 70
+
+# Bounds: far above a day's package, far below what would stop a reader's machine.
+FILES_MAX = 200_000
+FILE_BYTES_MAX = 512 * 1024 * 1024
+PARSED_BYTES_MAX = 128 * 1024 * 1024
+NAME_BYTES_MAX = 512
+EVENT_BYTES_MAX = 16 * 1024
+SIGNATURES_MAX = 8
+CERTIFICATES_MAX = 4096
+ITEMS_MAX = 1000  # items in a report; more are counted, not listed
+
+TAGS = "tagmanifest-sha256.txt"
+SIGNATURE = "tagmanifest-sha256.txt.sig"
+PAYLOAD = "manifest-sha256.txt"
+PAYLOAD_SM3 = "manifest-sm3.txt"
+BAGIT = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
+SESSION_FILE = "data/record/session.json"
+CLAIMED_TRUST = "data/keys/trust.json"
+CERTIFICATES = "data/keys/certificates.jsonl"
+REQUIRED = {
+    "data/record/witness.json": "no_witness",
+    "data/record/appraisal.json": "no_appraisal",
+    "data/av/index.json": "no_av",
+}
+RAW_TYPES = (
+    "order.issued",
+    "order.accepted",
+    "statement.received",
+    "statement.accepted",
+    "command.issued",
+)
+ORDER_ROLES = ("home_manager", "deputy")
+
+TEXTS = {
+    "bad_name": ("文件名不安全或重复", "the name is unsafe or doubled"),
+    "link": ("是链接，不是文件", "is a link, not a file"),
+    "too_many": ("文件数超过上限", "more files than allowed"),
+    "too_large": ("文件大小超过上限", "larger than allowed"),
+    "missing": ("清单列出的文件缺失", "listed but missing"),
+    "unlisted": ("不在清单之内", "not in any manifest"),
+    "hash": ("内容与清单的校验值不符", "its content differs from the manifest"),
+    "sm3": ("内容与 SM3 校验值不符", "its content differs from the SM3 manifest"),
+    "sm3_skipped": ("本机不支持 SM3，未校验", "SM3 is not available here: not checked"),
+    "manifest": ("清单格式不正确", "the manifest is malformed"),
+    "no_signature": ("缺少场所签名", "the venue's signature is missing"),
+    "signature_form": ("签名文件格式不正确", "the signature file is malformed"),
+    "signature": ("场所签名无效", "the venue's signature does not hold"),
+    "signature_key": (
+        "签名密钥不在信任文件内",
+        "signed with a key that the trust file does not know",
+    ),
+    "signed_other": ("与签名所指内容不符", "is not what the venue signed"),
+    "bag": ("不符合 BagIt 1.0", "is not as BagIt 1.0 says"),
+    "oxum": ("文件数或字节数与 Payload-Oxum 不符", "Payload-Oxum does not match"),
+    "form": ("内容格式不正确", "the content is malformed"),
+    "other_session": ("属于另一场次", "belongs to another session"),
+    "certificate": ("证书无效，不予采信", "the certificate counts for nothing"),
+    "seal_form": ("封签格式不正确", "the seal is malformed"),
+    "seal_hashes": ("封签与校验值列表不符", "the seal does not cover the hash list"),
+    "seal_key": ("封签密钥未经认证", "sealed with a key nobody certified"),
+    "seal": ("封签的签名无效", "the seal's signature does not hold"),
+    "unsealed": ("记录没有封签", "a record without a seal"),
+    "event_place": ("记录不属于此处或顺序有误", "a record out of its place"),
+    "event_hash": ("记录与封签的校验值不符", "a record differs from its sealed hash"),
+    "event_chain": ("记录链断开", "the chain of records is broken"),
+    "unreadable": ("记录无法解读（原样保留）", "a record that cannot be read (kept as it is)"),
+    "hole": ("记录缺失且未申报", "records are missing and nobody declared it"),
+    "gap": ("已申报的记录缺口", "a declared gap in the record"),
+    "act_form": ("指令或声明格式不正确", "a signed act is malformed"),
+    "act": ("指令或声明的签名无效", "the signature of an act does not hold"),
+    "by_hub": ("由中心密钥签发", "signed with the hub's key"),
+    "no_streams": ("缺少现场记录", "the rooms' record is missing"),
+    "no_session": ("缺少场次信息", "the session's description is missing"),
+    "no_keys": ("缺少密钥声明", "the keys are missing"),
+    "no_witness": ("缺少见证记录", "the witness record is missing"),
+    "no_appraisal": ("缺少考核记录", "the appraisal record is missing"),
+    "no_av": ("缺少音视频", "the audio and video are missing"),
+    "no_segment": ("记录所列音视频片段缺失", "a recorded segment is missing"),
+    "av_gap": ("已申报的音视频缺口", "a declared gap in audio or video"),
+    "av_name": ("音视频文件名与内容不符", "its name is not its content's hash"),
+    "no_checkpoint": ("缺少联合签名的检查点", "no co-signed checkpoint"),
+    "no_trust": (
+        "自身一致，但没有信任文件，来源未证实",
+        "consistent in itself; without a trust file its origin is not proven",
+    ),
+    "more": ("还有更多条目未列出", "more items are not listed"),
+    "sound": ("完好，来源已证实", "sound, its origin proven"),
+}
+WORDS = {
+    SOUND: ("完好", "SOUND"),
+    ALTERED: ("被改动", "ALTERED"),
+    INCOMPLETE: ("不完整", "INCOMPLETE"),
+    UNPROVEN: ("来源未证实", "ORIGIN NOT PROVEN"),
+}
+NOTE_WORDS = ("说明", "note")
+
+
+class Files(Protocol):
+    """What the caller brings; names are relative, with `/`.
+
+    `is_link(name) -> bool` is optional: a reader without it promises that it has no links.
+    """
+
+    def names(self) -> Iterable[str]:
+        """All files, and links if any."""
+        ...
+
+    def size(self, name: str) -> int:
+        """Bytes of one file."""
+        ...
+
+    def read(self, name: str) -> bytes:
+        """The bytes of one file."""
+        ...
+
+
+class TrustError(ValueError):
+    """The trust file given cannot be used: nothing was checked (exit code 64)."""
+
+
+class FormError(ValueError):
+    """Bytes are not what the format says."""
+
+
+@dataclass(frozen=True, slots=True)
+class MemoryFiles:
+    """A package held in memory."""
+
+    content: Mapping[str, bytes]
+
+    def names(self) -> Iterable[str]:
+        """All files."""
+        return list(self.content)
+
+    def size(self, name: str) -> int:
+        """Bytes of one file."""
+        return len(self.content[name])
+
+    def read(self, name: str) -> bytes:
+        """The bytes of one file."""
+        return self.content[name]
+
+
+@dataclass(frozen=True, slots=True)
+class Item:
+    """One finding. `verdict` 0 is a note; `name` is the file, with `:line` or `#seq` behind."""
+
+    verdict: int
+    name: str
+    key: str
+    detail: str = ""
+
+    def text(self, lang: str) -> str:
+        """The finding in words, zh or en."""
+        words = TEXTS[self.key][lang == "en"]
+        return f"{words} ({self.detail})" if self.detail else words
+
+
+@dataclass(frozen=True, slots=True)
+class Report:
+    """The verdict and all findings, the worst first of all named by `first_bad`."""
+
+    code: int
+    items: tuple[Item, ...]
+    lang: str
+    counts: Mapping[str, int]
+
+    @property
+    def first_bad(self) -> str:
+        """Name of the first item of the verdict's kind, '' if there is none."""
+        return next((one.name for one in self.items if one.verdict == self.code != SOUND), "")
+
+    def lines(self) -> list[str]:
+        """The report as text: verdict, counts, then each finding."""
+        en = self.lang == "en"
+        counted = ", ".join(f"{name} {count}" for name, count in self.counts.items())
+        named = f": {self.first_bad}" if self.first_bad else ""
+        found = [f"{WORDS[self.code][en]}{named}", counted]
+        for item in self.items:
+            word = WORDS[item.verdict][en] if item.verdict else NOTE_WORDS[en]
+            found.append(f"[{word}] {item.name}: {item.text(self.lang)}")
+        return found
+
+
+# --- Ed25519, RFC 8032 -----------------------------------------------------------------------
+# Cofactorless, as OpenSSL and libsodium check: encode([S]B - [k]A) must be the bytes R. Canonical
+# S, A and R; small-order A and R are refused. Points: (X, Y, Z, T), x = X/Z, y = Y/Z, xy = T/Z.
+
+P = 2**255 - 19
+ORDER = 2**252 + 27742317777372353535851937790883648493
+D = -121665 * pow(121666, -1, P) % P
+D2 = 2 * D % P
+SQRT_M1 = pow(2, (P - 1) // 4, P)
+WINDOW_BASE = 7
+WINDOW_KEY = 5
+
+Point = tuple[int, int, int, int]
+Cached = tuple[int, int, int, int]
+IDENTITY: Point = (0, 1, 1, 0)
+
+
+def _decode_point(raw: bytes) -> Point | None:
+    """RFC 8032 §5.1.3; None for anything that is not the one encoding of a point."""
+    number = int.from_bytes(raw, "little")
+    sign, y = number >> 255, number & ((1 << 255) - 1)
+    if y >= P:
+        return None
+    u, v = (y * y - 1) % P, (D * y * y + 1) % P
+    x = u * pow(v, 3, P) * pow(u * pow(v, 7, P), (P - 5) // 8, P) % P
+    if v * x * x % P != u:
+        x = x * SQRT_M1 % P
+        if v * x * x % P != u:
+            return None
+    if x == 0 and sign:
+        return None
+    if x & 1 != sign:
+        x = P - x
+    return x, y, 1, x * y % P
+
+
+def _encode_point(point: Point) -> bytes:
+    inverse = pow(point[2], -1, P)
+    x, y = point[0] * inverse % P, point[1] * inverse % P
+    return (y | (x & 1) << 255).to_bytes(32, "little")
+
+
+def _cache(point: Point) -> Cached:
+    x, y, z, t = point
+    return (y + x) % P, (y - x) % P, 2 * z % P, t * D2 % P
+
+
+def _add(point: Point, other: Cached) -> Point:
+    x, y, z, t = point
+    plus, minus, double_z, t2d = other
+    a, b, c, d = (y - x) * minus % P, (y + x) * plus % P, t * t2d % P, z * double_z % P
+    e, f, g, h = b - a, d - c, d + c, b + a
+    return e * f % P, g * h % P, f * g % P, e * h % P
+
+
+def _subtract(point: Point, other: Cached) -> Point:
+    return _add(point, (other[1], other[0], other[2], -other[3]))
+
+
+def _double(point: Point) -> Point:
+    x, y, z, _ = point
+    a, b, c = x * x % P, y * y % P, 2 * z * z % P
+    h = a + b
+    e, g = h - (x + y) * (x + y), a - b
+    f = c + g
+    return e * f % P, g * h % P, f * g % P, e * h % P
+
+
+def _odd_multiples(point: Point, window: int) -> list[Cached]:
+    """1P, 3P, 5P … (2^(window-1) - 1)P."""
+    twice = _cache(_double(point))
+    found = [_cache(point)]
+    for _ in range(2 ** (window - 2) - 1):
+        point = _add(point, twice)
+        found.append(_cache(point))
+    return found
+
+
+@functools.cache
+def _base_multiples() -> list[Cached]:
+    base = _decode_point((4 * pow(5, -1, P) % P).to_bytes(32, "little"))
+    return _odd_multiples(base or IDENTITY, WINDOW_BASE)
+
+
+def _digits(scalar: int, window: int) -> list[int]:
+    """Non-adjacent form: each digit 0 or odd, below 2^(window-1) in size."""
+    found = []
+    while scalar:
+        digit = 0
+        if scalar & 1:
+            digit = scalar & (2**window - 1)
+            if digit >= 2 ** (window - 1):
+                digit -= 2**window
+            scalar -= digit
+        found.append(digit)
+        scalar >>= 1
+    return found
+
+
+def _combine(s: int, k: int, key: Point) -> Point:
+    """[s]B - [k]key, both in one run of doublings (Straus)."""
+    base_table, key_table = _base_multiples(), _odd_multiples(key, WINDOW_KEY)
+    s_digits, k_digits = _digits(s, WINDOW_BASE), _digits(k, WINDOW_KEY)
+    length = max(len(s_digits), len(k_digits))
+    s_digits += [0] * (length - len(s_digits))
+    k_digits += [0] * (length - len(k_digits))
+    total = IDENTITY
+    for a, b in zip(reversed(s_digits), reversed(k_digits), strict=True):
+        total = _double(total)
+        if a:
+            step = _add if a > 0 else _subtract
+            total = step(total, base_table[abs(a) >> 1])
+        if b:
+            step = _subtract if b > 0 else _add
+            total = step(total, key_table[abs(b) >> 1])
+    return total
+
+
+def _small_order(point: Point) -> bool:
+    x, y, z, _ = _double(_double(_double(point)))
+    return x % P == 0 and (y - z) % P == 0
+
+
+def verify_ed25519(public: bytes, signature: bytes, message: bytes) -> bool:
+    """Whether an Ed25519 signature holds. About 2 ms; never raises."""
+    if len(public) != 32 or len(signature) != 64:  # noqa: PLR2004
+        return False
+    key = _decode_point(public)
+    s = int.from_bytes(signature[32:], "little")
+    if key is None or s >= ORDER or _small_order(key):
+        return False
+    digest = hashlib.sha512(signature[:32] + public + message).digest()
+    result = _combine(s, int.from_bytes(digest, "little") % ORDER, key)
+    return _encode_point(result) == signature[:32] and not _small_order(result)
+
+
+# --- strict reading --------------------------------------------------------------------------
+
+HEX16 = re.compile(r"[0-9a-f]{16}\Z")
+HEX64 = re.compile(r"[0-9a-f]{64}\Z")
+HEX128 = re.compile(r"[0-9a-f]{128}\Z")
+ROLE = re.compile(r"[a-z][a-z0-9_]{0,31}\Z")
+STREAM = re.compile(r"data/streams/([ch]-[0-9a-f]{12})/([0-9a-f]{32})/([a-z]+\.[a-z]+)\Z")
+MEDIA = re.compile(r"data/av/[^/]+/([0-9a-f]{64})\.(?:mp4|mkv)\Z")
+LISTED = re.compile(r"([0-9a-f]{64})  ([^\n]+)\Z")
+HASH_LINE = re.compile(r"([1-9][0-9]{0,15}) ([0-9a-f]{64})\Z")
+
+
+def load_object(raw: bytes | str) -> dict[str, Any]:
+    """A JSON object without doubled keys, NaN or broken text. `FormError` otherwise."""
+
+    def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
+        found = dict(items)
+        if len(found) != len(items):
+            raise FormError("a key stands twice")
+        return found
+
+    def constant(name: str) -> None:
+        raise FormError(f"{name} is not a number")
+
+    try:
+        text = raw if isinstance(raw, str) else raw.decode("utf-8")
+        value = json.loads(text, object_pairs_hook=pairs, parse_constant=constant)
+    except (ValueError, RecursionError) as error:
+        raise FormError(str(error)[:200]) from None
+    if not isinstance(value, dict):
+        raise FormError("not a JSON object")
+    return value
+
+
+def text_of(value: Mapping[str, Any], key: str, rule: re.Pattern[str] | None = None) -> str:
+    """A text field. `FormError` if it is absent, another type, or does not match."""
+    found = value.get(key)
+    if not isinstance(found, str) or (rule is not None and rule.match(found) is None):
+        raise FormError(f"{key}: {found!r:.80}")
+    return found
+
+
+def count_of(value: Mapping[str, Any], key: str) -> int:
+    """An integer field from 1 on. `FormError` otherwise."""
+    found = value.get(key)
+    if type(found) is not int or not 1 <= found < 2**53:
+        raise FormError(f"{key}: {found!r:.80}")
+    return found
+
+
+def lines_of(raw: bytes) -> list[bytes]:
+    """Lines of a text file that ends with a line feed. `FormError` otherwise."""
+    if raw == b"":
+        return []
+    if not raw.endswith(b"\n"):
+        raise FormError("the last line has no end")
+    return raw[:-1].split(b"\n")
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """A signed message (one header line, body lines, one signature line), taken apart."""
+
+    header: dict[str, Any]
+    header_line: bytes
+    lines: tuple[bytes, ...]
+    sigs: tuple[tuple[str, str, bytes], ...]
+
+    def payload(self, hashes: Iterable[bytes] | None = None) -> bytes:
+        """The signed bytes: `ctx 00 header 0A SHA-256(line hashes)`."""
+        if hashes is None:
+            hashes = (hashlib.sha256(line).digest() for line in self.lines)
+        body = hashlib.sha256(b"".join(hashes)).digest()
+        ctx = str(self.header["ctx"]).encode()
+        return ctx + b"\x00" + self.header_line + b"\x0a" + body
+
+
+def parse_parts(header_line: bytes, lines: tuple[bytes, ...], trailer: bytes, ctx: str) -> Message:
+    """A message from its lines, of this ctx and the suite INTL. `FormError` otherwise."""
+    header, last = load_object(header_line), load_object(trailer)
+    if header.get("ctx") != ctx or header.get("suite") != "INTL":
+        raise FormError(f"not a {ctx} message of suite INTL")
+    entries = last.get("sigs")
+    if set(last) != {"sigs"} or not isinstance(entries, list):
+        raise FormError("no signatures")
+    sigs = []
+    for entry in entries[: SIGNATURES_MAX + 1]:
+        if not isinstance(entry, dict) or set(entry) != {"kid", "role", "sig"}:
+            raise FormError("a malformed signature")
+        sig = bytes.fromhex(text_of(entry, "sig", HEX128))
+        sigs.append((text_of(entry, "kid", HEX16), text_of(entry, "role", ROLE), sig))
+    if not 1 <= len(sigs) <= SIGNATURES_MAX or len({kid for kid, *_ in sigs}) != len(sigs):
+        raise FormError("not 1 to 8 signatures of different keys")
+    return Message(header, header_line, lines, tuple(sigs))
+
+
+def parse_message(raw: bytes, ctx: str) -> Message:
+    """A whole signed message. `FormError` if it is not one of this ctx."""
+    parts = lines_of(raw)
+    if len(parts) < 2 or b"" in parts:  # noqa: PLR2004
+        raise FormError("not a signed message")
+    return parse_parts(parts[0], tuple(parts[1:-1]), parts[-1], ctx)
+
+
+def key_id(public: bytes) -> str:
+    """First 16 hex digits of SHA-256 of the raw public key."""
+    return hashlib.sha256(public).hexdigest()[:16]
+
+
+def read_signature(raw: bytes) -> tuple[Message, str, bytes, str]:
+    """The venue's detached signature: message, organisation, public key, signed SHA-256."""
+    message = parse_message(raw, "er1/package")
+    header = message.header
+    text_of(header, "session")
+    if message.lines or len(message.sigs) != 1 or message.sigs[0][1] != "venue":
+        raise FormError("not one signature of a venue")
+    public = bytes.fromhex(text_of(header, "pub", HEX64))
+    return message, text_of(header, "org"), public, text_of(header, "sha256", HEX64)
+
+
+# --- keys ------------------------------------------------------------------------------------
+
+
+@dataclass(frozen=True, slots=True)
+class Who:
+    """A key that counts. kind: venue, hub, person, controller, system."""
+
+    subject: str
+    kind: str
+    roles: tuple[str, ...]
+    org: str
+    pub: bytes
+
+
+@dataclass(slots=True)
+class Keys:
+    """The trust file's keys and, after `certify`, those its venues certify."""
+
+    roots: dict[str, Who]
+    hub_orders: bool
+    checkpoint: str
+    retired: dict[str, tuple[str, str, int]]
+    known: dict[str, Who] = field(default_factory=dict)
+
+    def who(self, kid: str, ctl: str, epoch: str, seq: int) -> Who | None:
+        """Whose key it is at that place of the log; a retired one counts only before its end."""
+        end = self.retired.get(kid)
+        if end is not None and not ((ctl, epoch) == end[:2] and seq < end[2]):
+            return None
+        return self.known.get(kid)
+
+    def certify(self, raw: bytes) -> str:
+        """Take one certificate in; the reason if it counts for nothing."""
+        try:
+            message = parse_message(raw, "er1/cert")
+            public = bytes.fromhex(text_of(message.header, "pub", HEX64))
+            kid, kind = text_of(message.header, "kid"), text_of(message.header, "kind")
+            subject, roles = text_of(message.header, "subject"), message.header.get("roles")
+        except FormError as error:
+            return str(error)
+        if kid != key_id(public) or kid in self.roots or not isinstance(roles, list):
+            return "not a key of its own"
+        for signer, _, sig in message.sigs:
+            root = None if signer in self.retired else self.roots.get(signer)
+            if root is None or not verify_ed25519(root.pub, sig, message.payload()):
+                continue
+            if root.kind == "venue" or (kind == "system" and self.hub_orders):
+                self.known[kid] = Who(subject, kind, tuple(map(str, roles)), root.org, public)
+                return ""
+        return "no venue signed it"
+
+
+def read_trust(raw: bytes) -> Keys:
+    """The keys of a trust file. `FormError` if it cannot be used."""
+    value = load_object(raw)
+    if value.get("version") != 1 or value.get("checkpoint") not in ("none", "cosigned"):
+        raise FormError("not a trust file of version 1")
+    if value.get("hub_orders") not in ("yes", "no"):
+        raise FormError("hub_orders: yes or no")
+    roots: dict[str, Who] = {}
+    venues, retired = _objects(value, "venues"), _objects(value, "retired")
+    for venue in venues:
+        org, public = text_of(venue, "org"), bytes.fromhex(text_of(venue, "pub", HEX64))
+        roots[key_id(public)] = Who(org, "venue", ("venue",), org, public)
+    hub = value.get("hub")
+    if not isinstance(hub, dict):
+        raise FormError("hub: missing")
+    public = bytes.fromhex(text_of(hub, "pub", HEX64))
+    roots[key_id(public)] = Who(text_of(hub, "id"), "hub", ("hub",), "", public)
+    for kid, given in [(key_id(bytes.fromhex(v["pub"])), v) for v in [*venues, hub]]:
+        if given.get("kid") != kid:
+            raise FormError(f"kid: {given.get('kid')!r:.80} is not {kid}")
+    ends = {}
+    for one in retired:
+        at = one.get("at")
+        if not isinstance(at, dict):
+            raise FormError("retired.at: missing")
+        ends[text_of(one, "kid", HEX16)] = (
+            text_of(at, "ctl"),
+            text_of(at, "epoch"),
+            count_of(at, "seq"),
+        )
+    return Keys(roots, value["hub_orders"] == "yes", value["checkpoint"], ends, dict(roots))
+
+
+def _objects(value: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
+    found = value.get(key)
+    if not isinstance(found, list) or not all(isinstance(one, dict) for one in found):
+        raise FormError(f"{key}: not a list of objects")
+    return found
+
+
+# --- the package -----------------------------------------------------------------------------
+
+
+@dataclass(slots=True)
+class Stream:
+    """One recorder's epoch as the package shows it."""
+
+    ctl: str
+    epoch: str
+    hashes: dict[int, str] = field(default_factory=dict)
+    events: dict[int, dict[str, Any]] = field(default_factory=dict)
+
+    @property
+    def folder(self) -> str:
+        """Its folder in the package."""
+        return f"data/streams/{self.ctl}/{self.epoch}"
+
+
+class _Stop(Exception):  # noqa: N818 - not an error: this stage was the last
+    """Nothing behind this point may be trusted enough to be parsed."""
+
+
+@dataclass(slots=True)
+class _Check:
+    """One run over one package: what was found so far."""
+
+    files: Files
+    keys: Keys | None
+    digests: Mapping[str, Callable[[], Any]]
+    names: set[str] = field(default_factory=set)
+    items: list[Item] = field(default_factory=list)
+    listed: dict[str, str] = field(default_factory=dict)
+    signed_session: str = ""
+    session: str = ""
+    home_org: str = ""
+    streams: dict[tuple[str, str], Stream] = field(default_factory=dict)
+    gaps: set[tuple[str, str, int, int]] = field(default_factory=set)
+    counts: dict[str, int] = field(default_factory=dict)
+    worst: dict[int, Item] = field(default_factory=dict)
+
+    def say(self, verdict: int, name: str, key: str, detail: str = "") -> None:
+        """Note a finding; the first of each verdict is kept whatever the bound."""
+        item = Item(verdict, name, key, detail)
+        self.worst.setdefault(verdict, item)
+        if len(self.items) < ITEMS_MAX:
+            self.items.append(item)
+
+    def stop_if_altered(self) -> None:
+        """End a stage."""
+        if ALTERED in self.worst:
+            raise _Stop
+
+    def read(self, name: str) -> bytes:
+        """A payload or tag file's bytes, still those that were listed."""
+        if self.files.size(name) > PARSED_BYTES_MAX:
+            self.say(ALTERED, name, "too_large")
+            raise _Stop
+        raw = self.files.read(name)
+        if name in self.listed and hashlib.sha256(raw).hexdigest() != self.listed[name]:
+            self.say(ALTERED, name, "hash")
+            raise _Stop
+        return raw
+
+    # 1 names and the venue's signature
+
+    def check_names(self) -> None:
+        """Only plain, portable, different names; no links; bounded."""
+        is_link = getattr(self.files, "is_link", lambda _: False)
+        seen: dict[str, str] = {}
+        for count, name in enumerate(sorted(self.files.names())):
+            if count >= FILES_MAX:
+                self.say(ALTERED, name, "too_many", str(FILES_MAX))
+                break
+            if not _safe(name) or seen.setdefault(name.casefold(), name) != name:
+                self.say(ALTERED, ascii(name)[1:-1], "bad_name")
+            elif is_link(name):
+                self.say(ALTERED, name, "link")
+            elif self.files.size(name) > FILE_BYTES_MAX:
+                self.say(ALTERED, name, "too_large")
+            self.names.add(name)
+        self.stop_if_altered()
+
+    def check_signature(self) -> None:
+        """The venue's signature over the tag manifest, before anything of it is parsed."""
+        if TAGS not in self.names:
+            self.say(INCOMPLETE, TAGS, "missing")
+            raise _Stop
+        if SIGNATURE not in self.names:
+            self.say(INCOMPLETE, SIGNATURE, "no_signature")
+            return
+        try:
+            signed = read_signature(self.read(SIGNATURE))
+        except FormError as error:
+            self.say(ALTERED, SIGNATURE, "signature_form", str(error))
+            raise _Stop from None
+        message, org, public, digest = signed
+        self.signed_session = text_of(message.header, "session")
+        kid, _, sig = message.sigs[0]
+        if self.keys is not None:
+            root = None if kid in self.keys.retired else self.keys.roots.get(kid)
+            if root is None or (root.kind, root.org, root.pub) != ("venue", org, public):
+                self.say(ALTERED, SIGNATURE, "signature_key", f"{org} {kid}")
+                raise _Stop
+        if kid != key_id(public) or not verify_ed25519(public, sig, message.payload()):
+            self.say(ALTERED, SIGNATURE, "signature")
+        elif hashlib.sha256(self.read(TAGS)).hexdigest() != digest:
+            self.say(ALTERED, TAGS, "signed_other")
+        self.stop_if_altered()
+
+    # 2 tag files and payload
+
+    def check_manifests(self) -> None:
+        """Every file listed once, every listed file there, every byte as listed."""
+        tags = self.manifest(TAGS, payload=False)
+        self.compare(tags)
+        for name in sorted(self.names - set(tags) - {TAGS, SIGNATURE}):
+            if not name.startswith("data/"):
+                self.say(ALTERED, name, "unlisted")
+        for name in ("bagit.txt", "bag-info.txt", PAYLOAD):
+            if name not in tags:
+                self.say(INCOMPLETE, name, "missing")
+        self.stop_if_altered()
+        if PAYLOAD not in tags or PAYLOAD not in self.names:
+            raise _Stop
+        payload = self.manifest(PAYLOAD, payload=True)
+        self.compare(payload)
+        for name in sorted(self.names):
+            if name.startswith("data/") and name not in payload:
+                self.say(ALTERED, name, "unlisted")
+        self.stop_if_altered()
+        if PAYLOAD_SM3 in tags and PAYLOAD_SM3 in self.names:
+            self.check_sm3(payload)
+        self.check_bag(payload)
+        self.counts["files"] = len(self.names)
+
+    def manifest(self, name: str, *, payload: bool) -> dict[str, str]:
+        """A manifest's names and hashes."""
+        found: dict[str, str] = {}
+        try:
+            for line in lines_of(self.read(name)):
+                match = LISTED.match(line.decode("utf-8"))
+                if match is None or not _safe(match[2]) or match[2] in found:
+                    raise FormError(f"{line!r:.120}")
+                if match[2].startswith("data/") is not payload or match[2] == TAGS:
+                    raise FormError(f"{match[2]} has no place in it")
+                found[match[2]] = match[1]
+        except ValueError as error:
+            self.say(ALTERED, name, "manifest", str(error))
+            raise _Stop from None
+        return found
+
+    def compare(self, manifest: Mapping[str, str]) -> None:
+        """Each listed file against its hash."""
+        for name, digest in manifest.items():
+            if name not in self.names:
+                self.say(INCOMPLETE, name, REQUIRED.get(name, "missing"))
+            elif hashlib.sha256(self.files.read(name)).hexdigest() != digest:
+                self.say(ALTERED, name, "hash")
+        self.listed.update(manifest)
+
+    def check_sm3(self, payload: Mapping[str, str]) -> None:
+        """The second manifest, where this Python has the hash."""
+        make = self.digests.get("sm3")
+        if make is None:
+            self.say(SOUND, PAYLOAD_SM3, "sm3_skipped")
+            return
+        listed = self.manifest(PAYLOAD_SM3, payload=True)
+        if set(listed) != set(payload):
+            self.say(ALTERED, PAYLOAD_SM3, "manifest", "other files than " + PAYLOAD)
+        for name, digest in listed.items():
+            if name in self.names:
+                state = make()
+                state.update(self.files.read(name))
+                if state.hexdigest() != digest:
+                    self.say(ALTERED, name, "sm3")
+        self.stop_if_altered()
+
+    def check_bag(self, payload: Mapping[str, str]) -> None:
+        """BagIt 1.0 (RFC 8493)."""
+        if "bagit.txt" in self.names and self.read("bagit.txt") != BAGIT:
+            self.say(ALTERED, "bagit.txt", "bag")
+        if "bag-info.txt" in self.names and all(name in self.names for name in payload):
+            total = sum(self.files.size(name) for name in payload)
+            oxum = f"Payload-Oxum: {total}.{len(payload)}".encode()
+            if oxum not in self.read("bag-info.txt").split(b"\n"):
+                self.say(ALTERED, "bag-info.txt", "oxum")
+        self.stop_if_altered()
+
+    # 3 content
+
+    def check_content(self) -> None:
+        """Everything that has a meaning, from files already known to be as the venue signed."""
+        for name, key in REQUIRED.items():
+            if name not in self.listed:
+                self.say(INCOMPLETE, name, key)
+            elif name in self.names:
+                self.object_in(name)
+        if SESSION_FILE not in self.names:
+            self.say(INCOMPLETE, SESSION_FILE, "no_session")
+            return
+        about = self.object_in(SESSION_FILE)
+        self.session, self.home_org = str(about.get("session")), str(about.get("home_org"))
+        if self.signed_session and self.signed_session != self.session:
+            self.say(ALTERED, SESSION_FILE, "other_session", self.session)
+        keys = self.load_keys()
+        if keys is None:
+            return
+        matches = [STREAM.match(name) for name in sorted(self.listed)]
+        for ctl, epoch in sorted({(m[1], m[2]) for m in matches if m is not None}):
+            self.streams[ctl, epoch] = Stream(ctl, epoch)
+            self.check_stream(self.streams[ctl, epoch], keys)
+        if not self.streams:
+            self.say(INCOMPLETE, "data/streams", "no_streams")
+        for stream in self.streams.values():
+            self.check_links(stream)
+            self.check_holes(stream)
+            self.check_acts(stream, keys)
+        self.check_media()
+        if keys.checkpoint == "cosigned":
+            self.say(INCOMPLETE, "data/checkpoints", "no_checkpoint")
+
+    def object_in(self, name: str) -> dict[str, Any]:
+        """A payload file that must be a JSON object."""
+        try:
+            return load_object(self.read(name))
+        except FormError as error:
+            self.say(ALTERED, name, "form", str(error))
+            raise _Stop from None
+
+    def load_keys(self) -> Keys | None:
+        """The trust file's keys, or those the package claims, with the certificates."""
+        keys = self.keys
+        if keys is None:
+            if CLAIMED_TRUST not in self.names:
+                self.say(INCOMPLETE, CLAIMED_TRUST, "no_keys")
+                return None
+            try:
+                keys = read_trust(self.read(CLAIMED_TRUST))
+            except FormError as error:
+                self.say(ALTERED, CLAIMED_TRUST, "form", str(error))
+                raise _Stop from None
+        if CERTIFICATES not in self.names:
+            self.say(INCOMPLETE, CERTIFICATES, "no_keys")
+            return None
+        for number, line in self.numbered(CERTIFICATES):
+            try:
+                raw = base64.b64decode(text_of(load_object(line), "raw"), validate=True)
+            except ValueError as error:
+                self.say(ALTERED, f"{CERTIFICATES}:{number}", "form", str(error))
+                raise _Stop from None
+            reason = keys.certify(raw) if number <= CERTIFICATES_MAX else "too many"
+            if reason:
+                self.say(SOUND, f"{CERTIFICATES}:{number}", "certificate", reason)
+        return keys
+
+    def numbered(self, name: str) -> Iterator[tuple[int, bytes]]:
+        """The lines of a file, numbered from 1."""
+        try:
+            lines = lines_of(self.read(name))
+        except FormError as error:
+            self.say(ALTERED, name, "form", str(error))
+            raise _Stop from None
+        yield from enumerate(lines, start=1)
+
+    def check_stream(self, stream: Stream, keys: Keys) -> None:
+        """Hash list, seals, and the events that are shown."""
+        hashes, seals = f"{stream.folder}/hashes.txt", f"{stream.folder}/seals.jsonl"
+        events, last = f"{stream.folder}/events.jsonl", 0
+        for name in (hashes, seals):
+            if name not in self.names:
+                if name not in self.listed:
+                    self.say(INCOMPLETE, name, "missing")
+                return
+        for number, line in self.numbered(hashes):
+            match = HASH_LINE.match(line.decode("utf-8", "replace"))
+            if match is None or int(match[1]) <= last:
+                self.say(ALTERED, f"{hashes}:{number}", "form")
+                raise _Stop
+            last = int(match[1])
+            stream.hashes[last] = match[2]
+        sealed: set[int] = set()
+        for number, line in self.numbered(seals):
+            self.check_seal(stream, keys, f"{seals}:{number}", line, sealed)
+        for seq in stream.hashes:
+            if seq not in sealed:
+                self.say(ALTERED, f"{hashes}#{seq}", "unsealed")
+                break
+        if events in self.names:
+            last = 0
+            places = {digest: seq for seq, digest in stream.hashes.items()}
+            for number, line in self.numbered(events):
+                last = self.check_event(stream, f"{events}:{number}", line, last, places)
+        self.counts["hashes"] = self.counts.get("hashes", 0) + len(stream.hashes)
+        self.counts["events"] = self.counts.get("events", 0) + len(stream.events)
+
+    def check_seal(
+        self, stream: Stream, keys: Keys, name: str, line: bytes, sealed: set[int]
+    ) -> None:
+        """One batch seal against the hash list; its recorder's key must be certified."""
+        try:
+            parts = load_object(line)
+            header, trailer = text_of(parts, "header").encode(), text_of(parts, "sigs").encode()
+            message = parse_parts(header, (), trailer, "er1/batch")
+            first, count = count_of(message.header, "first"), count_of(message.header, "count")
+            place = (message.header.get("ctl"), message.header.get("epoch"))
+            if place != (stream.ctl, stream.epoch):
+                raise FormError("another stream")
+        except ValueError as error:
+            self.say(ALTERED, name, "seal_form", str(error))
+            return
+        if count > len(stream.hashes) or any(
+            seq not in stream.hashes for seq in range(first, first + count)
+        ):
+            self.say(ALTERED, name, "seal_hashes", f"{first}+{count}")
+            return
+        span = range(first, first + count)
+        payload = message.payload(bytes.fromhex(stream.hashes[seq]) for seq in span)
+        own = [
+            (who.pub, sig)
+            for kid, role, sig in message.sigs
+            if (who := keys.who(kid, stream.ctl, stream.epoch, span[-1])) is not None
+            and who.subject == stream.ctl
+            and who.kind == ("hub" if stream.ctl.startswith("h-") else "controller")
+            and role in who.roles
+        ]
+        if not own:
+            self.say(ALTERED, name, "seal_key", message.sigs[0][0])
+        elif not all(verify_ed25519(public, sig, payload) for public, sig in own):
+            self.say(ALTERED, name, "seal")
+        else:
+            sealed.update(span)
+            self.counts["seals"] = self.counts.get("seals", 0) + 1
+
+    def check_event(
+        self, stream: Stream, name: str, line: bytes, last: int, places: Mapping[str, int]
+    ) -> int:
+        """One shown event against the hash list; its seq."""
+        try:
+            event = load_object(line) if len(line) <= EVENT_BYTES_MAX else {}
+        except FormError:
+            # Recorders keep bytes they cannot read: its hash tells where it belongs.
+            place = places.get(hashlib.sha256(line).hexdigest(), 0)
+            key = "unreadable" if place > last else "event_hash"
+            self.say(SOUND if place > last else ALTERED, name, key)
+            return max(place, last)
+        seq = event.get("seq")
+        place_ok = (event.get("ctl"), event.get("epoch")) == (stream.ctl, stream.epoch)
+        if type(seq) is not int or seq <= last or not place_ok or seq not in stream.hashes:
+            self.say(ALTERED, name, "event_place")
+            return last
+        if hashlib.sha256(line).hexdigest() != stream.hashes[seq]:
+            self.say(ALTERED, name, "event_hash", f"seq {seq}")
+            return seq
+        stream.events[seq] = event
+        data = event.get("data")
+        if event.get("type") == "record.gap" and isinstance(data, dict):
+            self.declare(stream.ctl, name, data)
+        return seq
+
+    def declare(self, ctl: str, name: str, data: Mapping[str, Any]) -> None:
+        """Remember a declared gap and list it."""
+        try:
+            gap = (ctl, text_of(data, "epoch"), count_of(data, "from"), count_of(data, "to"))
+        except FormError:
+            self.say(SOUND, name, "unreadable")
+            return
+        self.gaps.add(gap)
+        self.say(SOUND, name, "gap", f"{gap[1]} {gap[2]}..{gap[3]} {data.get('cause')}")
+
+    def check_links(self, stream: Stream) -> None:
+        """Each shown event's prev against the list: within the epoch, and to the one before."""
+        for seq, event in stream.events.items():
+            expected = stream.hashes.get(seq - 1)
+            data = event.get("data")
+            if seq == 1 and isinstance(data, dict) and event.get("type") == "epoch.opened":
+                expected = data.get("pred_hash")
+                pred = self.streams.get((stream.ctl, str(data.get("pred_epoch"))))
+                known = None if pred is None else pred.hashes.get(_integer(data.get("pred_seq")))
+                if known is not None and known != expected:
+                    self.say(ALTERED, f"{stream.folder}/events.jsonl#1", "event_chain")
+            if expected is not None and event.get("prev") != expected:
+                self.say(ALTERED, f"{stream.folder}/events.jsonl#{seq}", "event_chain")
+
+    def check_holes(self, stream: Stream) -> None:
+        """Between the first and last listed record, only declared gaps may be missing."""
+        declared = sorted(gap[2:] for gap in self.gaps if gap[:2] == (stream.ctl, stream.epoch))
+        before = None
+        for seq in stream.hashes:
+            reached = seq - 1 if before is None else before
+            for first, last in declared if reached < seq - 1 else []:
+                if first <= reached + 1 <= last:
+                    reached = last
+            if reached < seq - 1:
+                self.say(INCOMPLETE, f"{stream.folder}#{reached + 1}..{seq - 1}", "hole")
+            before = seq
+
+    def check_acts(self, stream: Stream, keys: Keys) -> None:
+        """Orders, statements and commands that events carry with their exact bytes."""
+        for seq, event in stream.events.items():
+            data = event.get("data")
+            if event.get("type") not in RAW_TYPES or not isinstance(data, dict):
+                continue
+            if data.get("raw"):
+                name = f"{stream.folder}/events.jsonl#{seq}"
+                self.check_act(name, str(event["type"]), data["raw"], (stream, seq), keys)
+
+    def check_act(
+        self, name: str, kind: str, raw: object, place: tuple[Stream, int], keys: Keys
+    ) -> None:
+        """One signed act: all its signatures hold, and enough certified ones are there."""
+        word = kind.split(".", maxsplit=1)[0]
+        try:
+            if not isinstance(raw, str):
+                raise FormError("raw is not a text")
+            ctx = {"order": "er1/order", "statement": "er1/statement"}.get(word, "er1/cmd")
+            message = parse_message(base64.b64decode(raw, validate=True), ctx)
+        except ValueError as error:
+            self.say(ALTERED, name, "act_form", str(error))
+            return
+        stream, seq = place
+        signers: list[tuple[Who, str]] = []
+        for kid, role, sig in message.sigs:
+            who = keys.who(kid, stream.ctl, stream.epoch, seq)
+            if who is None or role not in who.roles:
+                continue
+            if not verify_ed25519(who.pub, sig, message.payload()):
+                self.say(ALTERED, name, "act", kid)
+                return
+            signers.append((who, role))
+        if not _enough(word, message.header, signers, keys, self.home_org):
+            self.say(ALTERED, name, "act", "nobody entitled signed it")
+            return
+        self.counts["acts"] = self.counts.get("acts", 0) + 1
+        if all(who.kind == "hub" for who, _ in signers):
+            self.say(SOUND, name, "by_hub", str(message.header.get("id")))
+
+    def check_media(self) -> None:
+        """Every recorded segment is there under its own hash, or its absence was declared."""
+        there: dict[str, str] = {}
+        for name in sorted(self.listed):
+            match = MEDIA.match(name)
+            if match is not None:
+                there[match[1]] = name
+                if match[1] != self.listed[name]:
+                    self.say(ALTERED, name, "av_name")
+        events = [
+            (stream, seq, event["type"], event["data"])
+            for stream in self.streams.values()
+            for seq, event in stream.events.items()
+            if str(event.get("type")).startswith("media.")
+            and event.get("session") in ("", self.session)
+            and isinstance(event.get("data"), dict)
+        ]
+        lost = [data for *_, kind, data in events if kind != "media.segment"]
+        segments = [one for one in events if one[2] == "media.segment"]
+        for stream, seq, kind, data in events:
+            if kind != "media.segment":
+                about = f"{data.get('stream')} {data.get('seconds', '')}"
+                self.say(SOUND, f"{stream.folder}/events.jsonl#{seq}", "av_gap", about)
+            elif str(data.get("sha256")) not in there and not any(_covers(o, data) for o in lost):
+                name = f"data/av/{data.get('stream')}/{data.get('sha256')}"
+                self.say(INCOMPLETE, name, "no_segment", f"{stream.folder}#{seq}")
+        if not segments and not lost and "data/av/index.json" in self.listed:
+            self.say(INCOMPLETE, "data/av", "no_av")
+        self.counts["segments"] = len(segments)
+
+
+def _safe(name: str) -> bool:
+    """Whether a name is relative, plain, portable and in one Unicode form."""
+    try:
+        size = len(name.encode("utf-8"))
+    except UnicodeEncodeError:
+        return False
+    if not 1 <= size <= NAME_BYTES_MAX or unicodedata.normalize("NFC", name) != name:
+        return False
+    if any(char in '\\:%*?"<>|' or ord(char) < 32 or ord(char) == 127 for char in name):  # noqa: PLR2004
+        return False
+    return all(part not in ("", ".", "..") for part in name.split("/"))
+
+
+def _integer(value: object) -> int:
+    return value if isinstance(value, int) else -1
+
+
+def _enough(
+    word: str,
+    header: Mapping[str, Any],
+    signers: list[tuple[Who, str]],
+    keys: Keys,
+    home_org: str,
+) -> bool:
+    """Whether those who signed validly may: the rules a room accepts an act by."""
+    persons = [(who, role) for who, role in signers if who.kind == "person"]
+    hub = any(who.kind == "hub" for who, _ in signers)
+    if word == "order":
+        return (hub and keys.hub_orders and header.get("by") == "hub") or any(
+            who.subject == header.get("by") and who.org == home_org and role in ORDER_ROLES
+            for who, role in persons
+        )
+    two = len({who.subject for who, _ in persons}) > 1 and len({role for _, role in persons}) > 1
+    if word == "statement":
+        return two or any(who.kind == "system" and who.org in ("", home_org) for who, _ in signers)
+    return two if header.get("verb") == "locker.override" else bool(persons) or hub
+
+
+def _covers(lost: Mapping[str, Any], segment: Mapping[str, Any]) -> bool:
+    """Whether a declared loss speaks of this segment: by hash, or by stream and time."""
+    if lost.get("sha256") is not None:
+        return bool(lost["sha256"] == segment.get("sha256"))
+    begins, ends = (str(lost.get(key, "")) for key in ("from_at", "to_at"))
+    return bool(
+        begins
+        and ends
+        and lost.get("stream") == segment.get("stream")
+        and begins <= str(segment.get("first_at"))
+        and str(segment.get("last_at")) <= ends
+    )
+
+
+def available_digests() -> dict[str, Callable[[], Any]]:
+    """The hashes of this Python beyond SHA-256: SM3 where OpenSSL brings it."""
+    try:
+        hashlib.new("sm3")
+    except ValueError:
+        return {}
+    return {"sm3": functools.partial(hashlib.new, "sm3")}
+
+
+def verify_package(
+    files: Files,
+    trust: bytes | None,
+    lang: str = "zh",
+    *,
+    digests: Mapping[str, Callable[[], Any]] | None = None,
+) -> Report:
+    """Check a package. `trust`: bytes of a trust file got outside the hub, or None.
+
+    Raises `TrustError` if the trust file cannot be used; a package can be anything.
+    """
+    try:
+        keys = None if trust is None else read_trust(trust)
+    except FormError as error:
+        raise TrustError(f"trust file: {error}") from None
+    check = _Check(files, keys, available_digests() if digests is None else digests)
+    try:
+        check.check_names()
+        check.check_signature()
+        check.check_manifests()
+        check.check_content()
+    except _Stop:
+        pass
+    if keys is None:
+        check.say(UNPROVEN, "trust", "no_trust")
+    code = next((v for v in (ALTERED, INCOMPLETE, UNPROVEN) if v in check.worst), SOUND)
+    if code == SOUND:
+        check.say(SOUND, SIGNATURE, "sound")
+    items = list(check.items)
+    if code in check.worst and check.worst[code] not in items:
+        items.append(check.worst[code])
+    if len(check.items) >= ITEMS_MAX:
+        items.append(Item(SOUND, "…", "more"))
+    return Report(code, tuple(items), lang, check.counts)
