@@ -1,0 +1,96 @@
+"""What deploy/ ships is what the programs take."""
+
+from __future__ import annotations
+
+import os
+import re
+import select
+import shutil
+import socket
+import subprocess
+from pathlib import Path
+
+import pytest
+
+from hub.broker import BrokerUser, MosquittoBroker
+from protocols.messages.identity import shard
+from protocols.messages.topics import BROKER_BYTES_MAX
+
+DEPLOY = Path(__file__).parents[1] / "deploy"
+UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
+EXPOSURE_MAX = 20  # tenths; systemd calls up to 4.9 OK
+ANALYZE = shutil.which("systemd-analyze") or ""
+MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not ANALYZE, reason="no systemd on this machine")
+@pytest.mark.parametrize("unit", UNITS, ids=lambda unit: unit.stem)
+def test_a_unit_is_shut_in_and_without_an_unknown_word(unit: Path) -> None:
+    analysed = subprocess.run(
+        [ANALYZE, "security", "--offline=true", f"--threshold={EXPOSURE_MAX}", str(unit)],
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert analysed.returncode == 0, analysed.stdout[-400:]
+
+    read = subprocess.run(
+        [ANALYZE, "verify", str(unit)], capture_output=True, text=True, check=False
+    )
+    assert "Unknown" not in read.stderr
+
+
+def test_the_commands_of_the_units_are_commands_of_ours() -> None:
+    started = [re.search(r"^ExecStart=(.+)$", unit.read_text(), re.MULTILINE) for unit in UNITS]
+    words = [found.group(1).split()[1:3] for found in started if found]
+
+    assert words == [["edge", "run"], ["hub", "serve"]]
+
+
+@pytest.mark.system
+@pytest.mark.skipif(MOSQUITTO is None, reason="missing: sudo apt-get install -y mosquitto")
+def test_mosquitto_takes_the_configuration_of_a_site(tmp_path: Path) -> None:
+    MosquittoBroker(tmp_path, [BrokerUser("hub", "x" * 20)], port=1).write_config()
+    with socket.socket() as probe:
+        probe.bind(("127.0.0.1", 0))
+        port = probe.getsockname()[1]
+    text = (DEPLOY / "mosquitto" / "evalroom.conf").read_text()
+    # No certificate here, and files of our own: everything else is as shipped.
+    text = re.sub(r"^listener 8883.*?(?=^# The hub)", "", text, flags=re.DOTALL | re.MULTILINE)
+    text = text.replace("listener 1883", f"listener {port}")
+    text = text.replace("/etc/evalroom/mosquitto.", f"{tmp_path}/")
+    config = tmp_path / "site.conf"
+    config.write_text(f"{text}\nuser {os.environ.get('USER', 'root')}\n")
+
+    assert MOSQUITTO is not None
+    with subprocess.Popen(
+        [MOSQUITTO, "-c", str(config), "-v"], stderr=subprocess.PIPE, cwd=tmp_path
+    ) as broker:
+        assert broker.stderr is not None
+        said = ""
+        while "running" not in said and select.select([broker.stderr], [], [], 10)[0]:
+            chunk = os.read(broker.stderr.fileno(), 65_536)
+            said += chunk.decode()
+            if not chunk:
+                break
+        broker.terminate()
+
+    assert "running" in said, said
+    assert "Error" not in said
+    assert f"message_size_limit {BROKER_BYTES_MAX}\n" in text
+
+
+def test_the_example_of_topic_rights_is_true() -> None:
+    text = (DEPLOY / "mosquitto" / "topics.example").read_text()
+    names = re.findall(r"^topic \w+ er/1/(\d\d)/(c-[0-9a-f]{12})/", text, re.MULTILINE)
+
+    assert names
+    assert all(shard(ctl) == number for number, ctl in names)
+
+
+def test_apt_packages_are_named_one_to_a_line_with_a_reason() -> None:
+    lines = [line for line in (DEPLOY / "apt.txt").read_text().splitlines() if line[:1] != "#"]
+
+    assert lines
+    assert all(re.fullmatch(r"[a-z0-9-]+ +# \S.*", line) for line in lines)
