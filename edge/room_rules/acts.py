@@ -138,7 +138,8 @@ def _drop(what: MemberInput, event: str) -> Run:
 def _away_start(work: Work, args: Args, by: tuple[Signer, ...]) -> None:
     session, member = _member(work, args)
     _legal(member, MemberInput.AWAY_START)
-    expected = args.data.get("expected_min")
+    asked = args.data.get("expected_min") is not None
+    expected_min = args.number("expected_min") if asked else work.pack.away.expected_min
     work.emit(
         "away.started",
         session.id,
@@ -146,9 +147,7 @@ def _away_start(work: Work, args: Args, by: tuple[Signer, ...]) -> None:
         reason=args.one_of("reason", work.pack.away.reasons),
         consent_by=args.words("consent_by"),
         escort=args.words("escort"),
-        expected_min=work.pack.away.expected_min
-        if expected is None
-        else args.number("expected_min"),
+        expected_min=expected_min,
         by=signer_json(by),
     )
 

@@ -38,10 +38,8 @@ def command(work: Work) -> None:
     verb = str(work.data.get("verb", ""))
     args = work.data.get("args")
     try:
-        if verb not in _VERBS:
-            raise RefusedError("unknown_verb", got=verb[:40])
         _unchanged(work)
-        _VERBS[verb](
+        _VERBS.get(verb, _unknown)(
             work,
             Args(args if isinstance(args, Mapping) else {}),
             signers_of(work.data.get("by")),
@@ -51,6 +49,10 @@ def command(work: Work) -> None:
         work.refuse(error.reason, **error.result)
         return
     work.accept()
+
+
+def _unknown(work: Work, args: Args, by: tuple[Signer, ...]) -> None:  # noqa: ARG001 one signature
+    raise RefusedError("unknown_verb", got=str(work.data.get("verb", ""))[:40])
 
 
 def _unchanged(work: Work) -> None:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 
 from edge.room_rules import doors
-from edge.room_rules.acts import ACTS
+from edge.room_rules.acts import ACTS, Act
 from edge.room_rules.kinds import Sound
 from edge.room_rules.work import Args, RefusedError, Work
 from protocols.policy import gate
@@ -117,16 +117,21 @@ def _collect(work: Work, session: Session, member: Member) -> None:
     doors.try_open(work, session, member, answer)
 
 
+def _act(work: Work, *, signed: bool) -> Act:
+    act = ACTS.get(str(work.data.get("act", "")))
+    if act is None:
+        raise RefusedError("unknown_act", got=str(work.data.get("act", ""))[:40])
+    if not signed and act.signed:
+        raise RefusedError("unsigned", missing=["by"])
+    return act
+
+
 def staff(work: Work) -> None:
     """A staff act whose PINs are right: recorded, or refused with the reason."""
     args = work.data.get("args")
     by = signers_of(work.data.get("by"))
     try:
-        act = ACTS.get(str(work.data.get("act", "")))
-        if act is None:
-            raise RefusedError("unknown_act", got=str(work.data.get("act", ""))[:40])
-        if not by and act.signed:
-            raise RefusedError("unsigned", missing=["by"])
+        act = _act(work, signed=bool(by))
         act.run(work, Args(args if isinstance(args, Mapping) else {}), by)
     except RefusedError as error:
         work.refuse(error.reason, **error.result)

@@ -56,8 +56,9 @@ class Reset:
 
 @dataclass(frozen=True, slots=True)
 class Answer:
-    """What the asker is told. `result`: {ok, reason, …}; `id` of the order, statement, command or
-    act ('' where the act brought none).
+    """What the asker is told.
+
+    `result` is {ok, reason, …}; `id` that of the order, statement or command, '' of a staff act.
     """
 
     id: str

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from typing import Any
 
 from edge.room_rules.kinds import Record, Sound, WipeSecrets
 from edge.room_rules.work import Args, RefusedError, Work
@@ -62,7 +61,7 @@ def _carry_out(work: Work, session: Session | None) -> None:
     if target is None:
         raise RefusedError("phase", missing=[f"phase_{session.phase.value}"])
     members = _members(work, session, word)
-    exceptions = list(work.data.get("exceptions") or [])
+    exceptions = _exceptions(work)
     _needs(work, session, word, exceptions)
     _accept(work, session, word, members=members, exceptions=exceptions)
     if target is not session.phase:
@@ -90,6 +89,16 @@ def _members(work: Work, session: Session, word: Order) -> list[int]:
     return numbers
 
 
+def _exceptions(work: Work) -> list[dict[str, str]]:
+    """Exceptions named in the order: words, or objects {need, reason}."""
+    found = []
+    for one in work.data.get("exceptions") or ():
+        row = one if isinstance(one, Mapping) else {"need": one}
+        args = Args(row)
+        found.append({"need": args.words("need", needed=True), "reason": args.words("reason")})
+    return found
+
+
 def number_of(value: object) -> int:
     """Return a member's number from 3, "3" or "x3"; -1 for anything else, which nobody has."""
     if type(value) is int:
@@ -98,12 +107,10 @@ def number_of(value: object) -> int:
     return int(digits) if digits.isascii() and digits.isdecimal() else -1
 
 
-def _needs(work: Work, session: Session, word: Order, exceptions: list[Any]) -> None:
+def _needs(work: Work, session: Session, word: Order, exceptions: list[dict[str, str]]) -> None:
     if word is Order.START:
-        named = {
-            str(one.get("need")) if isinstance(one, Mapping) else str(one) for one in exceptions
-        }
-        _require("needs", to_start(work.state, session, work.pack, frozenset(named)))
+        named = frozenset(one["need"] for one in exceptions)
+        _require("needs", to_start(work.state, session, work.pack, named))
     if word is Order.CLOSE:
         _require("lockers", to_close(work.state, session))
 
@@ -124,7 +131,12 @@ def _missing(condition: Condition) -> str:
 
 
 def _accept(
-    work: Work, session: Session, word: Order, *, members: list[int], exceptions: list[Any]
+    work: Work,
+    session: Session,
+    word: Order,
+    *,
+    members: list[int],
+    exceptions: list[dict[str, str]],
 ) -> None:
     by = signer_json(signers_of(work.data.get("by")))
     common = {

@@ -29,14 +29,11 @@ def started(work: Work) -> None:
 
 
 def system(work: Work) -> None:
-    """Journal a fact of the runtime as it is; one the state cannot use is journalled too."""
+    """Journal a fact of the runtime as it is."""
     data = work.data.get("data")
     kind = str(work.data.get("type", ""))
     facts = dict(data) if isinstance(data, Mapping) else {}
-    try:
-        work.emit_data(kind, str(work.data.get("session") or ""), facts)
-    except UnreadableEvent:
-        work.emit_data("room.note", "", {"type": kind, "data": facts})
+    work.pass_on(kind, str(work.data.get("session") or ""), facts)
 
 
 def plan(work: Work) -> None:

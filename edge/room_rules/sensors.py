@@ -185,24 +185,24 @@ def _result(row: Mapping[str, Any]) -> dict[str, Any]:
 
 def segment(work: Work) -> None:
     """A segment is stored: journal as is."""
-    work.emit_data("media.segment", "", dict(work.data))
+    work.pass_on("media.segment", "", dict(work.data))
 
 
 def segment_damaged(work: Work) -> None:
     """A segment is damaged: journal as is."""
-    work.emit_data("media.damaged", "", dict(work.data))
+    work.pass_on("media.damaged", "", dict(work.data))
 
 
 def segment_lost(work: Work) -> None:
     """A segment cannot be had any more: journal as is."""
-    work.emit_data("media.lost", "", dict(work.data))
+    work.pass_on("media.lost", "", dict(work.data))
 
 
 def av_gap(work: Work) -> None:
     """A hole in a stream: named, with its cause as far as one is open."""
     standing = tuple((one.id, one.kind) for one in work.state.faults.values() if one.is_open)
     cause = str(work.data.get("cause") or cause_of(FaultKind.AV, standing))
-    work.emit_data("media.gap", "", {**work.data, "cause": cause})
+    work.pass_on("media.gap", "", {**work.data, "cause": cause})
 
 
 def recording(work: Work) -> None:

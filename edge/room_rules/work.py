@@ -8,7 +8,7 @@ from typing import Any
 
 from edge.room_rules.kinds import Answer, Draft, Effect, Input, Sound
 from protocols.policy.pack import Pack
-from protocols.policy.room_model import Member, RoomState, Session
+from protocols.policy.room_model import Member, RoomState, Session, UnreadableEvent
 from protocols.policy.room_state import apply, steady_ms
 
 TEXT_CHARS_MAX = 200
@@ -118,6 +118,13 @@ class Work:
             epoch=self.state.epoch,
         )
         self.drafts.append(Draft(event_type, session, data))
+
+    def pass_on(self, event_type: str, session: str, data: dict[str, Any]) -> None:
+        """Draft an event as it came; what the state cannot use is journalled all the same."""
+        try:
+            self.emit_data(event_type, session, data)
+        except UnreadableEvent:
+            self.drafts.append(Draft(event_type, session, data))
 
     def do(self, *effects: Effect) -> None:
         """Add effects, in order."""

@@ -181,18 +181,10 @@ def _order_accepted(state: RoomState, fact: Fact) -> RoomState:
 
 
 def _exceptions(fact: Fact, seen: OrderSeen) -> tuple[StartException, ...]:
-    found = []
-    for row in fact.rows("exceptions"):
-        if isinstance(row, str):
-            found.append(StartException(row, "", seen.by))
-        elif isinstance(row, Mapping) and isinstance(row.get("need"), str):
-            reason = row.get("reason")
-            found.append(
-                StartException(row["need"], reason if isinstance(reason, str) else "", seen.by)
-            )
-        else:
-            raise fact.refuse("exceptions", "a list of needs, each a word or {need, reason}")
-    return tuple(found)
+    return tuple(
+        StartException(row.text("need"), row.words("reason"), seen.by)
+        for row in fact.objects("exceptions")
+    )
 
 
 def _sealing_waived(session: Session) -> str:

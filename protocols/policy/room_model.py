@@ -27,7 +27,7 @@ STEPS_KEPT = 64
 """Checklist rows kept per fault; a pack's checklist has at most 64."""
 
 
-class UnreadableEvent(ValueError):
+class UnreadableEvent(ValueError):  # noqa: N818 the name every reader of the record knows
     """An event is of a known type but its data cannot be used.
 
     Attributes:
@@ -48,7 +48,7 @@ class UnreadableEvent(ValueError):
 
 @dataclass(frozen=True, slots=True)
 class DeviceConfig:
-    """A device of the room. `kind` is the driver's word, a trailing number in `name` its station."""
+    """A device of the room. `kind`: the driver's word; the number ending `name`: its station."""
 
     name: str
     kind: str
