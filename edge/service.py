@@ -1,4 +1,4 @@
-"""A room controller that has been built: starts its parts in order, runs the loop, ends in order."""
+"""A room controller, built: starts its parts in order, runs and ends in order."""
 
 from __future__ import annotations
 

@@ -82,6 +82,10 @@ class HubUser:
         headers = {"Idempotency-Key": key} if key else {}
         return self._call("POST", path, json=body, headers=headers)
 
+    def post_raw(self, path: str, raw: bytes) -> Any:
+        """POST of signed bytes to `/api/v1/{path}`."""
+        return self._call("POST", path, content=raw)
+
     def _call(self, method: str, path: str, **options: Any) -> Any:
         for again in (False, True):
             if self._client is None or again:

@@ -1,0 +1,161 @@
+"""What goes wrong on the day: mains, network, a key. Each case ends with a named decision."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from hub.demo import look
+from hub.demo.day import Day, ensure
+from hub.demo.orders import order
+from hub.demo.room_act import FREE, PRESSED, RoomHands
+from hub.demo.supervise import until
+from hub.demo.town import MAINS_PIN
+
+OUTAGE_S = 3.0
+OFFLINE_S = 4.0
+TAMPERED_LOCKER = 11  # nobody's locker: a key in the wrong place, not a release
+
+
+def cut_mains(day: Day, guest: RoomHands) -> None:
+    """Mains off at the guest: the UPS carries, a case opens by itself, people decide."""
+    pins, ups = guest.site.hand("pins"), guest.site.hand("ups")
+    ensure(
+        "mains lost at the guest",
+        lambda: look.open_faults(guest.state(), "power"),
+        lambda: (pins.do(pin=MAINS_PIN, level=FREE), ups.do(do="mains", on=False)),
+    )
+    case = _case_of(day, "power")
+    day.say(f"  {guest.site.place}：市电中断，UPS 供电；应急处置单 {case['number']} 自动建立")
+    _acknowledge(day, case)
+    order(day, "suspend", "suspended")
+    _steps(day, case, ("people_safe", "ups_carries", "call_property"))
+    day.pause(OUTAGE_S)
+    _decide(day, case, "物业答复即将恢复，UPS 余量充足，原地等候后继续。")
+    ensure(
+        "mains back at the guest",
+        lambda: not look.open_faults(guest.state(), "power"),
+        lambda: (pins.do(pin=MAINS_PIN, level=PRESSED), ups.do(do="mains", on=True)),
+        within_s=20,
+    )
+    for room in [RoomHands(day, site) for site in day.town.rooms]:
+        room.confirm_saved()
+    order(day, "resume", "evaluating")
+    _close(day, case)
+    day.say(f"  市电恢复，逐人确认已存评分，继续评标；{case['number']} 已结案")
+
+
+def cut_network(day: Day, guest: RoomHands) -> None:
+    """The cable of the guest is pulled: the room goes on alone, then everything arrives."""
+    link = guest.site.hand("link")
+    ensure(
+        "the guest's room sees the break",
+        lambda: look.open_faults(guest.state(), "network"),
+        lambda: link.do(do="cut"),
+        within_s=15,
+    )
+    day.say(f"  {guest.site.place}：网络中断，现场照常；记录和录像在本地等候")
+    member = day.of(guest.site.org)[-1]
+    guest.leave_and_return(member, "toilet", 1.0)
+    case = _case_of(day, "network", within_s=30)
+    day.say(f"  应急处置单 {case['number']}：失联，原因待确认")
+    _acknowledge(day, case)
+    _steps(day, case, ("find_rung", "local_record"))
+    day.pause(OFFLINE_S)
+    _decide(day, case, "现场照常记录，运营商抢修，恢复后核对补传。")
+    ensure(
+        "the guest's room is connected again",
+        lambda: not look.open_faults(guest.state(), "network"),
+        lambda: link.do(do="restore"),
+        within_s=30,
+    )
+    until(
+        "what waited has arrived",
+        lambda: guest.state()["link"]["up"] and guest.state()["link"]["waiting"] == 0,
+        within_s=40,
+    )
+    _close(day, case)
+    day.say(f"  网络恢复，等候的记录全部到达；{case['number']} 已结案")
+
+
+def open_with_key(day: Day, guest: RoomHands) -> None:
+    """Somebody opens a locker with the mechanical key: recorded as what it is."""
+    board = guest.site.hand("locker")
+
+    def seen() -> bool:
+        return bool(look.locker(guest.state(), TAMPERED_LOCKER).get("unexplained"))
+
+    ensure("the key is noticed", seen, lambda: board.do(do="key_open", lock=TAMPERED_LOCKER))
+    board.do(do="close", lock=TAMPERED_LOCKER)
+    day.say(f"  {guest.site.place}：{TAMPERED_LOCKER} 号柜被钥匙打开，单独留痕，不算放行")
+
+
+def _case_of(day: Day, kind: str, *, within_s: float = 20.0) -> dict[str, Any]:
+    def find() -> dict[str, Any] | None:
+        rows = day.manager().get("cases")["cases"]
+        mine = (one for one in rows if one["session"] == day.session and one["kind"] == kind)
+        return next(mine, None)
+
+    found = until(f"a case for the {kind} fault", find, within_s=within_s)
+    if not isinstance(found, dict):
+        raise TypeError(f"case: expected an object, got {found!r}")
+    return found
+
+
+def _case(day: Day, case: dict[str, Any]) -> dict[str, Any]:
+    answer: dict[str, Any] = day.manager().get(f"cases/{case['case']}")
+    return answer
+
+
+def _acknowledge(day: Day, case: dict[str, Any]) -> None:
+    handler = day.user(day.town.home.org, "fault_handler")
+    ensure(
+        f"case {case['number']} acknowledged",
+        lambda: _case(day, case).get("acked_at"),
+        lambda: handler.post(f"cases/{case['case']}/ack", {}),
+    )
+
+
+def _steps(day: Day, case: dict[str, Any], keys: tuple[str, ...]) -> None:
+    handler = day.user(day.town.home.org, "fault_handler")
+
+    def state(key: str) -> str:
+        return next(str(s["state"]) for s in _case(day, case)["steps"] if s["key"] == key)
+
+    for key in keys:
+        ensure(
+            f"step {key}",
+            lambda one=key: state(one) == "done",
+            lambda one=key: handler.post(
+                f"cases/{case['case']}/steps", {"key": one, "state": "done", "reason": ""}
+            ),
+        )
+
+
+def _decide(day: Day, case: dict[str, Any], reason: str) -> None:
+    """The home manager decides, a person in another role signs too."""
+    manager = day.manager()
+    second = day.user(day.town.home.org, "witness")
+    option = _case(day, case)["options"][0]["key"]
+    body = {
+        "option": option,
+        "reason": reason,
+        "pin": manager.pin,
+        "second_login": second.login,
+        "second_pin": second.pin,
+        "scope": "venue",
+    }
+    ensure(
+        f"case {case['number']} decided",
+        lambda: _case(day, case)["decisions"],
+        lambda: manager.post(f"cases/{case['case']}/decisions", body),
+    )
+
+
+def _close(day: Day, case: dict[str, Any]) -> None:
+    manager = day.manager()
+    ensure(
+        f"case {case['number']} closed",
+        lambda: _case(day, case)["state"] == "closed",
+        lambda: manager.post(f"cases/{case['case']}/close", {"summary": "故障消除，记录完整。"}),
+        within_s=10,
+    )
