@@ -1,0 +1,302 @@
+"""The uplink over a real journal: what goes out, what an ack moves, what a plan and an order do."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import pytest
+from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
+from cryptography.hazmat.primitives.serialization import Encoding, PublicFormat
+
+from edge.clock import Clock
+from edge.crypto import verify
+from edge.duty import DutyRoster
+from edge.identify import Identifier
+from edge.intake import Intake
+from edge.journal import Journal
+from edge.turn import Turn
+from edge.uplink import Identity, Uplink, Vitals
+from protocols.messages.acks import Ack, decode_batch
+from protocols.messages.acts import CommandWrapper, Order
+from protocols.messages.event import GENESIS
+from protocols.messages.identity import kid
+from protocols.messages.signed import Signer, check_signatures, parse_message
+from protocols.messages.status import Ping, RoomKeys, decode_status, decode_tm
+from protocols.messages.topics import (
+    BROKER_BYTES_MAX,
+    DOWN_ACK,
+    DOWN_CMD,
+    DOWN_PING,
+    DOWN_PLAN,
+    UP_EV,
+    UP_ST,
+    UP_TM,
+    topic,
+)
+from protocols.messages.trust import HubKey, TrustFile, VenueKey
+
+CTL = "c-0123456789ab"
+HUB = "h-0123456789ab"
+RUN = "ab" * 16
+
+
+@dataclass(frozen=True)
+class Key:
+    """A key pair and who signs with it."""
+
+    role: str
+    private: Ed25519PrivateKey = field(default_factory=Ed25519PrivateKey.generate)
+
+    @property
+    def public(self) -> bytes:
+        """Raw public key."""
+        return self.private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
+
+    @property
+    def signer(self) -> Signer:
+        """Signs in its role."""
+        return Signer(kid(self.public), self.role, self.private.sign)
+
+
+@dataclass
+class Cable:
+    """A pipe that keeps what was sent; the port of `edge.pipe` without a broker behind it."""
+
+    sent: list[tuple[str, bytes, bool]] = field(default_factory=list)
+
+    def send(self, topic: str, payload: bytes, *, qos: int, retain: bool = False) -> bool:
+        """Takes one message."""
+        assert qos in (0, 1)
+        self.sent.append((topic, payload, retain))
+        return True
+
+    def take(self, leaf: str) -> list[bytes]:
+        """Payloads sent on a leaf, which are forgotten."""
+        name = topic(CTL, leaf)
+        found = [payload for where, payload, _ in self.sent if where == name]
+        self.sent = [one for one in self.sent if one[0] != name]
+        return found
+
+
+@dataclass(frozen=True)
+class Fact:
+    """A record for the journal."""
+
+    type: str
+    session: str
+    data: dict[str, Any]
+
+
+@dataclass
+class Bench:
+    """An uplink with its journal, a hub's key and a clock moved by hand."""
+
+    hub: Key
+    room: Key
+    journal: Journal
+    cable: Cable
+    intake: Intake
+    uplink: Uplink
+    now: list[int]
+    n: int = 0
+
+    def ack(self, **changes: Any) -> list[Turn]:
+        """A genuine ack of everything, with changes."""
+        self.n += 1
+        about = {
+            "ctl": CTL,
+            "generation": 1,
+            "run": RUN,
+            "n": self.n,
+            "epoch": self.journal.epoch,
+            "upto": self.journal.seq,
+            "hash": self.journal.head,
+            "re": self.uplink.state.ask,
+        }
+        signer = changes.pop("signer", self.hub.signer)
+        ack = Ack(**{**about, **changes})
+        return self.uplink.arrived(DOWN_ACK, ack.seal([signer]), retained=False)
+
+
+@pytest.fixture
+def bench(tmp_path: Path) -> Iterator[Bench]:
+    """A room that has just connected."""
+    hub, room, venue = Key("hub"), Key("controller"), Key("venue")
+    clock = Clock()
+    draws = iter(range(1, 10_000))
+    journal = Journal.open(
+        tmp_path / "journal.sqlite",
+        ctl=CTL,
+        boot="boot-1",
+        clock=clock,
+        entropy=lambda count: next(draws).to_bytes(count, "big"),
+    )
+    trust = TrustFile(
+        hub_orders=True,
+        checkpoint="none",
+        venues=(VenueKey("hubei", "湖北", kid(venue.public), venue.public.hex()),),
+        hub=HubKey(HUB, kid(hub.public), hub.public.hex()),
+    )
+    now = [1_000_000]
+    intake = Intake(
+        ctl=CTL,
+        trust=trust,
+        seal_key=bytes(range(32)),
+        journal=journal,
+        identifier=Identifier(lambda number, salt: number + salt),
+        roster=DutyRoster(lambda: now[0]),
+        at_trust=lambda: "none",
+        order_numbers=lambda _session: (0, ""),
+        closed=lambda _session: False,
+        use_pack=lambda _pack: None,
+    )
+    uplink = Uplink(
+        me=Identity(CTL, "boot-1", "test", RoomKeys(room.public.hex()), (room.signer,)),
+        journal=journal,
+        pipe=Cable(),
+        intake=intake,
+        mono_ms=lambda: now[0],
+        entropy=lambda count: next(draws).to_bytes(count, "big"),
+        vitals=lambda: Vitals(journal_ok=True, loop_ms=3),
+    )
+    cable = uplink.pipe
+    assert isinstance(cable, Cable)
+    made = Bench(hub, room, journal, cable, intake, uplink, now)
+    uplink.link(up=True)
+    yield made
+    journal.close()
+
+
+def write(bench: Bench, count: int) -> None:
+    """Records some facts and tells the uplink."""
+    rows = bench.journal.append([Fact("help.called", "", {"n": n}) for n in range(count)])
+    bench.uplink.recorded(rows)
+
+
+def batches(bench: Bench) -> list[tuple[int, int]]:
+    """(first, last) of the batches sent since the last look; their seals hold."""
+    found = []
+    for raw in bench.cable.take(UP_EV):
+        signed = parse_message(raw, limit=BROKER_BYTES_MAX)
+        verdicts = check_signatures(signed, lambda _: bench.room.public, verify)
+        assert all(one.ok for one in verdicts)
+        batch = decode_batch(signed)
+        found.append((batch.first, batch.last))
+    return found
+
+
+def test_a_connection_begins_with_a_retained_birth_then_what_waits(bench: Bench) -> None:
+    """The birth is the pull request; epoch.opened goes out behind it."""
+    assert bench.cable.sent[0][2] is True
+    birth = decode_status(bench.cable.take(UP_ST)[0])
+    assert (birth.ctl, birth.epoch, birth.seq) == (CTL, bench.journal.epoch, 1)  # type: ignore[union-attr]
+    assert batches(bench) == [(1, 1)]
+
+
+def test_an_ack_moves_the_cursor_and_deletes_nothing(bench: Bench) -> None:
+    """The rows are still there after it."""
+    write(bench, 3)
+    assert bench.ack() == []
+    assert bench.uplink.waiting() == 0
+    assert bench.journal.epochs()[-1].acked == 4
+    assert len(list(bench.journal.replay())) == 4
+
+
+def test_what_is_not_acked_goes_again_after_its_time(bench: Bench) -> None:
+    """Never before five seconds."""
+    assert batches(bench) == [(1, 1)]
+    bench.now[0] += 4_000
+    bench.uplink.tick()
+    assert batches(bench) == []
+    bench.now[0] += 60_000
+    bench.uplink.tick()
+    assert batches(bench) == [(1, 1)]
+
+
+def test_a_forged_ack_is_said_once_and_moves_nothing(bench: Bench) -> None:
+    """Another key, another hash, rubbish: `ack.bad` until a good one comes."""
+    write(bench, 1)
+    turns = bench.ack(signer=bench.room.signer)
+    assert [turn.data["type"] for turn in turns] == ["ack.bad"]
+    assert bench.ack(hash="f" * 64) == []
+    assert bench.uplink.arrived(DOWN_ACK, b"rubbish", retained=False) == []
+    assert bench.uplink.waiting() == 2
+    bench.ack()
+    assert bench.uplink.waiting() == 0
+    turns = bench.ack(hash="f" * 64, upto=1)
+    assert [turn.data["type"] for turn in turns] == ["ack.bad"]
+
+
+def test_a_restored_hub_makes_the_room_rewind(bench: Bench) -> None:
+    """A new generation that answers the latest ask asks again from where it is."""
+    write(bench, 3)
+    bench.ack()
+    batches(bench)
+    turns = bench.ack(generation=2, run="cd" * 16, n=1, upto=0, hash=GENESIS, resend=True)
+    assert [turn.data["type"] for turn in turns] == ["hub.rollback"]
+    assert bench.uplink.waiting() == 4
+    assert batches(bench) == [(1, 4)]
+
+
+def test_a_hub_that_knows_more_than_the_journal_is_on_the_record(bench: Bench) -> None:
+    """A restored card: the room opens a new epoch and says so."""
+    epoch = bench.journal.epoch
+    turns = bench.ack(upto=99, hash="e" * 64)
+    assert [turn.data["type"] for turn in turns] == ["journal.rolled_back"]
+    assert bench.journal.epoch != epoch
+
+
+def test_a_ping_is_answered_with_the_nonce_and_the_state_of_the_outbox(bench: Bench) -> None:
+    """The loop answers, not a timer."""
+    bench.uplink.arrived(DOWN_PING, Ping("5" * 32).encode(), retained=False)
+    pong = decode_tm(bench.cable.take(UP_TM)[0])
+    assert (pong.re, pong.outbox, pong.journal_ok) == ("5" * 32, 1, True)  # type: ignore[union-attr]
+    assert bench.uplink.echo_age_ms() == 0
+
+
+def test_a_rotten_row_becomes_a_named_gap_and_blocks_nothing(bench: Bench) -> None:
+    """`record.gap` in a new epoch, then on behind the hole."""
+    batches(bench)
+    bench.ack()
+    bench.uplink.link(up=False)
+    write(bench, 4)
+    epoch = bench.journal.epoch
+    bench.journal.port.execute(
+        "UPDATE event SET line = x'00' WHERE seq = 3 AND n = (SELECT n FROM epoch WHERE epoch = ?)",
+        (epoch,),
+    )
+    bench.uplink.link(up=True)
+    assert batches(bench) == [(2, 2), (4, 5), (1, 2)]
+    gap = [event for event in bench.journal.replay() if event.type == "record.gap"]
+    assert [dict(one.data) for one in gap] == [
+        {"epoch": epoch, "from": 3, "to": 3, "cause": "rotten"}
+    ]
+
+
+def test_a_retained_or_unsigned_command_is_refused_by_name(bench: Bench) -> None:
+    """It moves nothing and is on the record."""
+    order = Order("a" * 32, "s-000000000001", 1, "end", "hub", committee="complete")
+    wrapped = CommandWrapper(CTL, "", "a" * 32, "order", order.seal([bench.hub.signer]))
+    for raw, retained, word in (
+        (wrapped.seal([bench.hub.signer]), True, "retained"),
+        (wrapped.seal([bench.room.signer]), False, "unsigned"),
+    ):
+        turns = bench.uplink.arrived(DOWN_CMD, raw, retained=retained)
+        assert [turn.data["type"] for turn in turns] == ["cmd.refused"]
+        assert turns[0].data["data"]["reason"].startswith(word)
+    turns = bench.uplink.arrived(DOWN_CMD, wrapped.seal([bench.hub.signer]), retained=False)
+    assert [(turn.kind, turn.data["reason"]) for turn in turns] == [
+        ("order_refused", "other_session")
+    ]
+
+
+def test_rubbish_on_any_topic_is_a_refusal_on_the_record(bench: Bench) -> None:
+    """And never an exception in the loop."""
+    for leaf in (DOWN_PLAN, DOWN_CMD, DOWN_PING):
+        for raw in (b"", b"\n", b"{}\n{}\n", json.dumps({"ctx": "er1/plan"}).encode()):
+            turns = bench.uplink.arrived(leaf, raw, retained=False)
+            assert [turn.data["type"] for turn in turns] == ["wire.refused"]
