@@ -27,7 +27,10 @@ PACKS = Path(__file__).parents[2] / "protocols" / "policy" / "packs"
 STAFF = {"person": "p-staff", "post": "CS-01", "role": "room_staff", "org": "changsha"}
 STAFF2 = {"person": "p-staff2", "post": "CS-02", "role": "room_staff", "org": "changsha"}
 COORDINATOR = {
-    "person": "p-coord", "post": "CS-03", "role": "guest_coordinator", "org": "changsha",
+    "person": "p-coord",
+    "post": "CS-03",
+    "role": "guest_coordinator",
+    "org": "changsha",
 }
 MANAGER = {"person": "p-manager", "post": "HB-01", "role": "home_manager", "org": "hubei"}
 DOCUMENTS = ("personal_sheet", "summary", "report")
@@ -151,8 +154,16 @@ class Bench:
     def order(self, order: str, **more: Any) -> tuple[Draft, ...]:
         self.orders += 1
         data = {
-            "id": f"{self.orders:032x}", "session": SESSION, "n": self.orders, "order": order,
-            "members": [], "venues": [], "committee": "", "by": MANAGER, "via": "hub", "raw": "r",
+            "id": f"{self.orders:032x}",
+            "session": SESSION,
+            "n": self.orders,
+            "order": order,
+            "members": [],
+            "venues": [],
+            "committee": "",
+            "by": MANAGER,
+            "via": "hub",
+            "raw": "r",
         }
         return self.feed("order", {**data, **more})
 
@@ -161,12 +172,20 @@ class Bench:
         return self.feed("staff", {"act": act, "session": SESSION, "args": args, "by": people})
 
     def card(self, no: int) -> tuple[Draft, ...]:
-        return self.feed("card", {"matches": [{"session": SESSION, "no": no}], "layout": "resident"})
+        return self.feed(
+            "card", {"matches": [{"session": SESSION, "no": no}], "layout": "resident"}
+        )
 
     def state_ment(self, no: int, document: str, outcome: str = "signed") -> tuple[Draft, ...]:
         data = {
-            "id": f"st{no}{document}", "session": SESSION, "member": no, "document": document,
-            "outcome": outcome, "digest": "0" * 64, "by": [STAFF, COORDINATOR], "raw": "r",
+            "id": f"st{no}{document}",
+            "session": SESSION,
+            "member": no,
+            "document": document,
+            "outcome": outcome,
+            "digest": "0" * 64,
+            "by": [STAFF, COORDINATOR],
+            "raw": "r",
         }
         return self.feed("statement", data)
 

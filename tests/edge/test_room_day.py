@@ -20,7 +20,10 @@ def test_a_day_from_the_plan_to_the_close() -> None:
     room.order("close")
     assert room.phase() == "closed"
     assert room.types() == [
-        "order.accepted", "phase.changed", "session.closed", "secrets.wiped",
+        "order.accepted",
+        "phase.changed",
+        "session.closed",
+        "secrets.wiped",
     ]
     assert WipeSecrets(SESSION) in room.effects
     assert Record(on=False, session=SESSION) in room.effects
@@ -52,7 +55,10 @@ def test_an_early_release_is_refused_with_every_condition() -> None:
     refused = room.only("gate.refused")
     assert refused["want"] == "release"
     assert room.unmet() == {
-        "document_personal_sheet", "document_summary", "document_report", "order_end",
+        "document_personal_sheet",
+        "document_summary",
+        "document_report",
+        "order_end",
     }
     assert room.pulses() == []
     assert {row["text_key"] for row in refused["conditions"]} >= {"gate.order_end"}
