@@ -93,8 +93,8 @@ def encode(command: Command) -> bytes:
             if not 1 <= lock <= LOCKS:
                 raise ValueError(f"CU16 lock: expected 1..{LOCKS}, got {lock}")
             return _summed(high | lock - 1, UNLOCK)
-        case UnlockAll(_, evacuation):
-            if not evacuation:
+        case _:
+            if not command.evacuation:
                 raise ValueError(
                     "CU16 unlock all: expected the evacuation flag, got none: "
                     "doors open one at a time, each by its own permit"

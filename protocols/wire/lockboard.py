@@ -193,7 +193,7 @@ def encode(command: Command) -> bytes:
             return _checked(OPEN, address, lock, SET, *longer)
         case Hold():
             raise ValueError("lock board hold: expected one pulse per opening, got lasting current")
-        case OpenAll() | OpenSeveral():
+        case _:
             return _encode_many(command)
 
 
@@ -214,12 +214,10 @@ def _encode_many(command: OpenAll | OpenSeveral) -> bytes:
 
 def encode_event(event: Event) -> bytes:
     """The bytes of an answer, as a board sends them."""
-    match event:
-        case Status(address, raw):
-            return _checked(READ, address, *raw, READ_TAIL)
-        case LockState(address, lock, contact, asked):
-            head = OPEN if asked else CHANGED
-            return _checked(head, address, lock, SET if contact else CLEAR)
+    if isinstance(event, Status):
+        return _checked(READ, event.address, *event.raw, READ_TAIL)
+    head = OPEN if event.asked else CHANGED
+    return _checked(head, event.address, event.lock, SET if event.contact else CLEAR)
 
 
 def encode_read_one(state: LockState) -> bytes:
@@ -249,7 +247,7 @@ class _Burst:
                 (
                     burst[at : at + size]
                     for size in reversed(sizes)
-                    if at + size <= len(burst) and _is_frame(burst[at : at + size])
+                    if at + size <= len(burst) and _is_one_frame(burst[at : at + size])
                 ),
                 b"",
             )
@@ -261,9 +259,18 @@ class _Burst:
         return found
 
 
+def _is_one_frame(frame: bytes) -> bool:
+    """Whether the bytes are a frame, and not our own echo with the answer right behind it.
+
+    The XOR of two frames run together is zero as well, and both end like a status.
+    """
+    first, second = frame[:SHORT_FRAME_BYTES], frame[SHORT_FRAME_BYTES:]
+    return _is_frame(frame) and not (_is_frame(first) and _is_frame(second))
+
+
 def _is_frame(frame: bytes) -> bool:
     """Whether the bytes have the shape of an answer or a command, and their check."""
-    if xor_of(frame):
+    if len(frame) < SHORT_FRAME_BYTES or xor_of(frame):
         return False
     head, size = frame[0], len(frame)
     if head in {OPEN, HOLD_ON, HOLD_OFF} and frame[3] == SET:
