@@ -36,13 +36,14 @@ system-packages: ## what the suite needs beyond Python: installed if you may, el
 test: $(STAMP) system-packages ## the whole suite
 	@$(BIN)/python -m pytest -m "not hardware"
 
+# One hash seed, so that every worker collects the tests in one order.
 check: $(STAMP) ## format, lint, types, import contracts, fast tests; under a minute
 	@$(BIN)/ruff format --check .
 	@$(BIN)/ruff check .
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/coverage erase
-	@$(BIN)/coverage run -m pytest -q -m "$(FAST)"
+	@PYTHONHASHSEED=0 $(BIN)/python -m pytest -q -n auto -m "$(FAST)" --cov --cov-report=
 	@$(BIN)/coverage report --fail-under=100
 
 format: $(STAMP) ## rewrite the code in the one format
