@@ -7,6 +7,7 @@ from datetime import date, datetime, time
 from importlib import resources
 from typing import Any
 
+from hub.demo import look
 from hub.demo.clients import HubUser, RefusedError
 from hub.demo.day import CHINA, EVALUATION_AT, Day, ensure, utc
 from hub.demo.people import Member
@@ -166,7 +167,7 @@ def _publish(day: Day, org: str) -> None:
     site = next(one for one in day.town.rooms if one.org == org)
     ensure(
         f"plan at {site.place}",
-        lambda: any(one["session"] == day.session for one in site.screen().state()["sessions"]),
+        lambda: look.session_of(site.screen().state(), day.session),
         lambda: manager.post(f"bookings/{day.booking}/publish", {"password": manager.password}),
         within_s=10,
     )

@@ -36,6 +36,7 @@ class Day:
     booking: str = ""
     session: str = ""
     packages: dict[str, str] = field(default_factory=dict)
+    written: dict[str, set[tuple[str, int, str]]] = field(default_factory=dict)
     _pause: threading.Event = field(default_factory=threading.Event)
 
     def pause(self, seconds: float) -> None:

@@ -154,10 +154,7 @@ def _all_signed(day: Day) -> bool:
 def _end_on_the_home_screen(day: Day, home: RoomHands) -> None:
     until(
         "every venue's room knows all documents",
-        lambda: all(
-            look.session_of(site.screen().state(), day.session).get("documents_missing") == 0
-            for site in day.town.rooms
-        ),
+        lambda: all(look.signed_all(site.screen().state(), day.session) for site in day.town.rooms),
         within_s=30,
     )
     manager = day.manager()

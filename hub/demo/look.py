@@ -9,7 +9,7 @@ State = dict[str, Any]
 
 def session_of(state: State, session: str) -> State:
     """The session in a room's view; `{}` while the room does not know it."""
-    found: State = next((one for one in state["sessions"] if one["session"] == session), {})
+    found: State = next((one for one in state["sessions"] if one["id"] == session), {})
     return found
 
 
@@ -37,13 +37,14 @@ def is_away(state: State, session: str, no: int) -> bool:
 
 def locker(state: State, number: int) -> State:
     """One locker in a room's view."""
-    found: State = next(one for one in state["lockers"] if one["number"] == number)
+    found: State = next(one for one in state["lockers"] if one["locker"] == number)
     return found
 
 
-def opening(state: State, number: int) -> str:
-    """Why a locker is being opened now; '' when it is not."""
-    return str((locker(state, number).get("opening") or {}).get("why", ""))
+def signed_all(state: State, session: str) -> bool:
+    """Whether every member here has an outcome for each document, as this room knows it."""
+    rows = session_of(state, session).get("members", [])
+    return bool(rows) and all(all(one["documents"].values()) for one in rows)
 
 
 def open_faults(state: State, kind: str) -> list[State]:

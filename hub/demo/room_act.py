@@ -107,7 +107,7 @@ class RoomHands:
         answers = {"no": member.no, "health": True, "recusal": True, "commitment": True}
         ensure(
             f"{member.no}号评委 answers",
-            lambda: look.member(self.state(), self.session, member.no).get("steps_done"),
+            lambda: look.member(self.state(), self.session, member.no).get("steps"),
             lambda: self.act("steps.record", answers),
         )
         number = self.locker_of(member)

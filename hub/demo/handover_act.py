@@ -1,0 +1,97 @@
+"""Act three, the next working day: appraisal, package of the guest, receipt of the home venue."""
+
+from __future__ import annotations
+
+from datetime import datetime, time, timedelta
+from pathlib import Path
+from typing import Any
+
+from hub.demo.day import CHINA, EVALUATION_AT, Day, ensure, utc
+from hub.demo.supervise import until
+from hub.demo.town import RoomSite
+
+UPLOAD_S = 60.0
+BUILD_S = 60.0
+POINTS_LATE = "late"
+
+
+def wait_uploads(day: Day) -> None:
+    """Everything the rooms recorded is at the hub: events acknowledged, media stored."""
+    for site in day.town.rooms:
+        until(
+            f"{site.place} has sent everything",
+            lambda one=site: one.screen().state()["link"]["waiting"] == 0,
+            within_s=UPLOAD_S,
+        )
+    until(
+        "every recorded segment is stored",
+        lambda: day.view()["media_missing"] == 0,
+        within_s=UPLOAD_S,
+    )
+
+
+def play_handover(day: Day) -> None:
+    """Every guest hands over; the home venue checks and gives receipts."""
+    on = EVALUATION_AT.date() + timedelta(days=1)
+    day.town.set_wall(utc(datetime.combine(on, time(9, 30), tzinfo=CHINA)))
+    day.say(f"[{on}] 移交：考核、打包、校验、回执（3 个工作日内）")
+    for site in day.town.guests:
+        _appraise(day, site)
+        day.packages[site.org] = _build(day, site)
+        _receipt(day, site)
+
+
+def package_path(day: Day, org: str) -> Path:
+    """The folder of an organisation's package."""
+    return day.town.data / "packages" / day.packages[org]
+
+
+def _appraise(day: Day, site: RoomSite) -> None:
+    staff = day.user(site.org, "guest_coordinator")
+    for member in day.of(site.org):
+        ensure(
+            f"appraisal of {member.no}号评委",
+            lambda no=member.no: any(a["member"] == no for a in day.view()["appraisals"]),
+            lambda no=member.no: staff.post(
+                f"sessions/{day.session}/appraisals",
+                {"member": no, "items": [], "remark": "履职正常。"},
+            ),
+        )
+
+
+def _build(day: Day, site: RoomSite) -> str:
+    manager = day.user(site.org, "home_manager")
+
+    def built() -> dict[str, Any] | None:
+        rows = manager.get(f"packages?session={day.session}")["packages"]
+        mine = [one for one in rows if one["org"] == site.org and one["state"] != "failed"]
+        return mine[0] if mine else None
+
+    ensure(
+        f"package of {site.org}",
+        built,
+        lambda: manager.post(f"sessions/{day.session}/packages", {"password": manager.password}),
+        within_s=BUILD_S,
+    )
+    ready = until(
+        f"package of {site.org} is built",
+        lambda: (found := built()) and found["state"] in {"built", "offered", "verified"} and found,
+        within_s=BUILD_S,
+    )
+    if not isinstance(ready, dict):
+        raise TypeError(f"package: expected an object, got {ready!r}")
+    day.say(f"  {site.org} 打包并以场地密钥签名：{ready['package']}")
+    return str(ready["package"])
+
+
+def _receipt(day: Day, site: RoomSite) -> None:
+    home = day.manager()
+    package = day.packages[site.org]
+    ensure(
+        f"receipt for {package}",
+        lambda: home.get(f"packages/{package}").get("receipt"),
+        lambda: home.post(f"packages/{package}/receipt", {"password": home.password}),
+        within_s=BUILD_S,
+    )
+    verdict = home.get(f"packages/{package}")["receipt"]["verdict"]
+    day.say(f"  主场校验并出具回执：{verdict}")

@@ -1,0 +1,118 @@
+"""Before the day: the hub is made, rooms are enrolled, every process is started and answers."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+from pathlib import Path
+
+import httpx
+
+from hub.demo.supervise import evalroom, until
+from hub.demo.town import RoomSite, Town, wait_socket
+
+SETUP_S = 120.0  # keys of nine organisations, scrypt by intention, on a loaded machine
+READY_S = 60.0
+
+
+def run_once(town: Town, name: str, words: list[str]) -> None:
+    """Runs one `evalroom` command to its end; its words go to a log.
+
+    Raises:
+        RuntimeError: it failed; the last lines are in the text.
+    """
+    logs = town.out / "logs"
+    logs.mkdir(parents=True, exist_ok=True)
+    log = logs / f"{name}.log"
+    with log.open("wb") as sink:
+        done = subprocess.run(
+            evalroom(*words),
+            stdin=subprocess.DEVNULL,
+            stdout=sink,
+            stderr=subprocess.STDOUT,
+            timeout=SETUP_S,
+            check=False,
+        )
+    if done.returncode:
+        tail = log.read_text(encoding="utf-8", errors="replace")[-800:]
+        raise RuntimeError(f"evalroom {' '.join(words[:2])}: exit {done.returncode}\n{tail}")
+
+
+def open_town(town: Town) -> None:
+    """Makes and starts everything; returns when every part answers."""
+    town.say("建立中心：24 家单位、对口关系、日历、规则包、演示人员与密钥")
+    run_once(
+        town,
+        "init",
+        [
+            "hub",
+            "init",
+            str(town.data),
+            "--demo",
+            "--port",
+            str(town.http_port),
+            "--mqtt-port",
+            str(town.mqtt_port),
+            "--clock-offset-file",
+            str(town.out / "clock-offset.txt"),
+        ],
+    )
+    town.read_accounts()
+    for site in town.rooms:
+        _enroll(town, site)
+    town.supervisor.start("hub", evalroom("hub", "serve", str(town.data)))
+    for site in town.rooms:
+        _start_room(town, site)
+    until("the hub answers", lambda: _ready(town), within_s=READY_S)
+    for site in town.rooms:
+        until(
+            f"{site.place} is connected",
+            lambda one=site: one.screen().state()["link"]["up"],
+            within_s=READY_S,
+        )
+    town.say(f"中心 {town.url}；{len(town.rooms)} 间评标室已连接")
+
+
+def _enroll(town: Town, site: RoomSite) -> None:
+    site.folder.mkdir(parents=True, exist_ok=True)
+    (site.folder / "boards").mkdir(exist_ok=True)
+    secret = site.folder / "secret.txt"
+    secret.touch(mode=0o600)
+    secret.write_text(town.accounts[f"{site.org}.home_manager"]["password"], encoding="utf-8")
+    out = site.folder / "credentials"
+    words = ["hub", "enroll", str(town.data), "--org", site.org, "--room", site.room]
+    words += ["--name", site.name, "--secret-file", str(secret), "--out", str(out)]
+    try:
+        run_once(town, f"enroll-{site.place}", words)
+    finally:
+        secret.unlink()
+    site.ctl = json.loads((out / "id.json").read_text(encoding="utf-8"))["ctl"]
+    offset = town.out / "clock-offset.txt"
+    (site.folder / "room.toml").write_text(site.toml(offset.absolute()), encoding="utf-8")
+
+
+def _start_room(town: Town, site: RoomSite) -> None:
+    routes = [f"{site.mqtt_port}:127.0.0.1:{town.mqtt_port}"]
+    routes += [f"{site.http_port}:127.0.0.1:{town.http_port}"]
+    words = [word for route in routes for word in ("--route", route)]
+    state: Path = site.folder / "boards" / "link.txt"
+    town.supervisor.start(
+        f"{site.place}-link",
+        evalroom(
+            "sim", "link", *words, "--control", str(site.socket("link")), "--state", str(state)
+        ),
+    )
+    for name, argv in site.boards().items():
+        town.supervisor.start(f"{site.place}-{name}", argv)
+    for name in (*site.boards(), "link"):
+        wait_socket(site.socket(name))
+    town.supervisor.start(
+        f"{site.place}-controller", evalroom("edge", "run", str(site.folder / "room.toml"))
+    )
+
+
+def _ready(town: Town) -> bool:
+    try:
+        return httpx.get(f"{town.url}/readyz", timeout=2).is_success
+    except httpx.TransportError:
+        return False
