@@ -1,0 +1,358 @@
+"""How cases open by themselves, join, and follow the rooms' record.
+
+A power or network fault of a room opens a case for each session running there; the fault that a
+standing fault explains joins its case, and so does what the hub itself noticed (no sign of life)
+with what the room writes later about the same silence. Events may arrive late, twice or never.
+"""
+
+from __future__ import annotations
+
+import secrets
+from collections.abc import Mapping
+from datetime import datetime, timedelta
+from functools import partial
+from typing import Any, Final
+
+from sqlalchemy import Connection, select
+
+from hub.booking_link import SessionLink, link_of
+from hub.contingency import cases
+from hub.contingency.cases import CaseRecord
+from hub.contingency.stamp import stamp
+from hub.ports import Parts
+from hub.projection import StoredEvent
+from hub.store.tables_core import events
+from protocols.messages.errors import RemoteError
+from protocols.messages.event import decode_event
+from protocols.policy.contingency import (
+    CASE_TABLE,
+    CaseClock,
+    CaseInput,
+    CaseState,
+    propose_scope,
+    template,
+)
+
+TYPES: Final = (
+    "fault.raised",
+    "fault.cleared",
+    "fault.acked",
+    "case.step",
+    "phase.changed",
+)
+CASE_KINDS: Final = frozenset({"power", "network"})
+RUNNING: Final = frozenset(
+    {"prepared", "check_in", "evaluating", "on_break", "suspended", "adjourned", "signing"}
+)
+FOUND_LATER: Final = timedelta(minutes=10)
+"""WIRE §5: an older event opens its case as found later and pages nobody."""
+UNREACHABLE: Final = "unreachable"
+MS_PER_S: Final = 1000
+PAUSING: Final = frozenset({"suspended", "on_break"})
+GOING_ON: Final = frozenset({"evaluating", "signing"})
+
+
+def on_event(conn: Connection, stored: StoredEvent, parts: Parts) -> None:
+    """Projection handler over the rooms' rows; bears the same row twice."""
+    if not stored.ctl.startswith("c-"):
+        return
+    kind = stored.event.type
+    if kind == "fault.raised":
+        _raised(conn, stored, parts)
+    elif kind == "fault.cleared":
+        _cleared(conn, stored, parts)
+    elif kind == "phase.changed":
+        _phase(conn, stored, parts)
+    elif kind == "case.step":
+        _step(conn, stored, parts)
+    else:
+        _acked(conn, stored, parts)
+
+
+def silent(conn: Connection, parts: Parts, ctl: str) -> None:
+    """The hub hears nothing of a room: a network case of its running sessions, cause unknown."""
+    now = parts.clock.wall()
+    for session, phase in running(conn, ctl):
+        known = _silence_of(conn, ctl, session)
+        if known is not None and known.row["state"] != cases.CLOSED:
+            _again(conn, parts, known, ctl=ctl, fault=_silence_id(session), at=now)
+            continue
+        name = _silence_id(session)
+        if known is not None:
+            name = f"{name}-{secrets.token_hex(2)}"
+        _enter(
+            conn,
+            parts,
+            {"ctl": ctl, "fault": name, "kind": "network", "source": "hub", "at": now},
+            session=session,
+            phase=phase,
+            found_later=False,
+        )
+
+
+def heard_again(conn: Connection, parts: Parts, ctl: str) -> None:
+    """A silent room answers: what the hub itself noticed is over."""
+    now = parts.clock.wall()
+    for session, _ in running(conn, ctl):
+        for case in cases.open_at(conn, ctl, session):
+            for fault in case.faults:
+                if fault["source"] == "hub" and fault["ctl"] == ctl:
+                    _clear(conn, parts, ctl, str(fault["fault"]), now)
+
+
+def running(conn: Connection, ctl: str) -> list[tuple[str, str]]:
+    """(session, phase) of the sessions a room is running, as its stored rows say."""
+    rows = conn.execute(
+        select(events.c.raw)
+        .where(events.c.ctl == ctl, events.c.type.in_(("session.prepared", "phase.changed")))
+        .order_by(events.c.id)
+    )
+    phases: dict[str, str] = {}
+    for raw in rows.scalars():
+        try:
+            event = decode_event(bytes(raw))
+        except RemoteError:
+            continue
+        if event.type == "session.prepared":
+            phases.setdefault(event.session, "prepared")
+        else:
+            phases[event.session] = str(event.data.get("to", ""))
+    return [(session, phase) for session, phase in phases.items() if phase in RUNNING]
+
+
+def _raised(conn: Connection, stored: StoredEvent, parts: Parts) -> None:
+    data = stored.event.data
+    kind, fault = str(data["kind"]), str(data["fault"])
+    if cases.by_fault(conn, stored.ctl, fault) is not None:
+        return
+    at = datetime.fromisoformat(stored.event.at)
+    found_later = stored.late or stored.recorded_at - at > FOUND_LATER
+    one = {"ctl": stored.ctl, "fault": fault, "kind": kind, "source": "room", "at": at}
+    for session, phase in running(conn, stored.ctl):
+        cause = cases.by_fault(conn, stored.ctl, str(data.get("cause") or ""))
+        if cause is not None and cause.session == session and cause.row["state"] != cases.CLOSED:
+            _join(conn, parts, cause, one)
+            return
+        if kind in CASE_KINDS:
+            _enter(conn, parts, one, session=session, phase=phase, found_later=found_later)
+            return
+
+
+def _enter(
+    conn: Connection,
+    parts: Parts,
+    fault: Mapping[str, Any],
+    *,
+    session: str,
+    phase: str,
+    found_later: bool,
+) -> None:
+    """Joins the open case for the same trouble, or opens one."""
+    for case in cases.open_at(conn, str(fault["ctl"]), session):
+        same = case.row["kind"] == fault["kind"]
+        standing = any(one["cleared_at"] is None for one in case.faults)
+        # Silence while the mains are out is the outage's consequence until something says else.
+        follows = fault["source"] == "hub" and case.row["kind"] == "power" and standing
+        if same or follows:
+            _join(conn, parts, case, fault)
+            return
+    link = link_of(conn, session)
+    if link is not None:
+        _open(conn, parts, link, fault, phase=phase, found_later=found_later)
+
+
+def _open(
+    conn: Connection,
+    parts: Parts,
+    link: SessionLink,
+    fault: Mapping[str, Any],
+    *,
+    phase: str,
+    found_later: bool,
+) -> None:
+    rule = template(parts.pack, str(fault["kind"]), phase)
+    venue = link.venue_of(str(fault["ctl"]))
+    drill = link.kind == "drill"
+    now, number = parts.clock.wall(), cases.next_number(conn, drill=drill)
+    case = f"k-{secrets.token_hex(6)}"
+    passed_ms = max(0, int((now - fault["at"]).total_seconds() * MS_PER_S))
+    clock = CaseClock(elapsed_ms=passed_ms).run(stamp(parts.clock))
+    values = {
+        "id": case,
+        "number": number,
+        "drill": drill,
+        "kind": fault["kind"],
+        "org": venue.org if venue else "",
+        "place": venue.place if venue else "",
+        "session": link.session,
+        "booking": link.number,
+        "phase": phase,
+        "priority": rule.priority,
+        "article": rule.article.zh,
+        "limit_s": rule.limit_s,
+        "rule": cases.template_json(rule),
+        "pack_hash": parts.pack.hash,
+        "state": CaseState.FAULT_OPEN.value,
+        "scope_proposed": propose_scope(parts.pack, str(fault["kind"])),
+        "found_later": found_later,
+        "opened_at": now,
+        "started_at": fault["at"],
+        **cases.clock_values(clock, now),
+    }
+    cases.create(conn, values)
+    cases.add_fault(conn, {**fault, "case": case})
+    _tell_opened(conn, parts, values, fault)
+
+
+def _tell_opened(
+    conn: Connection, parts: Parts, values: Mapping[str, Any], fault: Mapping[str, Any]
+) -> None:
+    data = {
+        key: values[key]
+        for key in ("number", "kind", "place", "phase", "priority", "article", "limit_s")
+    }
+    more = {
+        "case": values["id"],
+        "fault": {"ctl": fault["ctl"], "fault": fault["fault"]},
+        "pack_hash": values["pack_hash"],
+        "proposed_scope": values["scope_proposed"],
+        "found_later": values["found_later"],
+    }
+    parts.facts.append(
+        conn, type="case.opened", session=str(values["session"]), data={**data, **more}
+    )
+    told = {"fault": fault["fault"], "kind": fault["kind"], "source": fault["source"]}
+    cases.add_entry(conn, values["id"], "opened", told, by="hub", at=values["opened_at"])
+    case = str(values["id"])
+    parts.store.after_commit(lambda: _publish(parts, case))
+
+
+def _join(conn: Connection, parts: Parts, case: CaseRecord, fault: Mapping[str, Any]) -> None:
+    known = any((one["ctl"], one["fault"]) == (fault["ctl"], fault["fault"]) for one in case.faults)
+    if known:
+        return
+    now = parts.clock.wall()
+    cases.add_fault(conn, {**fault, "case": case.id})
+    told = {"fault": fault["fault"], "kind": fault["kind"], "source": fault["source"]}
+    cases.add_entry(conn, case.id, "joined", told, by="hub", at=now)
+    _restart(conn, parts, case)
+
+
+def _again(
+    conn: Connection, parts: Parts, case: CaseRecord, *, ctl: str, fault: str, at: datetime
+) -> None:
+    standing = any(one["fault"] == fault and one["cleared_at"] is None for one in case.faults)
+    if standing:
+        return
+    cases.reopen_fault(conn, ctl, fault, at)
+    cases.add_entry(conn, case.id, "again", {"fault": fault}, by="hub", at=at)
+    _restart(conn, parts, case)
+
+
+def _restart(conn: Connection, parts: Parts, case: CaseRecord) -> None:
+    """A cleared case has a standing fault again: its clock goes on from where it stood."""
+    now = parts.clock.wall()
+    clock = case.clock.run(stamp(parts.clock))
+    cases.change(conn, case.id, {"cleared_at": None, **cases.clock_values(clock, now)})
+    parts.store.after_commit(lambda: _publish(parts, case.id))
+
+
+def _cleared(conn: Connection, stored: StoredEvent, parts: Parts) -> None:
+    at = datetime.fromisoformat(stored.event.at)
+    _clear(conn, parts, stored.ctl, str(stored.event.data["fault"]), at)
+
+
+def _clear(conn: Connection, parts: Parts, ctl: str, fault: str, at: datetime) -> None:
+    case = cases.by_fault(conn, ctl, fault)
+    if case is None:
+        return
+    mine = next(one for one in case.faults if (one["ctl"], one["fault"]) == (ctl, fault))
+    if mine["cleared_at"] is not None:
+        return
+    cases.clear_fault(conn, ctl, fault, at)
+    cases.add_entry(conn, case.id, "cleared", {"fault": fault}, by="hub", at=parts.clock.wall())
+    others = [one for one in case.faults if one is not mine and one["cleared_at"] is None]
+    # What the hub noticed and the room's own network fault are one trouble with two ends.
+    if others:
+        return
+    now = parts.clock.wall()
+    clock = case.clock.stop(stamp(parts.clock))
+    cases.change(conn, case.id, {"cleared_at": at, **cases.clock_values(clock, now)})
+    parts.store.after_commit(lambda: _publish(parts, case.id))
+
+
+def _phase(conn: Connection, stored: StoredEvent, parts: Parts) -> None:
+    """A pause or its end, ordered at the home venue, moves the open cases of the session."""
+    link = link_of(conn, stored.event.session)
+    if link is None or stored.ctl != link.home_ctl:
+        return
+    to = str(stored.event.data.get("to", ""))
+    if to in PAUSING:
+        what = CaseInput.PAUSE
+    elif to in GOING_ON and str(stored.event.data.get("from", "")) in PAUSING:
+        what = CaseInput.RESUME
+    else:
+        return
+    for case in cases.listed(conn, session=link.session, open_only=True):
+        target = CASE_TABLE.get((CaseState(case.row["state"]), what))
+        if target is not None:
+            cases.change(conn, case.id, {"state": target.value})
+            told = {"phase": to, "state": target.value}
+            cases.add_entry(conn, case.id, "phase", told, by="hub", at=parts.clock.wall())
+            parts.store.after_commit(partial(_publish, parts, case.id))
+
+
+def _step(conn: Connection, stored: StoredEvent, parts: Parts) -> None:
+    data = stored.event.data
+    case = cases.by_fault(conn, stored.ctl, str(data["fault"]))
+    if case is None:
+        return
+    known = case.steps.get(str(data["key"]))
+    at = datetime.fromisoformat(stored.event.at)
+    if known is not None and known["at"] >= at:
+        return
+    post = _post(data.get("by"))
+    values = {
+        "case": case.id,
+        "key": str(data["key"]),
+        "state": str(data["state"]),
+        "reason": str(data.get("reason") or ""),
+        "by": post,
+        "at": at,
+    }
+    cases.set_step(conn, values)
+    told = {key: values[key] for key in ("key", "state", "reason")}
+    cases.add_entry(conn, case.id, "step", {**told, "via": "room"}, by=post, at=at)
+    parts.store.after_commit(lambda: _publish(parts, case.id))
+
+
+def _acked(conn: Connection, stored: StoredEvent, parts: Parts) -> None:
+    case = cases.by_fault(conn, stored.ctl, str(stored.event.data["fault"]))
+    if case is None or case.row["acked_at"] is not None:
+        return
+    post = _post(stored.event.data.get("by"))
+    at = datetime.fromisoformat(stored.event.at)
+    cases.change(conn, case.id, {"acked_by": post, "acked_at": at})
+    cases.add_entry(conn, case.id, "acked", {"via": "room"}, by=post, at=at)
+    parts.store.after_commit(lambda: _publish(parts, case.id))
+
+
+def _post(by: object) -> str:
+    """The posts of who acted in a room: one signer or a list of them."""
+    people = by if isinstance(by, list) else [by]
+    known = [one for one in people if isinstance(one, Mapping)]
+    posts = [str(one.get("post") or one.get("person", "")) for one in known]
+    return ", ".join(posts)[:32]
+
+
+def _silence_id(session: str) -> str:
+    return f"{UNREACHABLE}-{session.removeprefix('s-')}"
+
+
+def _silence_of(conn: Connection, ctl: str, session: str) -> CaseRecord | None:
+    return cases.by_fault(conn, ctl, _silence_id(session))
+
+
+def _publish(parts: Parts, case: str) -> None:
+    parts.bus.publish(f"case:{case}", case)
+    parts.bus.publish("board")

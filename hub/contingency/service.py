@@ -1,0 +1,372 @@
+"""The contingency service: cases open by themselves, people handle them, nothing decides alone."""
+
+from __future__ import annotations
+
+from typing import Any, Final
+
+from sqlalchemy import Connection
+
+from hub.booking_link import link_of
+from hub.contingency import cases, opening, view
+from hub.contingency.cases import CaseRecord
+from hub.contingency.decisions import SCOPES, Choice, decide, load
+from hub.contingency.stamp import stamp
+from hub.duty_keys import session_signer
+from hub.ports import Actor, Parts, allow, by, refuse
+from hub.projection import Projector, StoredEvent
+from hub.rooms import Link
+from protocols.policy.contingency import CASE_TABLE, CaseInput, CaseState, clock
+
+HANDLING: Final = (
+    "fault_handler",
+    "operator",
+    "home_manager",
+    "deputy",
+    "guest_coordinator",
+    "room_staff",
+    "technician",
+    "witness",
+)
+CLOSING: Final = ("fault_handler", "operator", "home_manager", "deputy")
+STEP_STATES: Final = ("done", "skipped", "open")
+TEXT_CHARS_MAX: Final = 2000
+ENTRIES_MAX: Final = 2000
+"""History of one case; a day of notes is a few dozen."""
+SEALING: Final = ("seal", "unseal")
+
+
+class Contingency:
+    """Contingency cases of the platform."""
+
+    def __init__(self, parts: Parts) -> None:
+        self._parts = parts
+
+    def register(self, projector: Projector) -> None:
+        """Adds the handler that opens and follows cases."""
+        projector.register("contingency", self._on_event, opening.TYPES)
+
+    def on_link(self, ctl: str, link: Link) -> None:
+        """The line to a room turned: silence opens a case, an answer ends what silence opened."""
+        if link.reachable is None:
+            return
+        with self._parts.store.write() as conn:
+            if link.reachable:
+                opening.heard_again(conn, self._parts, ctl)
+            else:
+                opening.silent(conn, self._parts, ctl)
+
+    def tick(self) -> list[str]:
+        """Counts the clocks of open cases; returns those whose limit has just passed."""
+        due: list[str] = []
+        with self._parts.store.read() as conn:
+            standing = cases.listed(conn, session="", open_only=True)
+        running = [one for one in standing if one.clock.last is not None]
+        if not running:
+            return due
+        now, wall = stamp(self._parts.clock), self._parts.clock.wall()
+        with self._parts.store.write() as conn:
+            for record in running:
+                counted = record.clock.run(now)
+                cases.change(conn, record.id, cases.clock_values(counted, wall))
+                if self._limit_passed(conn, record, counted.elapsed_ms):
+                    due.append(record.id)
+        for case in due:
+            self._parts.bus.publish(f"case:{case}", case)
+        return due
+
+    def list(self, *, session: str = "", open_only: bool = False) -> list[dict[str, Any]]:
+        """Cases, open ones first."""
+        now = stamp(self._parts.clock)
+        with self._parts.store.read() as conn:
+            found = cases.listed(conn, session=session, open_only=open_only)
+            return [view.case_line(one, link_of(conn, one.session), now) for one in found]
+
+    def view(self, case: str) -> dict[str, Any]:
+        """The whole case.
+
+        Raises:
+            Problem: 404.
+        """
+        with self._parts.store.read() as conn:
+            record = load(conn, case)
+            link = link_of(conn, record.session)
+        venue = link.venue(str(record.row["org"])) if link is not None else None
+        room = self._parts.rooms.view(venue.ctl) if venue is not None and venue.ctl else None
+        return view.case_json(record, link, stamp(self._parts.clock), room)
+
+    def ack(self, actor: Actor, case: str) -> dict[str, Any]:
+        """Acknowledges the case; a second acknowledgement changes nothing."""
+        allow(actor, HANDLING)
+        with self._parts.store.write() as conn:
+            record = self._mine(conn, actor, case)
+            if record.row["acked_at"] is None:
+                now = self._parts.clock.wall()
+                cases.change(conn, case, {"acked_by": actor.post, "acked_at": now})
+                self._enter(conn, record, "acked", {}, actor)
+                self._fact(conn, "case.acked", record, actor)
+        return self.view(case)
+
+    def step(
+        self, actor: Actor, case: str, key: str, state: str, reason: str = ""
+    ) -> dict[str, Any]:
+        """Marks a step of the checklist done, skipped with a reason, or open again."""
+        allow(actor, HANDLING)
+        with self._parts.store.write() as conn:
+            record = self._mine(conn, actor, case)
+            _check_step(record, key=key, state=state, reason=reason)
+            now = self._parts.clock.wall()
+            values = {
+                "case": case,
+                "key": key,
+                "state": state,
+                "reason": reason,
+                "by": actor.post,
+                "at": now,
+            }
+            cases.set_step(conn, values)
+            told = {"key": key, "state": state, "reason": reason}
+            self._enter(conn, record, "step", told, actor)
+            self._fact(conn, "case.step", record, actor, **told)
+        return self.view(case)
+
+    def note(self, actor: Actor, case: str, text: str) -> dict[str, Any]:
+        """Adds a note to the history."""
+        allow(actor, HANDLING)
+        if not 0 < len(text.strip()) <= TEXT_CHARS_MAX:
+            raise _invalid("note.text", f"1 to {TEXT_CHARS_MAX} characters", str(len(text)))
+        with self._parts.store.write() as conn:
+            record = self._mine(conn, actor, case)
+            self._enter(conn, record, "note", {"text": text.strip()}, actor)
+            self._fact(conn, "case.note", record, actor, text=text.strip())
+        return self.view(case)
+
+    def scope(self, actor: Actor, case: str, scope: str) -> dict[str, Any]:
+        """Chooses whom the case concerns; the software only proposed."""
+        allow(actor, HANDLING)
+        if scope not in SCOPES:
+            raise _invalid("case.scope", " or ".join(SCOPES), scope)
+        with self._parts.store.write() as conn:
+            record = self._mine(conn, actor, case)
+            cases.change(conn, case, {"scope": scope, "scope_by": actor.post})
+            self._enter(conn, record, "scoped", {"scope": scope}, actor)
+            self._fact(conn, "case.scoped", record, actor, scope=scope)
+        return self.view(case)
+
+    def decide(
+        self,
+        actor: Actor,
+        case: str,
+        option: str,
+        pin: str,
+        second_login: str = "",
+        second_pin: str = "",
+        *,
+        reason: str,
+        scope: str,
+        decider_login: str = "",
+        proof: str = "",
+    ) -> dict[str, Any]:
+        """Records a decision; see `decisions.decide`. It issues no order by itself.
+
+        With `decider_login` the named person decided elsewhere (`proof` says how it came), and the
+        actor records it; else the actor decides and the second person records.
+        """
+        decider = self._person(decider_login, "decider_login") if decider_login else None
+        second = None
+        if second_login:
+            second = (self._person(second_login, "second_login"), second_pin)
+        choice = Choice(option=option, scope=scope, reason=reason, decider=decider, proof=proof)
+        taken = decide(self._parts, case, choice, (actor, pin), second)
+        return {**self.view(case), "decision": taken}
+
+    def seal(
+        self,
+        actor: Actor,
+        case: str,
+        *,
+        action: str,
+        seal_no: str,
+        what: str,
+        pin: str,
+        second_login: str,
+        second_pin: str,
+        photo_sha256: str = "",
+    ) -> dict[str, Any]:
+        """Seals or unseals material: two persons in different roles, seal number, photograph."""
+        _check_seal(action=action, seal_no=seal_no, what=what)
+        second = self._person(second_login, "second_login")
+        with self._parts.store.read() as conn:
+            record = self._mine(conn, actor, case)
+        _, first_duty = session_signer(self._parts, record.session, actor, pin)
+        _, second_duty = session_signer(self._parts, record.session, second, second_pin)
+        if first_duty.person == second_duty.person or first_duty.role == second_duty.role:
+            raise _invalid("seal.second_login", "another person in another role", second_duty.role)
+        persons = [first_duty.shown(), second_duty.shown()]
+        told = {"seal_no": seal_no, "what": what, "persons": persons}
+        with self._parts.store.write() as conn:
+            record = self._mine(conn, actor, case)
+            now = self._parts.clock.wall()
+            cases.add_seal(
+                conn,
+                {
+                    "case": case,
+                    "action": action,
+                    **told,
+                    "photo_sha256": photo_sha256 or None,
+                    "at": now,
+                },
+            )
+            self._enter(conn, record, f"{action}ed", told, actor)
+            self._fact(conn, f"case.{action}ed", record, actor, **told)
+        return self.view(case)
+
+    def close(self, actor: Actor, case: str, summary: str) -> dict[str, Any]:
+        """Closes a case whose fault is cleared and decided upon, with a summary.
+
+        Raises:
+            Problem: 409 with every condition, 422 no summary.
+        """
+        allow(actor, CLOSING)
+        if not 0 < len(summary.strip()) <= TEXT_CHARS_MAX:
+            raise _invalid("case.summary", f"1 to {TEXT_CHARS_MAX} characters", str(len(summary)))
+        with self._parts.store.write() as conn:
+            record = self._mine(conn, actor, case)
+            _refuse_open(record)
+            now = self._parts.clock.wall()
+            cases.change(
+                conn,
+                case,
+                {
+                    "state": CaseState.CLOSED.value,
+                    "closed_by": actor.post,
+                    "closed_at": now,
+                    "summary": summary.strip(),
+                },
+            )
+            self._enter(conn, record, "closed", {"summary": summary.strip()}, actor)
+            self._fact(conn, "case.closed", record, actor, summary=summary.strip())
+        return self.view(case)
+
+    def ack_alarm(self, actor: Actor, ctl: str, fault: str) -> dict[str, Any]:
+        """Acknowledges an alarm of a room, and the case it belongs to."""
+        allow(actor, HANDLING)
+        with self._parts.store.write() as conn:
+            record = cases.by_fault(conn, ctl, fault)
+            session = record.session if record is not None else ""
+            data = {"ctl": ctl, "fault": fault, "by": by(actor)}
+            self._parts.facts.append(conn, type="alarm.acked", session=session, data=data)
+        if record is not None and record.row["state"] != cases.CLOSED:
+            self.ack(actor, record.id)
+        return {"ctl": ctl, "fault": fault, "case": record.id if record is not None else None}
+
+    def _on_event(self, conn: Connection, stored: StoredEvent) -> None:
+        opening.on_event(conn, stored, self._parts)
+
+    def _limit_passed(self, conn: Connection, record: CaseRecord, elapsed_ms: int) -> bool:
+        link = link_of(conn, record.session)
+        offset = view.after_start_ms(record, link)
+        shown = clock(record.template, elapsed_ms, after_planned_start_ms=offset)
+        target = CASE_TABLE.get((CaseState(record.row["state"]), CaseInput.LIMIT))
+        if not shown.expired or target is None:
+            return False
+        cases.change(conn, record.id, {"state": target.value})
+        told = {"limit_s": shown.limit_s, "state": target.value}
+        cases.add_entry(conn, record.id, "limit", told, by="hub", at=self._parts.clock.wall())
+        return True
+
+    def _person(self, login: str, where: str) -> Actor:
+        found: Actor | None = self._parts.accounts.actor_by_login(login)
+        if found is None:
+            raise _invalid(where, "the sign-in name of another person", login[:40])
+        return found
+
+    def _mine(self, conn: Connection, actor: Actor, case: str) -> CaseRecord:
+        """The case, for whoever belongs to one of its session's venues."""
+        record = load(conn, case)
+        link = link_of(conn, record.session)
+        if link is not None and actor.org not in link.orgs:
+            raise refuse(
+                403,
+                "other_organisation",
+                zh="该处置单属于其他场次的单位",
+                en="The case belongs to other venues",
+                where=f"case {case}",
+                expected=" or ".join(link.orgs),
+                got=actor.org,
+                do="由该场次的单位办理",
+            )
+        if record.row["state"] == cases.CLOSED or len(record.entries) >= ENTRIES_MAX:
+            raise refuse(
+                409,
+                "case_closed",
+                zh="处置单已结案",
+                en="The case is closed",
+                where=f"case {case}",
+                expected="an open case",
+                got=str(record.row["state"]),
+                do="如需补充，另开处置单",
+            )
+        return record
+
+    def _enter(
+        self, conn: Connection, record: CaseRecord, what: str, data: dict[str, Any], actor: Actor
+    ) -> None:
+        at = self._parts.clock.wall()
+        cases.add_entry(conn, record.id, what, data, by=actor.post, at=at)
+        case = record.id
+        self._parts.store.after_commit(lambda: self._parts.bus.publish(f"case:{case}", case))
+
+    def _fact(
+        self, conn: Connection, kind: str, record: CaseRecord, actor: Actor, **more: Any
+    ) -> None:
+        data = {"case": record.id, "by": by(actor), **more}
+        self._parts.facts.append(conn, type=kind, session=record.session, data=data)
+
+
+def _refuse_open(record: CaseRecord) -> None:
+    conditions = view.may_close(record)
+    missing = [str(one["key"]) for one in conditions if not one["met"]]
+    if missing:
+        raise refuse(
+            409,
+            "case_not_closable",
+            zh="结案条件未满足",
+            en="The case cannot be closed yet",
+            where=f"case {record.id}",
+            expected="fault cleared, a decision recorded, seals lifted",
+            got="missing: " + ", ".join(missing),
+            do="补齐所列条件后结案",
+            more={"conditions": conditions},
+        )
+
+
+def _check_step(record: CaseRecord, *, key: str, state: str, reason: str) -> None:
+    known = [one.key for one in record.template.steps]
+    if key not in known:
+        raise _invalid("step.key", " or ".join(known), key)
+    if state not in STEP_STATES:
+        raise _invalid("step.state", " or ".join(STEP_STATES), state)
+    if len(reason) > TEXT_CHARS_MAX or (state == "skipped" and not reason.strip()):
+        raise _invalid("step.reason", f"1 to {TEXT_CHARS_MAX} characters for a skip", reason[:40])
+
+
+def _check_seal(*, action: str, seal_no: str, what: str) -> None:
+    if action not in SEALING:
+        raise _invalid("seal.action", " or ".join(SEALING), action)
+    if not 0 < len(seal_no) <= 64:  # noqa: PLR2004 - the column's width
+        raise _invalid("seal.seal_no", "the number on the seal, 1 to 64 characters", seal_no)
+    if not 0 < len(what) <= TEXT_CHARS_MAX:
+        raise _invalid("seal.what", f"what is sealed, 1 to {TEXT_CHARS_MAX} characters", what[:40])
+
+
+def _invalid(where: str, expected: str, got: str) -> Exception:
+    return refuse(
+        422,
+        "case_act_invalid",
+        zh="填写内容不符合要求",
+        en="The act is not complete",
+        where=where,
+        expected=expected,
+        got=got,
+        do="按所列字段更正",
+    )
