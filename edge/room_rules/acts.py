@@ -5,10 +5,9 @@ from __future__ import annotations
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 
-from edge.room_rules import alarms, doors
+from edge.room_rules import alarms, arrival, doors
 from edge.room_rules.kinds import SelfTest, Sound
 from edge.room_rules.work import Args, RefusedError, Work
-from protocols.policy.gate import DEPOSIT_PHASES
 from protocols.policy.members import MemberInput, MemberStep, next_step
 from protocols.policy.permits import (
     SEATED_PHASES,
@@ -67,23 +66,15 @@ def _legal(member: Member, what: MemberInput) -> None:
 def _identify(work: Work, args: Args, by: tuple[Signer, ...]) -> None:
     session, member = _member(work, args)
     _two(by)
-    _legal(member, MemberInput.IDENTIFY)
     document = args.words("document", needed=True)
     if any(char.isdecimal() for char in document):
         raise RefusedError(
             "bad_argument", where="document", expected="the kind of document, no number", got="…"
         )
-    if session.phase not in DEPOSIT_PHASES:
-        raise RefusedError("phase", missing=[f"phase_{session.phase.value}"])
-    work.emit(
-        "member.identified",
-        session.id,
-        no=member.no,
-        method="two_staff",
-        document=document,
-        by=signer_json(by),
-    )
-    work.do(Sound("ok"))
+    arrival.stands_here(work, session, member, arrival.Proof("two_staff", document, by))
+    refused = next((one for one in work.drafts if one.type == "gate.refused"), None)
+    if refused is not None:
+        raise RefusedError("gate", conditions=refused.data["conditions"])
 
 
 def _steps(work: Work, args: Args, by: tuple[Signer, ...]) -> None:

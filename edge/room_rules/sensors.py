@@ -16,9 +16,11 @@ from protocols.terms import FaultKind
 
 CHARGE_STEP_PCT = 10
 """The reserve is recorded in steps: a discharging UPS is ten facts, not a thousand."""
-SEAT_KINDS = ("mat", "radar", "seat")
+READINGS_OF = {"mat": ("mat",), "radar": ("radar",), "seat": ("mat", "radar"), "gpio": ("mat",)}
+"""Which raw readings fall silent with a device of a kind."""
 UPS_KINDS = ("ups", "megatec")
-MAINS_KINDS = ("mains", "contact")
+MAINS_KINDS = ("mains", "gpio")
+"""The mains contact hangs on the pins of the controller."""
 STREAM_STATES = ("on", "off", "fault")
 FAULT_WORDS_MAX = 200
 
@@ -47,21 +49,23 @@ def _note(state: RoomState, inp: Input, what: str, value: str) -> RoomState:
 
 
 def _forget(state: RoomState, name: str) -> RoomState:
-    station = _station_of(name)
-    whats = [what for what in SEAT_KINDS if kind_of(state, name) in (what, "seat")]
-    gone = {f"{what}:{station}" for what in whats}
-    kept = {key: one for key, one in state.sensing.readings.items() if key not in gone}
+    # A number that ends the name is its station; without one the device serves them all.
+    station = name[len(name.rstrip("0123456789")) :]
+    gone = {f"{what}:{station}" for what in READINGS_OF.get(kind_of(state, name), ())}
+    kept = {
+        key: one
+        for key, one in state.sensing.readings.items()
+        if (key if station else key.partition(":")[0] + ":") not in gone
+    }
     return replace(state, sensing=Sensing(kept))
 
 
 def kind_of(state: RoomState, name: str) -> str:
-    """Return the kind of a device, by configuration or else by the first word of its name."""
+    """Return the kind of a device, by configuration or else by its name without its number."""
     found = state.devices.get(name)
-    return found.kind if found is not None and found.kind else name.partition("-")[0]
-
-
-def _station_of(name: str) -> str:
-    return name.rpartition("-")[2]
+    if found is not None and found.kind:
+        return found.kind
+    return name.rstrip("0123456789").rstrip("-")
 
 
 def seats(work: Work) -> None:

@@ -2,11 +2,10 @@
 
 from __future__ import annotations
 
-from tests.edge.room_bench import COORDINATOR, SESSION, STAFF, STAFF2, Bench
-
 from edge.room import Record, WipeSecrets
-from protocols.policy.room_state import from_json, recorded, to_json
+from protocols.policy.room_state import from_json, to_json
 from protocols.policy.room_view import room_view
+from tests.edge.room_bench import COORDINATOR, SESSION, STAFF, STAFF2, Bench
 
 
 def test_a_day_from_the_plan_to_the_close() -> None:

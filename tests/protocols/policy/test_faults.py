@@ -105,7 +105,7 @@ def test_the_first_cause_groups_its_consequences() -> None:
 def test_contact_and_ups_together(
     contact: bool | None,
     ups: str | None,
-    said: tuple[str, bool],  # noqa: FBT001 the table
+    said: tuple[str, bool],
 ) -> None:
     assert mains_of(PowerReading(contact, ups)) == said
 
