@@ -104,6 +104,10 @@ TEXTS = {
     "no_av": ("缺少音视频", "the audio and video are missing"),
     "no_segment": ("记录所列音视频片段缺失", "a recorded segment is missing"),
     "av_gap": ("已申报的音视频缺口", "a declared gap in audio or video"),
+    "av_unrecorded": (
+        "音视频文件没有现场记录",
+        "no room recorded this audio or video",
+    ),
     "av_name": ("音视频文件名与内容不符", "its name is not its content's hash"),
     "no_checkpoint": ("缺少联合签名的检查点", "no co-signed checkpoint"),
     "no_trust": (
@@ -1019,6 +1023,11 @@ class _Check:
             elif str(data.get("sha256")) not in there and not any(_covers(o, data) for o in lost):
                 name = f"data/av/{data.get('stream')}/{data.get('sha256')}"
                 self.say(INCOMPLETE, name, "no_segment", f"{stream.folder}#{seq}")
+        known = {str(data.get("sha256")) for *_, data in segments}
+        for digest, name in there.items():
+            # Where the record itself has parts missing, nobody can say what it knew.
+            if digest not in known and INCOMPLETE not in self.worst:
+                self.say(ALTERED, name, "av_unrecorded")
         if not segments and not lost and "data/av/index.json" in self.listed:
             self.say(INCOMPLETE, "data/av", "no_av")
         self.counts["segments"] = len(segments)

@@ -102,9 +102,7 @@ class Recorder:
     def files(self, *, shown=None) -> dict[str, bytes]:
         folder = f"data/streams/{self.ctl}/{self.epoch}"
         hashes = {seq: event_hash(line) for seq, line in self.lines.items()}
-        show = [
-            line + b"\n" for seq, line in self.lines.items() if shown is None or seq in shown
-        ]
+        show = [line + b"\n" for seq, line in self.lines.items() if shown is None or seq in shown]
         return {
             f"{folder}/hashes.txt": make.hash_list(hashes),
             f"{folder}/seals.jsonl": b"".join(self.seals),
