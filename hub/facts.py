@@ -68,6 +68,7 @@ class Facts:
         self._store = store
         self._clock = clock
         self._signer = signer
+        self._entropy = entropy
         self._epoch = entropy(EPOCH_BYTES).hex()
         self._boot = entropy(EPOCH_BYTES).hex()
         self._appended: list[Callable[[], None]] = []
@@ -109,15 +110,15 @@ class Facts:
         return ref
 
     def _tip(self, conn: Connection) -> Tip | None:
-        row = conn.execute(
-            select(epochs.c.head, epochs.c.head_hash).where(
-                epochs.c.ctl == self.hub, epochs.c.epoch == self._epoch
-            )
-        ).one_or_none()
-        return None if row is None else Tip(self._epoch, int(row.head), str(row.head_hash))
+        newest = newest_tip(conn, self.hub)
+        return newest if newest is not None and newest.epoch == self._epoch else None
 
     def _open_epoch(self, conn: Connection) -> Tip:
+        # Another process of this hub (`hub enroll`) may have written since: the chain goes on from
+        # its tip, in an epoch of our own.
         before = newest_tip(conn, self.hub)
+        if _has_epoch(conn, self.hub, self._epoch):
+            self._epoch = self._entropy(EPOCH_BYTES).hex()
         data: dict[str, Any] = {
             "pred_epoch": before.epoch if before else "",
             "pred_seq": before.seq if before else 0,

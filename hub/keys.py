@@ -107,6 +107,10 @@ class Keys:
         """
         return crypto.signer(self._open("venue", org, holder, secret), ROLE_VENUE)
 
+    def open_venue_key(self, org: str, secret: str, holder: str = "") -> bytes:
+        """The seed of a venue's key, to be wrapped for one more holder; see `venue_signer`."""
+        return self._open("venue", org, holder, secret)
+
     def sign_with_venue(
         self,
         org: str,

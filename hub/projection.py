@@ -60,7 +60,7 @@ class Projector:
     Args:
         store: the database.
         clock: when an unreadable row was seen.
-        bus: is told `events` after every turn that read something.
+        bus: is told `events` and `board` after every turn that read something.
     """
 
     def __init__(self, *, store: Store, clock: Clock, bus: Bus) -> None:
@@ -72,6 +72,11 @@ class Projector:
         self._wake = threading.Event()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
+        self._before: list[Callable[[], None]] = []
+
+    def before_turn(self, act: Callable[[], None]) -> None:
+        """`act` runs before handlers do: live folds are up to date when a handler asks them."""
+        self._before.append(act)
 
     def register(self, name: str, handler: Handler, types: Iterable[str] = ()) -> None:
         """Adds a handler; its cursor is kept under `name`.
@@ -89,6 +94,8 @@ class Projector:
         """Reads everything that is stored; returns how many rows were given to handlers."""
         total = 0
         with self._turn:
+            for act in self._before:
+                act()
             more = True
             while more:
                 counts = [self._turn_of(one) for one in self._handlers.values()]
@@ -97,6 +104,7 @@ class Projector:
                 total += done
         if total:
             self._bus.publish("events")
+            self._bus.publish("board")
         return total
 
     def wake(self) -> None:

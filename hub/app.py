@@ -1,0 +1,189 @@
+"""Puts the hub together and runs it: the one place that knows every part by name."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Final
+
+import yaml
+
+from hub import crypto
+from hub.accounts.service import Accounts
+from hub.broker import Broker
+from hub.bus import Bus
+from hub.clock import Clock
+from hub.config import Config, ConfigError
+from hub.facts import Facts
+from hub.fleet import Fleet
+from hub.ingest import Ingest
+from hub.keys import Keys
+from hub.media.blobs import Blobs
+from hub.projection import Projector
+from hub.rooms import LiveRooms
+from hub.store.engine import Store
+from hub.store.migrate import check, upgrade
+from hub.store.mirror import Mirror
+from protocols.policy.pack import Pack
+from protocols.policy.workdays import Calendar
+
+if TYPE_CHECKING:
+    from hub.archive.service import Archive
+    from hub.booking.service import Booking
+    from hub.contingency.service import Contingency
+    from hub.session.service import Sessions
+
+POLICY: Final = Path(__file__).resolve().parent.parent / "protocols" / "policy"
+
+
+@dataclass(slots=True)
+class Hub:
+    """Every part of one hub. Services get the whole of it and use what they need."""
+
+    config: Config
+    clock: Clock
+    store: Store
+    facts: Facts
+    keys: Keys
+    bus: Bus
+    projector: Projector
+    rooms: LiveRooms
+    fleet: Fleet
+    ingest: Ingest
+    accounts: Accounts
+    media: Blobs
+    pack: Pack
+    calendar: Calendar
+    demo: bool
+    booking: Booking = field(init=False)
+    sessions: Sessions = field(init=False)
+    contingency: Contingency = field(init=False)
+    archive: Archive = field(init=False)
+    broker: Broker | None = None
+    timers: list[Callable[[], object]] = field(default_factory=list)
+
+    @property
+    def data(self) -> Path:
+        """The data folder."""
+        return self.config.data
+
+    def close(self) -> None:
+        """Gives the database back."""
+        self.store.close()
+
+
+def load_pack(name: str) -> Pack:
+    """The policy pack of this file name.
+
+    Raises:
+        ConfigError: no such pack.
+        PolicyError: the pack is not valid.
+    """
+    path = POLICY / "packs" / name
+    if Path(name).name != name or not path.is_file():
+        known = ", ".join(sorted(one.name for one in (POLICY / "packs").glob("*.yaml")))
+        raise ConfigError(
+            f"no such policy pack\n  where: {path}\n  expected: one of {known}\n  got: {name}\n"
+            "  do: change `pack` in hub.toml"
+        )
+    return Pack.parse(yaml.safe_load(path.read_text(encoding="utf-8")))
+
+
+def load_calendar() -> tuple[Calendar, list[Any]]:
+    """The working-day notices: read, and as plain data for the plans."""
+    paths = sorted((POLICY / "data").glob("calendar-*.json"))
+    notices = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+    return Calendar.from_json(notices), notices
+
+
+def open_store(config: Config) -> Store:
+    """The database of this hub with its mirror, migrated and compared with the program."""
+    config.mirror_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
+    store = Store(config.database_url, Mirror(config.mirror_file))
+    upgrade(store)
+    check(store)
+    return store
+
+
+def build(config: Config, *, services: bool = True) -> Hub:
+    """Every part, wired; nothing runs yet.
+
+    Args:
+        config: checked.
+        services: False leaves out booking, session, contingency and archive, which administration
+            from the command line does not need.
+
+    Raises:
+        ConfigError, SchemaError, CryptoError: with what, where, expected, got, do.
+    """
+    offset = Path(config.clock_offset_file) if config.clock_offset_file else None
+    clock, bus, store = Clock(offset), Bus(), open_store(config)
+    seed = crypto.read_private(config.hub_key)
+    keys = Keys(
+        store=store, clock=clock, hub=config.hub, hub_seed=seed, hub_orders=config.hub_orders
+    )
+    facts = Facts(store=store, clock=clock, hub=config.hub, signer=keys.hub_signer())
+    rooms = LiveRooms(store=store, clock=clock, bus=bus)
+    pack, (calendar, notices) = load_pack(config.pack), load_calendar()
+    policy = {"pack": json.loads(pack.canonical()), "calendar": notices}
+    fleet = Fleet(store=store, clock=clock, keys=keys, facts=facts, rooms=rooms, policy=policy)
+    projector = Projector(store=store, clock=clock, bus=bus)
+    media = Blobs(store=store, folder=config.blobs, clock=clock)
+    hub = Hub(
+        config=config,
+        clock=clock,
+        store=store,
+        facts=facts,
+        keys=keys,
+        bus=bus,
+        projector=projector,
+        rooms=rooms,
+        fleet=fleet,
+        ingest=Ingest(
+            store=store, clock=clock, keys=keys, facts=facts, rooms=rooms, fleet=fleet, bus=bus
+        ),
+        accounts=Accounts(store=store, facts=facts, clock=Clock(), secure=bool(config.tls_cert)),
+        media=media,
+        pack=pack,
+        calendar=calendar,
+        demo=config.demo,
+    )
+    fleet.register(projector)
+    media.register(projector)
+    if services:
+        _services(hub)
+    _react(hub)
+    return hub
+
+
+def _services(hub: Hub) -> None:
+    # Loaded only where they run: the command line's administration starts in half the time.
+    from hub.archive.service import Archive  # noqa: PLC0415
+    from hub.booking.service import Booking  # noqa: PLC0415
+    from hub.contingency.service import Contingency  # noqa: PLC0415
+    from hub.session.service import Sessions  # noqa: PLC0415
+
+    hub.booking = Booking(hub)
+    hub.sessions = Sessions(hub)
+    hub.contingency = Contingency(hub)
+    hub.archive = Archive(hub)
+    for service in (hub.booking, hub.sessions, hub.contingency, hub.archive):
+        register = getattr(service, "register", None)
+        if register is not None:
+            register(hub.projector)
+        for name in ("expire", "tick"):
+            timer = getattr(service, name, None)
+            if timer is not None:
+                hub.timers.append(timer)
+    noticed = getattr(hub.contingency, "on_link", None)
+    if noticed is not None:
+        hub.rooms.on_link(noticed)
+
+
+def _react(hub: Hub) -> None:
+    """What follows a commit: projections, then the boards."""
+    hub.facts.on_append(hub.projector.wake)
+    hub.ingest.on_recorded(hub.projector.wake)
+    hub.projector.before_turn(hub.rooms.refresh)

@@ -1,0 +1,189 @@
+"""`hub enroll`: a room controller gets its keys, its venue's certificate and its way to the broker.
+
+Everything is made here and handed over in one folder, to be carried to the room; the hub keeps the
+public halves only. Enrolling the same place again replaces the controller that was there.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+import json
+import secrets
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.x509.oid import NameOID
+from sqlalchemy import Connection, select
+
+from hub import crypto
+from hub.app import Hub
+from hub.config import ConfigError
+from hub.initialise import ENTROPY_BYTES, PASSWORD_BYTES, add_room, write_trust
+from hub.store.tables_core import controllers, organisations, rooms
+from protocols.messages.identity import controller_id, shard
+
+TLS_DAYS: Final = 3_650
+"""A room runs for years unattended; its venue's certificate is what counts, not this date."""
+
+
+@dataclass(frozen=True, slots=True)
+class Enrolled:
+    """What was made: the controller's id, its place, the folder to carry to the room."""
+
+    ctl: str
+    place: str
+    folder: Path
+
+
+def enroll(hub: Hub, *, org: str, room: str, name: str, secret: str, out: Path) -> Enrolled:
+    """Makes a controller for a room.
+
+    Args:
+        hub: of `build(config, services=False)`.
+        org: the venue.
+        room: number of the room within the venue, as its id has it.
+        name: what people call the room. One that is not there yet is added with its stations.
+        secret: password of a manager who holds the venue's key.
+        out: new folder for the room's files.
+
+    Raises:
+        ConfigError: unknown organisation, or the folder holds an enrolment.
+        Problem: the secret opens no venue key.
+    """
+    _refuse(hub, org, out)
+    venue = hub.keys.venue_signer(org, secret)
+    ctl = controller_id(secrets.token_bytes(ENTROPY_BYTES))
+    seed = crypto.new_seed()
+    pub = crypto.public_of(seed)
+    seal_private, seal_public = crypto.new_seal_key()
+    kid = crypto.signer(seed, "controller").kid
+    password = secrets.token_urlsafe(PASSWORD_BYTES)
+    cert = hub.keys.certify_with(
+        venue,
+        org,
+        subject=ctl,
+        kind="controller",
+        roles=["controller"],
+        kid=kid,
+        pub=pub.hex(),
+    )
+    with hub.store.write() as conn:
+        place = add_room(conn, org=org, room=room, name=name)
+        _replace(conn, place)
+        conn.execute(
+            controllers.insert().values(
+                ctl=ctl,
+                place=place,
+                org=org,
+                sign_kid=kid,
+                sign_pub=pub.hex(),
+                seal_pub=seal_public.hex(),
+                mqtt_user=ctl,
+                state="enrolled",
+                enrolled_at=hub.clock.wall(),
+                held=False,
+            )
+        )
+        conn.execute(rooms.update().where(rooms.c.id == place).values(ctl=ctl, name=name))
+        data = {"ctl": ctl, "place": place, "kids": [kid]}
+        hub.facts.append(conn, type="controller.enrolled", session="", data=data)
+    add_broker_user(hub, ctl, password)
+    out.mkdir(parents=True, exist_ok=True, mode=0o700)
+    crypto.write_private(out / "sign.key", seed)
+    crypto.write_private(out / "seal.key", seal_private)
+    _write_tls(out, ctl)
+    (out / "cert.er1").write_bytes(cert)
+    write_trust(hub)
+    (out / "trust.json").write_bytes(hub.config.trust.read_bytes())
+    about = _identity(hub, ctl=ctl, place=place, org=org, password=password)
+    _private(out / "id.json", json.dumps(about, ensure_ascii=False, indent=1) + "\n")
+    return Enrolled(ctl=ctl, place=place, folder=out)
+
+
+def add_broker_user(hub: Hub, name: str, password: str) -> None:
+    """Lets a controller connect; a running hub reads the file again within a second."""
+    path = hub.config.broker_users
+    table: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
+    table[name] = password
+    _private(path, json.dumps(table, indent=1) + "\n")
+
+
+def broker_port(hub: Hub) -> int:
+    """The port the broker listens on, as far as it is known before it runs."""
+    kept = hub.config.broker_folder / "port"
+    if hub.config.mqtt_port:
+        return hub.config.mqtt_port
+    return int(kept.read_text(encoding="ascii")) if kept.exists() else 0
+
+
+def _identity(hub: Hub, *, ctl: str, place: str, org: str, password: str) -> dict[str, Any]:
+    return {
+        "ctl": ctl,
+        "place": place,
+        "org": org,
+        "shard": shard(ctl),
+        "hub": hub.config.hub,
+        "mqtt": {
+            "host": hub.config.mqtt_host,
+            "port": broker_port(hub),
+            "user": ctl,
+            "password": password,
+        },
+        "url": hub.config.url,
+    }
+
+
+def _refuse(hub: Hub, org: str, out: Path) -> None:
+    with hub.store.read() as conn:
+        known = conn.execute(select(organisations.c.id).order_by(organisations.c.id)).scalars()
+        orgs = list(known)
+    if org not in orgs:
+        raise ConfigError(
+            f"no such organisation\n  where: --org\n  expected: one of {', '.join(orgs)}\n"
+            f"  got: {org}\n  do: check the spelling"
+        )
+    if (out / "id.json").exists():
+        raise ConfigError(
+            f"this folder holds an enrolment already\n  where: {out}\n  expected: a new folder\n"
+            "  got: id.json\n  do: choose another --out; keys are never overwritten"
+        )
+
+
+def _replace(conn: Connection, place: str) -> None:
+    """The controller that was here before is no longer listened to."""
+    conn.execute(controllers.update().where(controllers.c.place == place).values(state="replaced"))
+
+
+def _write_tls(out: Path, ctl: str) -> None:
+    """A P-256 key and its self-signed certificate; who trusts it is told outside of it."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, ctl)])
+    begins = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
+    cert = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(x509.random_serial_number())
+        .not_valid_before(begins)
+        .not_valid_after(begins + dt.timedelta(days=TLS_DAYS))
+        .sign(key, hashes.SHA256())
+    )
+    pem = key.private_bytes(
+        serialization.Encoding.PEM,
+        serialization.PrivateFormat.PKCS8,
+        serialization.NoEncryption(),
+    )
+    _private(out / "tls.key", pem.decode("ascii"))
+    (out / "tls.crt").write_bytes(cert.public_bytes(serialization.Encoding.PEM))
+
+
+def _private(path: Path, text: str) -> None:
+    half = path.with_name(f".{path.name}.new")
+    half.touch(mode=0o600)
+    half.write_text(text, encoding="utf-8")
+    half.replace(path)

@@ -1,0 +1,1 @@
+"""Media: content-addressed segments of audio and video, and who may look at them."""

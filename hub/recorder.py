@@ -1,0 +1,414 @@
+"""Recording one batch: verdicts applied, rows and head in one transaction (WIRE §5).
+
+Time is an argument of every act. Nothing here knows of MQTT: bytes come in, what to acknowledge
+goes out.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from sqlalchemy import Connection
+
+from hub import crypto, quarantine, streams
+from hub.clock import Clock
+from hub.facts import Facts
+from hub.keys import Keys
+from hub.liveness import Liveness
+from hub.store.engine import Store
+from hub.store.tables_core import controllers, events, forks, notices, seals
+from protocols.messages.bodies import Batch, decode_batch
+from protocols.messages.errors import RemoteError
+from protocols.messages.event import Event, decode_event, event_hash
+from protocols.messages.recording import (
+    Branch,
+    Fork,
+    Lineage,
+    Opened,
+    Quarantine,
+    Record,
+    StreamHead,
+    StreamState,
+    declare_gap,
+    judge_batch,
+    judge_opened,
+    read_gap,
+    read_opened,
+)
+from protocols.messages.signed import Signed, check_signatures, parse_message
+from protocols.messages.topics import MESSAGE_BYTES_MAX, UP_EV, UP_NOTICE
+
+LATE: Final = timedelta(minutes=10)
+"""WIRE §5: cases from older events open as found later and page nobody."""
+NOTICES_MAX: Final = 1_000
+"""Notices of one controller that wait for their rows; beyond it the oldest are not shown."""
+ALARMING: Final = frozenset(
+    {StreamState.CLONE, StreamState.FORK, StreamState.ROLLBACK, StreamState.TAIL_LOST}
+)
+FACT_OF: Final = {
+    StreamState.CLONE: "stream.clone",
+    StreamState.FORK: "stream.fork",
+    StreamState.ROLLBACK: "stream.rollback",
+    StreamState.TAIL_LOST: "stream.tail_lost",
+}
+
+
+@dataclass(slots=True)
+class Outcome:
+    """What to tell the room after the commit: the batch's own end, and streams that moved.
+
+    `asked`: epochs nobody knows here and somebody names as predecessor.
+    """
+
+    epoch: str = ""
+    upto: int = 0
+    resend: bool = False
+    recorded: int = 0
+    refused: str = ""
+    moved: set[str] = field(default_factory=set)
+    asked: set[str] = field(default_factory=set)
+
+
+class Recorder:
+    """Takes batches and notices in.
+
+    Args:
+        store, clock, keys, facts: the hub's own.
+        alive: which streams were heard of, in which order.
+    """
+
+    def __init__(
+        self, *, store: Store, clock: Clock, keys: Keys, facts: Facts, alive: Liveness
+    ) -> None:
+        self._store = store
+        self._clock = clock
+        self._keys = keys
+        self._facts = facts
+        self._alive = alive
+
+    def batch(self, ctl: str, raw: bytes) -> Outcome:
+        """Records what can be recorded of one `up/ev` message.
+
+        Raises:
+            HeadMovedError: another writer was quicker; call again.
+        """
+        now = self._clock.wall()
+        with self._store.write() as conn:
+            try:
+                signed, batch = self._genuine(conn, ctl, raw)
+            except RemoteError as error:
+                self._quarantine(conn, ctl, UP_EV, raw, reason=str(error), now=now)
+                return Outcome(refused=str(error))
+            return self._record(conn, signed, batch, now)
+
+    def notice(self, ctl: str, raw: bytes) -> int:
+        """Keeps events that run ahead of a backlog; returns how many are new."""
+        now = self._clock.wall()
+        with self._store.write() as conn:
+            try:
+                _, batch = self._genuine(conn, ctl, raw)
+            except RemoteError as error:
+                self._quarantine(conn, ctl, UP_NOTICE, raw, reason=str(error), now=now)
+                return 0
+            return sum(self._notice(conn, batch, line, now) for line in batch.lines)
+
+    def refuse(self, ctl: str, leaf: str, raw: bytes, reason: str) -> None:
+        """Keeps bytes of any topic that nobody can read."""
+        with self._store.write() as conn:
+            if self._keys.controller_key(conn, ctl) is not None:
+                self._quarantine(conn, ctl, leaf, raw, reason=reason, now=self._clock.wall())
+
+    # A batch
+
+    def _genuine(self, conn: Connection, ctl: str, raw: bytes) -> tuple[Signed, Batch]:
+        """The batch in these bytes, signed by the key a venue certified for this controller.
+
+        Raises:
+            RemoteError: anything else.
+        """
+        signed = parse_message(raw, limit=MESSAGE_BYTES_MAX)
+        batch = decode_batch(signed)
+        if batch.ctl != ctl:
+            raise RemoteError(
+                "a batch of another", where="er1/batch.ctl", expected=ctl, got=batch.ctl
+            )
+        key = self._keys.controller_key(conn, ctl)
+
+        def lookup(kid: str) -> bytes | None:
+            return key[1] if key is not None and key[0] == kid else None
+
+        verdicts = check_signatures(signed, lookup, crypto.verify)
+        if not any(one.ok and one.role == "controller" for one in verdicts):
+            raise RemoteError(
+                "the batch is not signed by this controller",
+                where="er1/batch.sigs",
+                expected=f"the key certified for {ctl}",
+                got=", ".join(f"{one.kid} {one.reason}" for one in verdicts),
+                do="enrol the room again if its key changed",
+            )
+        return signed, batch
+
+    def _record(self, conn: Connection, signed: Signed, batch: Batch, now: datetime) -> Outcome:
+        ctl, epoch = batch.ctl, batch.epoch
+        before = streams.load_head(conn, ctl, epoch)
+        verdict = judge_batch(
+            before, batch, lambda seq: streams.recorded_hash(conn, ctl, epoch, seq)
+        )
+        outcome = Outcome(epoch=epoch, upto=batch.last, resend=verdict.resend)
+        outcome.moved.add(epoch)
+        records = verdict.records
+        if before is None or records:
+            streams.save_head(conn, before, verdict.head, at=now)
+        for one in verdict.verdicts:
+            if isinstance(one, Fork):
+                self._fork(conn, batch, one, now)
+            elif isinstance(one, Quarantine):
+                self._quarantine(conn, ctl, UP_EV, one.line, reason=one.reason, now=now)
+        if before is not None and not records:
+            return outcome
+        decoded = [self._insert(conn, batch, one, now) for one in records]
+        outcome.recorded = len(records)
+        if records:
+            _keep_seal(conn, signed, batch, now)
+            self._alive.heard(ctl, epoch)
+        for event in decoded:
+            if event is not None:
+                self._meaning(conn, event, outcome, now)
+        self._pending_closed(conn, before, verdict.head)
+        self._judge_children(conn, ctl, epoch, outcome)
+        return outcome
+
+    def _insert(self, conn: Connection, batch: Batch, one: Record, now: datetime) -> Event | None:
+        """Writes one row; the event if this program can read it."""
+        try:
+            event = decode_event(one.line)
+        except RemoteError:
+            event = None
+        late = event is not None and now - _instant(event.at) > LATE
+        done = conn.execute(
+            events.insert().values(
+                ctl=batch.ctl,
+                epoch=batch.epoch,
+                seq=one.seq,
+                hash=one.hash,
+                session=event.session if event else "",
+                type=event.type if event else "",
+                raw=one.line,
+                recorded_at=now,
+                late=late,
+            )
+        )
+        row_id = int((done.inserted_primary_key or (0,))[0])
+        streams.move_stream(conn, batch.ctl, batch.epoch, row_id=row_id, at=now)
+        key = {"ctl": batch.ctl, "epoch": batch.epoch, "seq": one.seq}
+        conn.execute(
+            notices.update()
+            .where(*(notices.c[name] == value for name, value in key.items()))
+            .values(state="recorded")
+        )
+        return event
+
+    def _fork(self, conn: Connection, batch: Batch, fork: Fork, now: datetime) -> None:
+        digest = event_hash(fork.line)
+        key = {"ctl": batch.ctl, "epoch": batch.epoch, "seq": fork.seq, "hash": digest}
+        if conn.execute(forks.select().filter_by(**key)).first() is not None:
+            return
+        conn.execute(forks.insert().values(**key, raw=fork.line, seen_at=now))
+        streams.set_standing(conn, batch.ctl, batch.epoch, StreamState.FORK)
+        data = {
+            "ctl": batch.ctl,
+            "epoch": batch.epoch,
+            "seq": fork.seq,
+            "kind": fork.kind,
+            "known": fork.known,
+            "got": fork.got,
+        }
+        self._facts.append(conn, type="stream.fork", session="", data=data)
+
+    def _quarantine(
+        self, conn: Connection, ctl: str, leaf: str, raw: bytes, *, reason: str, now: datetime
+    ) -> None:
+        if quarantine.put(conn, ctl=ctl, leaf=leaf, raw=raw, reason=reason, now=now):
+            data = {
+                "ctl": ctl,
+                "epoch": "",
+                "leaf": leaf,
+                "reason": reason[:300],
+                "bytes": len(raw),
+            }
+            self._facts.append(conn, type="stream.quarantine", session="", data=data)
+
+    # What two types of rows mean for the streams themselves
+
+    def _meaning(self, conn: Connection, event: Event, outcome: Outcome, now: datetime) -> None:
+        """`epoch.opened` and `record.gap`; one that is malformed is recorded and means nothing."""
+        acts: dict[str, Callable[[Connection, Event, Outcome, datetime], None]] = {
+            "epoch.opened": self._opened,
+            "record.gap": self._gap,
+        }
+        act = acts.get(event.type)
+        if act is None:
+            return
+        try:
+            act(conn, event, outcome, now)
+        except RemoteError as error:
+            data = {
+                "ctl": event.ctl,
+                "epoch": event.epoch,
+                "seq": event.seq,
+                "reason": str(error)[:300],
+            }
+            self._facts.append(conn, type="stream.unreadable", session="", data=data)
+
+    def _opened(self, conn: Connection, event: Event, outcome: Outcome, _now: datetime) -> None:
+        streams.set_opened(conn, event.ctl, event.epoch, read_opened(event))
+        self._alive.opened(event.ctl, event.epoch)
+        self._judge_epoch(conn, event.ctl, event.epoch, outcome)
+
+    def _gap(self, conn: Connection, event: Event, outcome: Outcome, now: datetime) -> None:
+        gap = read_gap(event)
+        before = streams.load_head(conn, event.ctl, gap.epoch)
+        verdict = declare_gap(before or StreamHead(ctl=event.ctl, epoch=gap.epoch), gap)
+        streams.save_head(conn, before, verdict.head, at=now)
+        outcome.moved.add(gap.epoch)
+        if verdict.lost is not None:
+            streams.keep_gap(conn, event.ctl, gap, verdict.lost, (event.epoch, event.seq))
+            self._source_lost(conn, event.ctl, gap.epoch, verdict.lost)
+        self._judge_children(conn, event.ctl, gap.epoch, outcome)
+
+    def _pending_closed(
+        self, conn: Connection, before: StreamHead | None, after: StreamHead
+    ) -> None:
+        """Gaps declared ahead of their rows that have come true now."""
+        for gap in before.pending if before is not None else ():
+            if gap not in after.pending and gap.last <= after.head:
+                told = streams.told_gap(conn, after.ctl, gap)
+                streams.keep_gap(conn, after.ctl, gap, (gap.first, gap.last), told)
+                self._source_lost(conn, after.ctl, gap.epoch, (gap.first, gap.last))
+
+    @staticmethod
+    def _source_lost(conn: Connection, ctl: str, epoch: str, lost: tuple[int, int]) -> None:
+        conn.execute(
+            notices.update()
+            .where(
+                notices.c.ctl == ctl,
+                notices.c.epoch == epoch,
+                notices.c.seq.between(*lost),
+                notices.c.state == "ahead",
+            )
+            .values(state="source_lost")
+        )
+
+    # Lineage
+
+    def _judge_children(self, conn: Connection, ctl: str, epoch: str, outcome: Outcome) -> None:
+        """Epochs whose standing may change because this one moved."""
+        rows = streams.epoch_rows(conn, ctl)
+        own = next((row for row in rows if row.epoch == epoch), None)
+        for row in rows:
+            if row.epoch == epoch or row.standing in {"open", "clone"}:
+                continue
+            sibling = own is not None and own.pred_epoch and row.pred_epoch == own.pred_epoch
+            if row.pred_epoch == epoch or sibling:
+                self._judge_epoch(conn, ctl, row.epoch, outcome)
+
+    def _judge_epoch(self, conn: Connection, ctl: str, epoch: str, outcome: Outcome) -> None:
+        head = streams.load_head(conn, ctl, epoch)
+        if head is None:
+            return
+        opened = Opened(head.pred_epoch, head.pred_seq, head.pred_hash, self._cause(conn, head))
+        pred = streams.load_head(conn, ctl, opened.pred_epoch) if opened.pred_epoch else None
+        known = (
+            streams.recorded_hash(conn, ctl, opened.pred_epoch, opened.pred_seq)
+            if pred is not None
+            else None
+        )
+        lineage = judge_opened(opened, pred, known, self._branch(conn, head))
+        if lineage is Lineage.WAITS:
+            outcome.asked.add(opened.pred_epoch)
+        if lineage.state is not head.state and head.state not in {
+            StreamState.CLONE,
+            StreamState.FORK,
+        }:
+            self._new_standing(conn, head, lineage.state)
+
+    def _branch(self, conn: Connection, head: StreamHead) -> Branch:
+        rows = [row for row in streams.epoch_rows(conn, head.ctl) if row.epoch != head.epoch]
+        siblings = [
+            row.epoch
+            for row in rows
+            if head.pred_epoch
+            and (row.pred_epoch, row.pred_seq) == (head.pred_epoch, head.pred_seq)
+        ]
+        others = [*siblings, head.pred_epoch]
+        return Branch(
+            sibling=bool(siblings),
+            other_alive=any(self._alive.later(head.ctl, one, head.epoch) for one in others if one),
+            others=any(not streams.descends(rows, row.epoch, head.epoch) for row in rows),
+        )
+
+    def _new_standing(self, conn: Connection, head: StreamHead, state: StreamState) -> None:
+        streams.set_standing(conn, head.ctl, head.epoch, state)
+        if state not in ALARMING:
+            return
+        if state is StreamState.CLONE:
+            conn.execute(
+                controllers.update().where(controllers.c.ctl == head.ctl).values(held=True)
+            )
+        data: dict[str, Any] = {
+            "ctl": head.ctl,
+            "epoch": head.epoch,
+            "pred_epoch": head.pred_epoch,
+            "pred_seq": head.pred_seq,
+        }
+        self._facts.append(conn, type=FACT_OF[state], session="", data=data)
+
+    @staticmethod
+    def _cause(conn: Connection, head: StreamHead) -> str:
+        for row in streams.epoch_rows(conn, head.ctl):
+            if row.epoch == head.epoch:
+                return str(row.cause)
+        return ""
+
+    # Notices
+
+    def _notice(self, conn: Connection, batch: Batch, line: bytes, now: datetime) -> bool:
+        try:
+            event = decode_event(line)
+        except RemoteError as error:
+            self._quarantine(conn, batch.ctl, UP_NOTICE, line, reason=str(error), now=now)
+            return False
+        key = {"ctl": batch.ctl, "epoch": event.epoch, "seq": event.seq}
+        known = conn.execute(notices.select().filter_by(**key)).first()
+        stored = streams.recorded_hash(conn, batch.ctl, event.epoch, event.seq)
+        if known is not None or stored is not None or event.ctl != batch.ctl:
+            return False
+        conn.execute(
+            notices.insert().values(
+                **key, hash=event_hash(line), raw=line, state="ahead", seen_at=now
+            )
+        )
+        return True
+
+
+def _keep_seal(conn: Connection, signed: Signed, batch: Batch, now: datetime) -> None:
+    """The batch's header and signature line: with the rows' hashes they prove who wrote them."""
+    parts = signed.raw.split(b"\n")
+    conn.execute(
+        seals.insert().values(
+            ctl=batch.ctl,
+            epoch=batch.epoch,
+            first=batch.first,
+            last=batch.last,
+            header=signed.header_line,
+            sigs=parts[-2],
+            recorded_at=now,
+        )
+    )
+
+
+def _instant(text: str) -> datetime:
+    return datetime.fromisoformat(text)

@@ -1,0 +1,328 @@
+"""Every room as its record tells it, and what is known of the line to it.
+
+The state is a fold of stored rows with the same function the room itself uses, built again at every
+start. What the line says (pings, births, notices) is kept beside it and never mixed into it: an
+unreachable room is not a dead one, and an old record is shown with its age.
+"""
+
+from __future__ import annotations
+
+import logging
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field, replace
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, select
+
+from hub.bus import Bus
+from hub.clock import Clock
+from hub.store.engine import Store
+from hub.store.tables_core import controllers, events, notices, rooms, stations
+from protocols.messages.bodies import Birth, Pong
+from protocols.messages.errors import RemoteError
+from protocols.messages.event import Event, decode_event
+from protocols.policy.room_model import RoomConfig, RoomState, UnreadableEvent
+from protocols.policy.room_state import apply, initial
+
+UNREACHABLE_MS: Final = 15_000
+"""WIRE §3: no pong for 15 s; the cause is unknown until something else says more."""
+CATCHING_UP_ROWS: Final = 64
+"""A room with more rows waiting is catching up: its board shows an older state."""
+ROWS_PER_READ: Final = 500
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(frozen=True, slots=True)
+class Link:
+    """The line to one room. `reachable` None: not known since the hub started.
+
+    `since_ms`: monotonic time of the last change; `pong_ms`, `pong_at`: the last pong.
+    """
+
+    reachable: bool | None = None
+    since_ms: int = 0
+    pong_ms: int | None = None
+    pong_at: datetime | None = None
+    epoch: str = ""
+    seq: int = 0
+    acked: int = 0
+    outbox: int | None = None
+    journal_ok: bool | None = None
+    loop_ms: int | None = None
+    birth: Birth | None = None
+    refused: str = ""
+
+
+@dataclass(frozen=True, slots=True)
+class RoomView:
+    """One room for a screen. `state` None: nothing recorded yet.
+
+    `as_of`: wall time the room gave the newest recorded row; `age_s`: since the last pong;
+    `notices`: events sent ahead of a backlog, not recorded yet.
+    """
+
+    ctl: str
+    place: str
+    org: str
+    name: str
+    held: bool
+    state: RoomState | None
+    link: Link
+    as_of: str
+    recorded_at: datetime | None
+    age_s: float | None
+    catching_up: bool
+    unreadable: int
+    notices: tuple[Event, ...]
+
+
+@dataclass(slots=True)
+class _Room:
+    ctl: str
+    place: str
+    org: str
+    name: str
+    held: bool
+    state: RoomState
+    link: Link = field(default_factory=Link)
+    rows: int = 0
+    as_of: str = ""
+    recorded_at: datetime | None = None
+    unreadable: int = 0
+
+
+LinkChange = Callable[[str, Link], None]
+
+
+class LiveRooms:
+    """Folds of all rooms, kept up to date by `refresh`.
+
+    Args:
+        store: the database.
+        clock: ages of pongs, by the monotonic clock.
+        bus: is told `board` and `session:{id}` when a room changed.
+    """
+
+    def __init__(self, *, store: Store, clock: Clock, bus: Bus) -> None:
+        self._store = store
+        self._clock = clock
+        self._bus = bus
+        self._lock = threading.RLock()
+        self._rooms: dict[str, _Room] = {}
+        self._after_id = 0
+        self._watchers: list[LinkChange] = []
+
+    def rebuild(self) -> None:
+        """Starts from the first stored row; links are kept."""
+        with self._lock:
+            links = {ctl: room.link for ctl, room in self._rooms.items()}
+            self._rooms, self._after_id = {}, 0
+            self.refresh()
+            for ctl, link in links.items():
+                if ctl in self._rooms:
+                    self._rooms[ctl].link = link
+
+    def refresh(self) -> None:
+        """Takes in every row stored since the last time, and newly enrolled rooms."""
+        touched: set[str] = set()
+        with self._lock, self._store.read() as conn:
+            self._enrolled(conn)
+            more = True
+            while more:
+                more = self._read(conn, touched)
+        if touched:
+            self._bus.publish("board")
+        for session in sorted(touched - {""}):
+            self._bus.publish(f"session:{session}", session)
+
+    def state(self, ctl: str) -> RoomState | None:
+        """The fold of one room's recorded rows; None if it is not enrolled or silent so far."""
+        with self._lock:
+            room = self._rooms.get(ctl)
+            return room.state if room is not None and room.rows else None
+
+    def link(self, ctl: str) -> Link:
+        """What is known of the line to one room."""
+        with self._lock:
+            room = self._rooms.get(ctl)
+            return room.link if room is not None else Link()
+
+    def ctls(self) -> list[str]:
+        """Every enrolled controller."""
+        with self._lock:
+            return sorted(self._rooms)
+
+    def snapshot(self) -> list[RoomView]:
+        """Every room, by organisation and place."""
+        ahead = self._notices()
+        now_ms = self._clock.mono_ms()
+        with self._lock:
+            listed = sorted(self._rooms.values(), key=lambda room: (room.org, room.place))
+            return [_view(room, now_ms, tuple(ahead.get(room.ctl, ()))) for room in listed]
+
+    def view(self, ctl: str) -> RoomView | None:
+        """One room, or None if it is not enrolled."""
+        return next((one for one in self.snapshot() if one.ctl == ctl), None)
+
+    def on_link(self, act: LinkChange) -> None:
+        """`act(ctl, link)` runs when a room becomes reachable or unreachable."""
+        self._watchers.append(act)
+
+    def pong(self, ctl: str, pong: Pong) -> None:
+        """A room answered a ping."""
+        now_ms, at = self._clock.mono_ms(), self._clock.wall()
+        self._change(
+            ctl,
+            lambda link: replace(
+                link,
+                reachable=True,
+                pong_ms=now_ms,
+                pong_at=at,
+                epoch=pong.epoch,
+                seq=pong.seq,
+                acked=pong.acked,
+                outbox=pong.outbox,
+                journal_ok=pong.journal_ok,
+                loop_ms=pong.loop_ms,
+            ),
+        )
+
+    def birth(self, ctl: str, birth: Birth, refused: str = "") -> None:
+        """A room connected; `refused` says why the hub does not speak with it."""
+        self._change(
+            ctl,
+            lambda link: replace(
+                link, birth=birth, refused=refused, epoch=birth.epoch, seq=birth.seq
+            ),
+        )
+
+    def check_silence(self) -> None:
+        """Marks rooms whose last pong is too old; called each second."""
+        now_ms = self._clock.mono_ms()
+        for ctl in self.ctls():
+            link = self.link(ctl)
+            last = link.pong_ms if link.pong_ms is not None else link.since_ms
+            if link.reachable is not False and now_ms - last >= UNREACHABLE_MS:
+                self._change(ctl, lambda one: replace(one, reachable=False))
+
+    def _change(self, ctl: str, edit: Callable[[Link], Link]) -> None:
+        with self._lock:
+            room = self._rooms.get(ctl)
+            if room is None:
+                return
+            before = room.link
+            after = edit(before)
+            turned = after.reachable is not before.reachable
+            if turned:
+                after = replace(after, since_ms=self._clock.mono_ms())
+            room.link = after
+        if turned:
+            self._bus.publish("board")
+            for act in self._watchers:
+                act(ctl, after)
+
+    def _enrolled(self, conn: Connection) -> None:
+        rows = conn.execute(
+            select(controllers, rooms.c.name)
+            .join(rooms, rooms.c.id == controllers.c.place)
+            .where(controllers.c.state == "enrolled")
+        ).all()
+        now_ms = self._clock.mono_ms()
+        gone = set(self._rooms) - {row.ctl for row in rows}
+        for ctl in gone:
+            del self._rooms[ctl]
+        for row in rows:
+            known = self._rooms.get(row.ctl)
+            if known is not None:
+                known.held = bool(row.held)
+                continue
+            self._rooms[row.ctl] = _Room(
+                ctl=row.ctl,
+                place=row.place,
+                org=row.org,
+                name=row.name,
+                held=bool(row.held),
+                state=initial(_config(conn, row.ctl, row.place)),
+                link=Link(since_ms=now_ms),
+            )
+
+    def _read(self, conn: Connection, touched: set[str]) -> bool:
+        rows = conn.execute(
+            select(events)
+            .where(events.c.id > self._after_id)
+            .order_by(events.c.id)
+            .limit(ROWS_PER_READ)
+        ).all()
+        for row in rows:
+            self._after_id = int(row.id)
+            room = self._rooms.get(row.ctl)
+            if room is not None:
+                _fold(room, bytes(row.raw), row.recorded_at)
+            touched.add(str(row.session))
+        return len(rows) == ROWS_PER_READ
+
+    def _notices(self) -> dict[str, list[Event]]:
+        found: dict[str, list[Event]] = {}
+        with self._store.read() as conn:
+            rows = conn.execute(
+                select(notices.c.ctl, notices.c.raw)
+                .where(notices.c.state == "ahead")
+                .order_by(notices.c.seen_at)
+            ).all()
+        for row in rows:
+            try:
+                found.setdefault(row.ctl, []).append(decode_event(bytes(row.raw)))
+            except RemoteError:
+                log.warning("rooms: a notice of %s cannot be read", row.ctl)
+        return found
+
+
+def _config(conn: Connection, ctl: str, place: str) -> RoomConfig:
+    numbers = conn.execute(
+        select(stations.c.n).where(stations.c.room == place).order_by(stations.c.n)
+    ).scalars()
+    return RoomConfig(ctl=ctl, place=place, stations=tuple(int(n) for n in numbers))
+
+
+def _fold(room: _Room, raw: bytes, recorded_at: Any) -> None:
+    try:
+        event = decode_event(raw)
+        room.state = apply(
+            room.state,
+            event.type,
+            event.session,
+            event.data,
+            seq=event.seq,
+            mono_ms=event.mono_ms,
+            at=event.at,
+            epoch=event.epoch,
+        )
+        room.as_of = max(room.as_of, event.at)
+    except (RemoteError, UnreadableEvent) as error:
+        room.unreadable += 1
+        log.warning("rooms: a row of %s is recorded but cannot be read: %s", room.ctl, error)
+    room.rows += 1
+    room.recorded_at = recorded_at
+
+
+def _view(room: _Room, now_ms: int, ahead: tuple[Event, ...]) -> RoomView:
+    link = room.link
+    age = None if link.pong_ms is None else (now_ms - link.pong_ms) / 1000
+    return RoomView(
+        ctl=room.ctl,
+        place=room.place,
+        org=room.org,
+        name=room.name,
+        held=room.held,
+        state=room.state if room.rows else None,
+        link=link,
+        as_of=room.as_of,
+        recorded_at=room.recorded_at,
+        age_s=age,
+        catching_up=(link.outbox or 0) > CATCHING_UP_ROWS,
+        unreadable=room.unreadable,
+        notices=ahead,
+    )

@@ -1,0 +1,172 @@
+"""Running a hub: catch up, listen to rooms, keep the timers, serve the pages, stop in order."""
+
+from __future__ import annotations
+
+import json
+import logging
+import socket
+import threading
+from collections.abc import Callable
+from dataclasses import dataclass, field
+from typing import Any, Final
+
+import uvicorn
+
+from hub.app import Hub
+from hub.broker import Broker, BrokerUser, EmbeddedBroker, MosquittoBroker
+from hub.config import Config
+from hub.transport import MqttTransport
+
+TICK_S: Final = 1.0
+"""Pings, silence and timers are looked at each second; none is finer than five."""
+HUB_USER: Final = "hub"
+SHUTDOWN_S: Final = 3
+"""Live streams never end by themselves; a stopping hub waits this long for them."""
+
+log = logging.getLogger(__name__)
+
+
+@dataclass(slots=True)
+class Running:
+    """A hub that listens to its rooms: threads and line, without the web server."""
+
+    hub: Hub
+    transport: MqttTransport | None = None
+    _stopping: threading.Event = field(default_factory=threading.Event)
+    _timer: threading.Thread | None = None
+    _users_stamp: int = 0
+
+    def start(self) -> None:
+        """Reads what is stored, starts the projector, broker, line and timers."""
+        hub = self.hub
+        hub.rooms.rebuild()
+        hub.projector.run_pending()
+        hub.projector.start()
+        hub.ingest.begin()
+        hub.ingest.start()
+        self._connect()
+        self._timer = threading.Thread(target=self._tick, name="timers", daemon=True)
+        self._timer.start()
+
+    def stop(self, *, leave_broker: bool = False) -> None:
+        """Ends everything in the order in which it depends on each other."""
+        self._stopping.set()
+        if self._timer is not None:
+            self._timer.join()
+        if self.transport is not None:
+            self.transport.stop()
+        self.hub.ingest.stop()
+        self.hub.projector.stop()
+        if self.hub.broker is not None:
+            (self.hub.broker.leave if leave_broker else self.hub.broker.stop)()
+        self.hub.close()
+
+    def _connect(self) -> None:
+        hub, config = self.hub, self.hub.config
+        if config.broker == "none":
+            return
+        users = read_broker_users(config)
+        port = config.mqtt_port
+        if config.broker != "external":
+            hub.broker = make_broker(config, users)
+            hub.broker.start()
+            port = hub.broker.port
+        password = next((one.password for one in users if one.name == HUB_USER), "")
+        self.transport = MqttTransport(
+            host=config.mqtt_host,
+            port=port,
+            user=HUB_USER if password else "",
+            password=password,
+            client_id=config.hub,
+            on_message=hub.ingest.offer,
+        )
+        hub.fleet.transport = self.transport
+        self.transport.start()
+
+    def _tick(self) -> None:
+        while not self._stopping.wait(TICK_S):
+            for act in (
+                self._new_users,
+                self.hub.ingest.tick,
+                self.hub.fleet.tick,
+                *self.hub.timers,
+            ):
+                _guarded(act)
+
+    def _new_users(self) -> None:
+        """`hub enroll` may have added a controller while we run."""
+        path = self.hub.config.broker_users
+        stamp = path.stat().st_mtime_ns if path.exists() else 0
+        if stamp == self._users_stamp:
+            return
+        first, self._users_stamp = self._users_stamp == 0, stamp
+        if not first:
+            if self.hub.broker is not None:
+                self.hub.broker.set_users(read_broker_users(self.hub.config))
+            self.hub.rooms.refresh()
+
+
+def _guarded(act: Callable[[], object]) -> None:
+    try:
+        act()
+    except Exception:
+        # The loop's edge: one timer that fails must not stop the pings of every room.
+        log.exception("timer %s failed; it runs again in a second", getattr(act, "__name__", act))
+
+
+def make_broker(config: Config, users: list[BrokerUser]) -> Broker:
+    """The broker this configuration names."""
+    kind: Any = EmbeddedBroker if config.broker == "embedded" else MosquittoBroker
+    broker: Broker = kind(
+        config.broker_folder,
+        users,
+        host=config.mqtt_host,
+        port=config.mqtt_port,
+        on_restart=lambda text: log.warning("broker: %s", text),
+    )
+    return broker
+
+
+def read_broker_users(config: Config) -> list[BrokerUser]:
+    """Everyone who may connect to the broker."""
+    if not config.broker_users.exists():
+        return []
+    table = json.loads(config.broker_users.read_text(encoding="utf-8"))
+    return [BrokerUser(name, password) for name, password in sorted(table.items())]
+
+
+def serve(hub: Hub, application: Any, *, ready: Callable[[str], None]) -> None:
+    """Runs until a signal ends it.
+
+    Args:
+        hub: of `build`.
+        application: the ASGI application.
+        ready: gets the address when it answers.
+    """
+    config = hub.config
+    with socket.socket(_family(config.host)) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        listener.bind((config.host, config.port))
+        running = Running(hub)
+        running.start()
+        scheme = "https" if config.tls_cert else "http"
+        settings = uvicorn.Config(
+            application,
+            log_level="warning",
+            access_log=False,
+            ssl_certfile=config.tls_cert or None,
+            ssl_keyfile=config.tls_key or None,
+            timeout_graceful_shutdown=SHUTDOWN_S,
+            lifespan="off",
+            server_header=False,
+        )
+        port = listener.getsockname()[1]
+        ready(f"{scheme}://{config.host}:{port}")
+        try:
+            uvicorn.Server(settings).run(sockets=[listener])
+        finally:
+            running.stop()
+
+
+def _family(host: str) -> socket.AddressFamily:
+    return socket.AF_INET6 if ":" in host else socket.AF_INET

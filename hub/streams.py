@@ -1,0 +1,199 @@
+"""Heads of streams in the database: loading, compare-and-set, lineage of epochs.
+
+The verdicts come from `protocols.messages.recording`; here they are applied in one transaction.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Row, func, select
+
+from hub.store.tables_core import epochs, events, gaps, streams
+from protocols.messages.errors import RemoteError
+from protocols.messages.event import GENESIS, decode_event
+from protocols.messages.recording import Gap, Opened, StreamHead, StreamState, read_gap
+
+EPOCHS_ACKED_MAX: Final = 32
+"""Epochs named to a room when a line begins: a room opens one per start, older ones are done."""
+
+
+class HeadMovedError(Exception):
+    """Another writer moved the head meanwhile; the transaction must be done again."""
+
+
+def load_head(conn: Connection, ctl: str, epoch: str) -> StreamHead | None:
+    """The stream's head, or None if it is unknown."""
+    row = conn.execute(
+        select(epochs).where(epochs.c.ctl == ctl, epochs.c.epoch == epoch)
+    ).one_or_none()
+    return None if row is None else head_of(row)
+
+
+def head_of(row: Row[tuple[object, ...]]) -> StreamHead:
+    """A row of `epochs` as the judge wants it."""
+    return StreamHead(
+        ctl=row.ctl,
+        epoch=row.epoch,
+        head=row.head,
+        head_hash=row.head_hash,
+        pred_epoch=row.pred_epoch,
+        pred_seq=row.pred_seq,
+        pred_hash=row.pred_hash,
+        state=StreamState(row.standing),
+        after_gap=row.after_gap,
+        pending=tuple(Gap(**one) for one in row.pending),
+    )
+
+
+def save_head(
+    conn: Connection, before: StreamHead | None, after: StreamHead, *, at: datetime
+) -> None:
+    """Writes a head that is still what it was when it was read.
+
+    Raises:
+        HeadMovedError: it is not.
+    """
+    values = _values(after)
+    if before is None:
+        order = conn.execute(
+            select(func.coalesce(func.max(epochs.c.order), 0)).where(epochs.c.ctl == after.ctl)
+        ).scalar_one()
+        conn.execute(
+            epochs.insert().values(
+                ctl=after.ctl,
+                epoch=after.epoch,
+                cause="",
+                opened_at=at,
+                order=int(order) + 1,
+                **values,
+            )
+        )
+        return
+    done = conn.execute(
+        epochs.update()
+        .where(
+            epochs.c.ctl == before.ctl,
+            epochs.c.epoch == before.epoch,
+            epochs.c.head == before.head,
+            epochs.c.head_hash == before.head_hash,
+        )
+        .values(**values)
+    )
+    if done.rowcount != 1:
+        raise HeadMovedError(f"{before.ctl} {before.epoch}: the head moved while it was written")
+
+
+def set_opened(conn: Connection, ctl: str, epoch: str, opened: Opened) -> None:
+    """Keeps what an epoch's first row says of its predecessor."""
+    conn.execute(
+        epochs.update()
+        .where(epochs.c.ctl == ctl, epochs.c.epoch == epoch)
+        .values(
+            pred_epoch=opened.pred_epoch,
+            pred_seq=opened.pred_seq,
+            pred_hash=opened.pred_hash,
+            cause=opened.cause,
+        )
+    )
+
+
+def set_standing(conn: Connection, ctl: str, epoch: str, state: StreamState) -> None:
+    """Keeps how an epoch relates to its predecessor."""
+    conn.execute(
+        epochs.update()
+        .where(epochs.c.ctl == ctl, epochs.c.epoch == epoch)
+        .values(standing=state.value)
+    )
+
+
+def recorded_hash(conn: Connection, ctl: str, epoch: str, seq: int) -> str | None:
+    """Hash of a recorded row, None if there is none."""
+    return conn.execute(
+        select(events.c.hash).where(
+            events.c.ctl == ctl, events.c.epoch == epoch, events.c.seq == seq
+        )
+    ).scalar_one_or_none()
+
+
+def epoch_rows(conn: Connection, ctl: str) -> list[Any]:
+    """Every known epoch of a controller, newest first by the order in which they were seen."""
+    return list(
+        conn.execute(select(epochs).where(epochs.c.ctl == ctl).order_by(epochs.c.order.desc()))
+    )
+
+
+def move_stream(conn: Connection, ctl: str, epoch: str, *, row_id: int, at: datetime) -> None:
+    """Notes that a controller appended."""
+    values: Mapping[str, Any] = {"newest_epoch": epoch, "head_id": row_id, "seen_at": at}
+    done = conn.execute(streams.update().where(streams.c.ctl == ctl).values(**values))
+    if done.rowcount == 0:
+        conn.execute(streams.insert().values(ctl=ctl, **values))
+
+
+def descends(rows: list[Any], epoch: str, ancestor: str) -> bool:
+    """Whether an epoch goes back to another one by its predecessors."""
+    known = {row.epoch: row.pred_epoch for row in rows}
+    seen: set[str] = set()
+    while epoch in known and epoch not in seen:
+        seen.add(epoch)
+        epoch = known[epoch]
+        if epoch == ancestor:
+            return True
+    return False
+
+
+def told_gap(conn: Connection, ctl: str, gap: Gap) -> tuple[str, int]:
+    """(epoch, seq) of the row that declared this gap."""
+    rows = conn.execute(
+        select(events.c.epoch, events.c.seq, events.c.raw).where(
+            events.c.ctl == ctl, events.c.type == "record.gap"
+        )
+    )
+    for row in rows:
+        try:
+            if read_gap(decode_event(bytes(row.raw))) == gap:
+                return str(row.epoch), int(row.seq)
+        except RemoteError:
+            continue
+    return gap.epoch, 0
+
+
+def keep_gap(
+    conn: Connection, ctl: str, gap: Gap, lost: tuple[int, int], told_in: tuple[str, int]
+) -> None:
+    """Writes down rows that are lost and where the room said so; once."""
+    told_epoch, told_seq = told_in
+    known = conn.execute(
+        select(gaps.c.id).where(
+            gaps.c.ctl == ctl, gaps.c.told_in_epoch == told_epoch, gaps.c.told_in_seq == told_seq
+        )
+    ).first()
+    if known is None:
+        conn.execute(
+            gaps.insert().values(
+                ctl=ctl,
+                epoch=gap.epoch,
+                first=lost[0],
+                last=lost[1],
+                cause=gap.cause,
+                told_in_epoch=told_epoch,
+                told_in_seq=told_seq,
+            )
+        )
+
+
+def _values(head: StreamHead) -> dict[str, Any]:
+    return {
+        "head": head.head,
+        "head_hash": head.head_hash or GENESIS,
+        "pred_epoch": head.pred_epoch,
+        "pred_seq": head.pred_seq,
+        "pred_hash": head.pred_hash,
+        "standing": head.state.value,
+        "after_gap": head.after_gap,
+        "pending": [asdict(gap) for gap in head.pending],
+    }

@@ -1,0 +1,161 @@
+"""JSON API of media: rooms put segments, signed-in people read them, with ranges."""
+
+from __future__ import annotations
+
+import asyncio
+import re
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any, Final, Protocol
+
+from fastapi import APIRouter, Request
+from fastapi.responses import JSONResponse, Response, StreamingResponse
+from sqlalchemy import select
+
+from hub import crypto
+from hub.accounts.service import Accounts
+from hub.keys import Keys
+from hub.media.blobs import Blobs
+from hub.problems import Problem, not_found
+from hub.store.engine import Store
+from hub.store.tables_business import access_record, booking, booking_venue
+from hub.store.tables_core import blob_refs, controllers
+
+PUT_PREFIX: Final = b"er1/put\x00"
+CHUNK_BYTES: Final = 256 * 1024
+_AUTH: Final = re.compile(
+    r"Evalroom ctl=(?P<ctl>c-[0-9a-f]{12}),\s*kid=(?P<kid>[0-9a-f]{16}),"
+    r"\s*sig=(?P<sig>[0-9a-f]{128})\Z"
+)
+_RANGE: Final = re.compile(r"bytes=(\d{0,15})-(\d{0,15})\Z")
+OUTSIDERS: Final = frozenset({"tenderer_agent", "service"})
+"""They take part, but recordings are not theirs to look at."""
+
+
+class HasMedia(Protocol):
+    """The part of the hub this API uses."""
+
+    accounts: Accounts
+    keys: Keys
+    media: Blobs
+    store: Store
+    clock: Any
+
+
+def router(hub: HasMedia) -> APIRouter:
+    """Routes `PUT` and `GET /api/v1/media/{sha256}`."""
+    api = APIRouter(prefix="/api/v1", tags=["media"])
+
+    @api.put("/media/{sha256}", operation_id="put_media")
+    async def put_media(sha256: str, request: Request) -> JSONResponse:
+        """Takes a segment a room recorded; 201 when new, 200 when it was here already."""
+        header = request.headers.get("authorization", "")
+        ctl = await asyncio.to_thread(_controller, hub, sha256, header)
+        stored = await hub.media.put(ctl, sha256, request.stream())
+        body = {"sha256": stored.sha256, "bytes": stored.bytes}
+        return JSONResponse(body, status_code=201 if stored.fresh else 200)
+
+    @api.get("/media/{sha256}", operation_id="get_media")
+    def get_media(sha256: str, request: Request) -> Response:
+        """Gives a segment, or the asked range of it, to whoever belongs to its session."""
+        actor = hub.accounts.actor(request)
+        path = hub.media.path(sha256)
+        if not _may_read(hub, sha256, actor.org, actor.roles) or not path.is_file():
+            raise not_found("segment", f"media {sha256}")
+        with hub.store.write() as conn:
+            conn.execute(
+                access_record.insert().values(
+                    at=hub.clock.wall(),
+                    person=actor.person,
+                    post=actor.post,
+                    act="media",
+                    object=sha256,
+                )
+            )
+        return _ranged(path, request.headers.get("range", ""))
+
+    return api
+
+
+def _controller(hub: HasMedia, sha256: str, header: str) -> str:
+    """The controller behind a signed upload."""
+    found = _AUTH.match(header)
+    hub.media.path(sha256)
+    if found is not None:
+        ctl, kid, sig = found["ctl"], found["kid"], bytes.fromhex(found["sig"])
+        with hub.store.read() as conn:
+            key = hub.keys.controller_key(conn, ctl)
+        message = PUT_PREFIX + sha256.encode("ascii")
+        if key is not None and key[0] == kid and crypto.verify(key[1], sig, message):
+            return ctl
+    raise Problem(
+        401,
+        "upload_not_signed",
+        title="上传未通过身份校验",
+        title_en="The upload is not signed by a room of this hub",
+        where="header Authorization",
+        expected="Evalroom ctl=…,kid=…,sig=… over er1/put and the hash, by an enrolled controller",
+        got=header[:60] or "nothing",
+        do="enrol the room, or check its signing key",
+    )
+
+
+def _may_read(hub: HasMedia, sha256: str, org: str, roles: tuple[str, ...]) -> bool:
+    """Whether this organisation took part in a session the segment belongs to, or recorded it."""
+    with hub.store.read() as conn:
+        own = conn.execute(
+            select(blob_refs.c.sha256)
+            .join(controllers, controllers.c.ctl == blob_refs.c.ctl)
+            .where(blob_refs.c.sha256 == sha256, controllers.c.org == org)
+        ).first()
+        shared = conn.execute(
+            select(blob_refs.c.sha256)
+            .join(booking, booking.c.session == blob_refs.c.session)
+            .join(booking_venue, booking_venue.c.booking == booking.c.number)
+            .where(blob_refs.c.sha256 == sha256, booking_venue.c.org == org)
+        ).first()
+    return (own is not None or shared is not None) and not set(roles) <= OUTSIDERS
+
+
+def _ranged(path: Path, header: str) -> Response:
+    size = path.stat().st_size
+    headers = {"Accept-Ranges": "bytes", "Cache-Control": "private, immutable, max-age=86400"}
+    span = _span(header, size)
+    if span is None:
+        return Response(status_code=416, headers={"Content-Range": f"bytes */{size}"})
+    first, last = span
+    length = last - first + 1
+    headers["Content-Length"] = str(length)
+    status = 200
+    if header:
+        status = 206
+        headers["Content-Range"] = f"bytes {first}-{last}/{size}"
+    return StreamingResponse(
+        _read(path, first, length), status_code=status, headers=headers, media_type="video/mp4"
+    )
+
+
+def _span(header: str, size: int) -> tuple[int, int] | None:
+    """First and last byte asked for (RFC 9110 §14.2, one range), None if there are none."""
+    if not header:
+        return 0, size - 1
+    found = _RANGE.match(header)
+    if found is None or not (found[1] or found[2]):
+        return None
+    if not found[1]:
+        count = min(int(found[2]), size)
+        return (size - count, size - 1) if count else None
+    first = int(found[1])
+    last = min(int(found[2]), size - 1) if found[2] else size - 1
+    return (first, last) if first <= last else None
+
+
+def _read(path: Path, first: int, length: int) -> Iterator[bytes]:
+    with path.open("rb") as file:
+        file.seek(first)
+        while length > 0:
+            chunk = file.read(min(CHUNK_BYTES, length))
+            if not chunk:
+                return
+            length -= len(chunk)
+            yield chunk

@@ -1,0 +1,332 @@
+"""What rooms send is recorded exactly once, in order, and every trouble has a name."""
+
+from __future__ import annotations
+
+import importlib.util
+import sys
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import func, select
+
+from hub.app import Hub
+from hub.store.tables_core import controllers, epochs, events, forks, gaps, quarantine, seals
+from protocols.messages.event import GENESIS, event_hash
+from protocols.messages.topics import UP_EV, UP_NOTICE, UP_ST, UP_TM
+
+
+def _helpers() -> Any:
+    path = Path(__file__).parent.parent / "scripted_room.py"
+    spec = importlib.util.spec_from_file_location("scripted_room", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules.get("scripted_room") or importlib.util.module_from_spec(spec)
+    if "scripted_room" not in sys.modules:
+        sys.modules["scripted_room"] = module
+        spec.loader.exec_module(module)
+    return module
+
+
+scripted = _helpers()
+
+
+@pytest.fixture
+def room(room_folder: Path) -> Any:
+    return scripted.ScriptedRoom(room_folder)
+
+
+@pytest.fixture
+def wire(hub: Hub) -> Any:
+    made = scripted.Wire()
+    hub.fleet.transport = made
+    return made
+
+
+def _rows(hub: Hub, ctl: str) -> list[bytes]:
+    with hub.store.read() as conn:
+        query = select(events.c.raw).where(events.c.ctl == ctl).order_by(events.c.id)
+        return [bytes(raw) for raw in conn.execute(query).scalars()]
+
+
+def _facts(hub: Hub) -> list[str]:
+    with hub.store.read() as conn:
+        query = select(events.c.type).where(events.c.ctl == hub.config.hub)
+        return list(conn.execute(query.order_by(events.c.id)).scalars())
+
+
+def _standing(hub: Hub, epoch: str) -> str:
+    with hub.store.read() as conn:
+        return str(
+            conn.execute(select(epochs.c.standing).where(epochs.c.epoch == epoch)).scalar_one()
+        )
+
+
+def _count(hub: Hub, table: Any) -> int:
+    with hub.store.read() as conn:
+        return int(conn.execute(select(func.count()).select_from(table)).scalar_one())
+
+
+def test_a_batch_is_recorded_verbatim_and_acknowledged(hub: Hub, room: Any, wire: Any) -> None:
+    stream = room.open()
+    for _ in range(4):
+        room.write(stream)
+    hub.ingest.handle(room.topic(UP_EV), room.batch(stream))
+    assert _rows(hub, room.ctl) == stream.lines
+    (ack,) = wire.acks()
+    assert (ack.epoch, ack.upto, ack.hash, ack.resend) == (stream.epoch, 5, stream.tip, False)
+    assert _count(hub, seals.select().where(seals.c.ctl == room.ctl).subquery()) == 1
+
+
+def test_the_same_batch_twice_is_recorded_once(hub: Hub, room: Any, wire: Any) -> None:
+    stream = room.open()
+    room.write(stream)
+    for _ in range(3):
+        hub.ingest.handle(room.topic(UP_EV), room.batch(stream))
+    assert _rows(hub, room.ctl) == stream.lines
+    assert [ack.upto for ack in wire.acks()] == [2, 2, 2]
+    assert _count(hub, seals.select().where(seals.c.ctl == room.ctl).subquery()) == 1
+
+
+def test_a_hole_is_asked_for_again(hub: Hub, room: Any, wire: Any) -> None:
+    stream = room.open()
+    for _ in range(5):
+        room.write(stream)
+    hub.ingest.handle(room.topic(UP_EV), room.batch(stream, 1, 2))
+    hub.ingest.handle(room.topic(UP_EV), room.batch(stream, 4, 5))
+    last = wire.acks()[-1]
+    assert (last.upto, last.resend) == (2, True)
+    hub.ingest.handle(room.topic(UP_EV), room.batch(stream, 3, 6))
+    assert _rows(hub, room.ctl) == stream.lines
+
+
+def test_another_version_of_a_row_is_kept_beside_and_alarmed(
+    hub: Hub, room: Any, wire: Any
+) -> None:
+    stream = room.open()
+    room.write(stream)
+    hub.ingest.handle(room.topic(UP_EV), room.batch(stream))
+    other = scripted.Stream(stream.epoch, stream.lines[:1])
+    forged = room.write(other, data={"station": 2, "state": "taken"})
+    hub.ingest.handle(room.topic(UP_EV), room.seal(stream.epoch, 2, [forged]))
+    assert _rows(hub, room.ctl) == stream.lines
+    assert _count(hub, forks) == 1
+    assert "stream.fork" in _facts(hub)
+    assert _standing(hub, stream.epoch) == "fork"
+    room.write(stream)
+    hub.ingest.handle(room.topic(UP_EV), room.batch(stream, 3))
+    assert len(_rows(hub, room.ctl)) == 3
+    assert wire.acks()[-1].upto == 3
+
+
+def test_a_declared_gap_closes_and_recording_goes_on(hub: Hub, room: Any, wire: Any) -> None:
+    stream = room.open()
+    for _ in range(6):
+        room.write(stream)
+    hub.ingest.handle(room.topic(UP_EV), room.batch(stream, 1, 2))
+    second = room.open(after=stream)
+    gap = {"epoch": stream.epoch, "from": 3, "to": 5, "cause": "rot"}
+    room.write(second, "record.gap", gap)
+    hub.ingest.handle(room.topic(UP_EV), room.batch(second))
+    moved = {ack.epoch: ack for ack in wire.acks()}
+    assert (moved[stream.epoch].upto, moved[stream.epoch].hash) == (5, GENESIS)
+    hub.ingest.handle(room.topic(UP_EV), room.batch(stream, 6))
+    assert wire.acks()[-1].upto >= 2
+    with hub.store.read() as conn:
+        (lost,) = conn.execute(select(gaps)).all()
+        head = conn.execute(
+            select(epochs.c.head).where(epochs.c.epoch == stream.epoch)
+        ).scalar_one()
+    assert (lost.epoch, lost.first, lost.last, lost.cause) == (stream.epoch, 3, 5, "rot")
+    assert lost.told_in_epoch == second.epoch
+    assert head == 7
+
+
+def test_a_restart_waits_for_the_backlog_and_then_continues(hub: Hub, room: Any, wire: Any) -> None:
+    stream = room.open()
+    for _ in range(3):
+        room.write(stream)
+    hub.ingest.handle(room.topic(UP_EV), room.batch(stream, 1, 2))
+    second = room.open(after=stream)
+    hub.ingest.handle(room.topic(UP_EV), room.batch(second))
+    assert _standing(hub, second.epoch) == "waiting"
+    assert any(ack.epoch == stream.epoch and ack.resend for ack in wire.acks())
+    hub.ingest.handle(room.topic(UP_EV), room.batch(stream, 3))
+    assert _standing(hub, second.epoch) == "open"
+    assert _facts(hub)[-1] not in {"stream.rollback", "stream.clone"}
+
+
+@pytest.mark.parametrize(("cause", "standing"), [("start", "rollback"), ("salvage", "tail_lost")])
+def test_a_journal_from_before_its_tip_is_named(
+    hub: Hub, room: Any, wire: Any, cause: str, standing: str
+) -> None:
+    stream = room.open()
+    for _ in range(3):
+        room.write(stream)
+    hub.ingest.handle(room.topic(UP_EV), room.batch(stream))
+    second = room.open(after=stream, seq=2, cause=cause)
+    hub.ingest.handle(room.topic(UP_EV), room.batch(second))
+    assert _standing(hub, second.epoch) == standing
+    assert f"stream.{standing}" in _facts(hub)
+    assert wire.acks()[-1].upto == 1
+
+
+def test_two_living_branches_are_a_clone_and_commands_wait(hub: Hub, room: Any, wire: Any) -> None:
+    stream = room.open()
+    for _ in range(3):
+        room.write(stream)
+    hub.ingest.handle(room.topic(UP_EV), room.batch(stream))
+    copy = room.open(after=stream, seq=3)
+    hub.ingest.handle(room.topic(UP_EV), room.batch(copy))
+    room.write(stream)
+    hub.ingest.handle(room.topic(UP_EV), room.batch(stream, 5))
+    assert _standing(hub, copy.epoch) == "clone"
+    assert "stream.clone" in _facts(hub)
+    with hub.store.write() as conn:
+        hub.fleet.send(conn, room.ctl, "order", "o" * 32, b"order")
+    assert "down/cmd" not in wire.leaves()
+    with hub.store.write() as conn:
+        hub.fleet.hold(conn, room.ctl, held=False)
+    assert "down/cmd" in wire.leaves()
+
+
+@pytest.mark.parametrize("size", [20 * 1024, 300 * 1024])
+def test_an_oversize_message_is_quarantined_and_blocks_nothing(
+    hub: Hub, room: Any, wire: Any, size: int
+) -> None:
+    stream = room.open()
+    good = room.batch(stream)
+    big = good.replace(b'"cause":"start"', b'"cause":"' + b"s" * size + b'"')
+    hub.ingest.handle(room.topic(UP_EV), big)
+    assert _rows(hub, room.ctl) == []
+    assert _count(hub, quarantine) == 1
+    assert "stream.quarantine" in _facts(hub)
+    hub.ingest.handle(room.topic(UP_EV), good)
+    assert _rows(hub, room.ctl) == stream.lines
+
+
+def test_an_event_above_16_kib_in_a_genuine_batch_is_kept_apart(
+    hub: Hub, room: Any, wire: Any
+) -> None:
+    stream = room.open()
+    line = room.write(stream)
+    poison = line[:-2] + b',"pad":"' + b"x" * (20 * 1024) + b'"}}'
+    hub.ingest.handle(room.topic(UP_EV), room.seal(stream.epoch, 1, [stream.lines[0], poison]))
+    assert _rows(hub, room.ctl) == stream.lines[:1]
+    assert wire.acks()[-1].upto == 1
+    assert _count(hub, quarantine) == 1
+
+
+@pytest.mark.parametrize("damage", ["signature", "other_key", "garbage"])
+def test_what_is_not_genuine_is_quarantined_once_and_counted(
+    hub: Hub, room: Any, wire: Any, damage: str
+) -> None:
+    stream = room.open()
+    good = room.batch(stream)
+    bad = {
+        "signature": good.replace(b'"sig":"', b'"sig":"00', 1).replace(b'00"}]', b'"}]'),
+        "other_key": good.replace(room.signer.kid.encode(), b"0" * 16),
+        "garbage": b"\xff\x00 no message",
+    }[damage]
+    for _ in range(3):
+        hub.ingest.handle(room.topic(UP_EV), bad)
+    with hub.store.read() as conn:
+        (row,) = conn.execute(select(quarantine)).all()
+    assert row.times == 3
+    assert wire.acks() == []
+    assert _facts(hub).count("stream.quarantine") == 1
+    hub.ingest.handle(room.topic(UP_EV), good)
+    assert _rows(hub, room.ctl) == stream.lines
+
+
+def test_an_unknown_type_is_recorded_and_blocks_no_projection(
+    hub: Hub, room: Any, wire: Any
+) -> None:
+    stream = room.open()
+    room.write(stream, "future.thing", {"x": 1})
+    room.write(stream, "media.segment", {"not": "a segment"})
+    room.write(stream)
+    hub.ingest.handle(room.topic(UP_EV), room.batch(stream))
+    hub.projector.run_pending()
+    assert _rows(hub, room.ctl) == stream.lines
+    assert wire.acks()[-1].upto == 4
+    with hub.store.read() as conn:
+        marked = conn.exec_driver_sql("SELECT handler, seq FROM unreadable").all()
+    assert [tuple(row) for row in marked] == [("media.refs", 3)]
+
+
+def test_a_room_nobody_enrolled_gets_no_answer(hub: Hub, room: Any, wire: Any) -> None:
+    stream = room.open()
+    with hub.store.write() as conn:
+        conn.execute(controllers.update().values(state="replaced"))
+    hub.ingest.handle(room.topic(UP_EV), room.batch(stream))
+    hub.ingest.handle(room.topic(UP_ST), room.birth(stream))
+    assert _rows(hub, room.ctl) == []
+    assert wire.sent == []
+
+
+def test_a_birth_is_answered_with_ack_plan_commands_in_this_order(
+    hub: Hub, room: Any, wire: Any
+) -> None:
+    stream = room.open()
+    hub.ingest.handle(room.topic(UP_EV), room.batch(stream))
+    with hub.store.write() as conn:
+        hub.fleet.publish_plan(conn, room.ctl)
+        hub.fleet.send(conn, room.ctl, "order", "a" * 32, b"an order")
+    wire.sent.clear()
+    hub.ingest.handle(room.topic(UP_ST), room.birth(stream))
+    assert wire.leaves() == ["down/ack", "down/plan", "down/cmd", "down/ping"]
+    assert wire.acks()[0].re == room.ask
+
+
+def test_a_pong_behind_the_head_is_acknowledged_again(hub: Hub, room: Any, wire: Any) -> None:
+    stream = room.open()
+    room.write(stream)
+    hub.ingest.handle(room.topic(UP_EV), room.batch(stream))
+    hub.ingest.handle(room.topic(UP_TM), room.pong(stream, acked=2))
+    wire.sent.clear()
+    hub.ingest.handle(room.topic(UP_TM), room.pong(stream, acked=2))
+    assert wire.acks() == []
+    hub.ingest.handle(room.topic(UP_TM), room.pong(stream, acked=0))
+    (ack,) = wire.acks()
+    assert (ack.upto, ack.resend, ack.re) == (2, False, room.ask)
+
+
+def test_a_wire_the_hub_does_not_speak_is_refused(hub: Hub, room: Any, wire: Any) -> None:
+    stream = room.open()
+    hub.ingest.handle(room.topic(UP_ST), room.birth(stream, wire=2))
+    assert wire.sent == []
+    assert "wire 2" in hub.rooms.link(room.ctl).refused
+
+
+def test_a_notice_is_shown_until_its_row_arrives(hub: Hub, room: Any, wire: Any) -> None:
+    stream = room.open()
+    for _ in range(3):
+        room.write(stream)
+    hub.ingest.handle(room.topic(UP_NOTICE), room.batch(stream, 4))
+    view = hub.rooms.view(room.ctl)
+    assert view is not None
+    assert [event.seq for event in view.notices] == [4]
+    hub.ingest.handle(room.topic(UP_EV), room.batch(stream))
+    after = hub.rooms.view(room.ctl)
+    assert after is not None
+    assert after.notices == ()
+
+
+def test_a_restarted_hub_goes_on_where_it_was(
+    open_hub: Callable[..., Hub], hub: Hub, room: Any, wire: Any
+) -> None:
+    stream = room.open()
+    room.write(stream)
+    hub.ingest.handle(room.topic(UP_EV), room.batch(stream))
+    run = wire.acks()[0].run
+    again = open_hub()
+    again.fleet.transport = line = scripted.Wire()
+    again.rooms.rebuild()
+    room.write(stream)
+    again.ingest.handle(room.topic(UP_EV), room.batch(stream))
+    (ack,) = line.acks()
+    assert (ack.upto, ack.hash) == (3, event_hash(stream.lines[2]))
+    assert ack.run != run
+    assert _rows(again, room.ctl) == stream.lines
