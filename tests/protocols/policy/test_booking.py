@@ -386,3 +386,41 @@ UNITS = {
 def test_a_damaged_units_file_is_refused_with_its_path(raw, where):
     with pytest.raises(PolicyError, match=where):
         Pairing.from_json(raw)
+
+
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"duration_min": 1},
+        {"duration_min": 3 * 24 * 60},
+        {"home_seats": 64},
+        {"home_seats": 0},
+        {"guests": (GuestRequest("changsha", 64),)},
+        {"guests": (GuestRequest("changsha", 1),)},
+    ],
+)
+def test_the_bounds_themselves_are_allowed(check, changes):
+    assert check(good(**changes)) == []
+
+
+def test_sixteen_guests_are_not_too_many(check):
+    guests = tuple(GuestRequest(f"u{n}", 1) for n in range(16))
+
+    assert "guests" not in [finding.code for finding in check(good(guests=guests))]
+
+
+def test_half_past_eleven_is_still_morning(check):
+    """Minutes count forward: 11:30 is before noon, 12:10 is after it."""
+    assert check(good(start_at=at("2026-10-08 08:10"))) == []
+    assert codes(check(good(start_at=at("2026-10-08 12:10")))) == [
+        ("not_morning", "needs_exception")
+    ]
+
+
+def test_a_refused_move_says_what_is_legal():
+    with pytest.raises(PolicyError, match="expected close, got") as ended:
+        next_booking_state(BookingState.ENDED, BookingInput.START)
+    with pytest.raises(PolicyError, match="expected nothing, got"):
+        next_booking_state(BookingState.CLOSED, BookingInput.START)
+
+    assert ended.value.do

@@ -374,3 +374,10 @@ def test_an_unverified_pack_starts_only_drills_or_a_demonstration(hubei, demo_hu
 
 def test_a_verified_pack_starts_a_real_session(hubei):
     assert may_start_real(replace(hubei, verified=True), False, "evaluation")
+
+
+def test_a_refused_move_says_what_is_legal():
+    with pytest.raises(PolicyError, match="expected pause, close, got"):
+        next_case_state(CaseState.RESUMED, CaseInput.CONTAIN)
+    with pytest.raises(PolicyError, match="expected nothing, got"):
+        next_case_state(CaseState.CLOSED, CaseInput.RESUME)

@@ -167,3 +167,16 @@ def test_a_provisional_day_accuses_nobody(hubei, calendar, today, state):
     due = handover_due(date(2026, 12, 30), hubei, calendar)
 
     assert handover_state(due, today, NOTHING, hubei) is state
+
+
+def test_altered_paper_is_not_counted_as_awaited(hubei):
+    """Two originals listed, one arrived, one differs: none is still on its way."""
+    paper = HandoverItem("paper_originals", 2, 1, altered=("p2",))
+
+    assert completeness((WITNESS, APPRAISAL, AV, paper), hubei).outside == ()
+
+
+def test_the_last_possible_day_is_still_unsettled(hubei, calendar):
+    due = handover_due(date(2026, 12, 30), hubei, calendar)
+
+    assert handover_state(due, due.latest, NOTHING, hubei) is DutyState.UNSETTLED

@@ -284,3 +284,64 @@ def test_the_format_is_named():
 def test_a_message_stays_short_whatever_came_in():
     assert len(shorten("x" * 10_000)) == SHOWN_CHARS_MAX
     assert shorten("x") == "'x'"
+
+
+def test_the_bounds_themselves_are_allowed(raw_hubei):
+    put(raw_hubei, "title.en", "x" * 400)
+    put(raw_hubei, "av.gap_warn_s.value", 120)
+    put(raw_hubei, "handover.carried_outside.value", [])
+    row = raw_hubei["appraisal"]["remark"]
+    for n in range(200 - len(raw_hubei["appraisal"])):
+        raw_hubei["appraisal"][f"item_{n}"] = row
+
+    pack = Pack.parse(raw_hubei)
+
+    assert len(pack.appraisal) == 200
+    assert pack.av.gap_warn_s == pack.av.gap_pause_s
+
+
+@pytest.mark.parametrize("rows", [0, 201])
+def test_a_catalogue_has_one_to_two_hundred_rows(raw_hubei, rows):
+    row = raw_hubei["appraisal"]["remark"]
+    raw_hubei["appraisal"] = {f"item_{n}": row for n in range(rows)}
+
+    with pytest.raises(PolicyError, match="appraisal: expected 1 to 200"):
+        Pack.parse(raw_hubei)
+
+
+@pytest.mark.parametrize("count", [64, 65])
+def test_a_list_has_at_most_sixty_four_items(raw_hubei, count):
+    step = raw_hubei["contingency"]["steps"]["decide"]
+    names = [f"step_{n}" for n in range(count)]
+    raw_hubei["contingency"]["steps"] |= dict.fromkeys(names, step)
+    raw_hubei["contingency"]["checklists"]["value"]["av"]["after"] = names
+
+    if count == 64:
+        assert Pack.parse(raw_hubei).contingency.checklists["av"]["after"] == tuple(names)
+    else:
+        with pytest.raises(PolicyError, match=r"checklists\.av\.after"):
+            Pack.parse(raw_hubei)
+
+
+def test_an_identifier_of_forty_eight_letters_is_one():
+    assert is_key("a" * 48)
+
+
+@pytest.mark.parametrize("more", [0, 1])
+def test_a_pack_may_fill_its_size_but_not_pass_it(raw_hubei, more):
+    """Beyond the size nothing else is looked at; at the size the fields are."""
+    raw_hubei["title"]["en"] = ""
+    spare = PACK_BYTES_MAX - len(
+        json.dumps(raw_hubei, ensure_ascii=False, separators=(",", ":")).encode()
+    )
+    raw_hubei["title"]["en"] = "x" * (spare + more)
+
+    with pytest.raises(PolicyError, match="bytes" if more else r"title\.en"):
+        Pack.parse(raw_hubei)
+
+
+def test_bytes_at_the_limit_are_read():
+    with pytest.raises(PolicyError, match="canonical JSON"):
+        Pack.from_canonical(b"x" * PACK_BYTES_MAX)
+    with pytest.raises(PolicyError, match="bytes"):
+        Pack.from_canonical(b"x" * (PACK_BYTES_MAX + 1))

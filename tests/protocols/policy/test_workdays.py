@@ -12,6 +12,7 @@ from protocols.policy.workdays import (
     OFF_RUN_DAYS_MAX,
     WORKDAYS_MAX,
     Calendar,
+    _workdays_in,
     add_workdays,
     latest_request_day,
     span_days_max,
@@ -270,3 +271,23 @@ def test_a_damaged_notice_is_refused_with_its_path(notice_2026, changes, where):
 def test_something_that_is_no_list_of_notices_is_refused(raw):
     with pytest.raises(PolicyError, match="calendar"):
         Calendar.from_json(raw)
+
+
+def test_the_bounds_of_a_notice_are_allowed():
+    first, last = (
+        {"year": year, "papers": [], "days": [ONE | {"date": f"{year}-01-01"}]}
+        for year in (1990, 2200)
+    )
+    spread = [ONE | {"date": (date(2026, 1, 1) + DAY * n).isoformat()} for n in range(120)]
+    full = {"year": 2026, "papers": [], "days": spread}
+
+    many = Calendar.from_json([first, last, full] + [full] * 197)
+
+    assert many.years == {1990, 2026, 2200}
+
+
+def test_an_unknown_stretch_exactly_as_long_as_a_span_holds_its_working_day():
+    """Fifteen unknown days hold one working day at least, not none."""
+    assert _workdays_in(span_days_max(1) - 1) == 0
+    assert _workdays_in(span_days_max(1)) == 1
+    assert _workdays_in(span_days_max(7)) == 7
