@@ -29,6 +29,7 @@ class Ups(PortDriver):
 
     Args:
         charge_table: (battery volts as the UPS tells them, percent), rising; empty for unknown.
+        poll_ms: between questions.
 
     Raises:
         DeviceError: a speed the UPS does not have, or a table that does not rise.
@@ -46,12 +47,13 @@ class Ups(PortDriver):
         mono: Mono,
         baud: int = 2400,
         charge_table: ChargeTable = (),
+        poll_ms: int = POLL_MS,
     ) -> None:
         super().__init__(device=device, port=port, baud=baud, sink=sink, mono=mono)
         volts = [row[0] for row in charge_table]
         if volts != sorted(set(volts)):
             raise DeviceError(f"{device} charge_table: expected rising volts, got {volts}")
-        self._table = charge_table
+        self._table, self._poll_ms = charge_table, poll_ms
         self._decoder = wire.HostDecoder()
         self._bits: TwoReads[Bits] = TwoReads()
         self._told: tuple[Bits, int | None] | None = None
@@ -70,7 +72,7 @@ class Ups(PortDriver):
         if isinstance(answer, Status):
             self.answered()
             agreed = self._hear(answer)
-            self.pause(POLL_MS if agreed else AGAIN_MS)
+            self.pause(self._poll_ms if agreed else AGAIN_MS)
             return
         self.missed("unknown_command" if isinstance(answer, Echo) else "no_answer")
         self.pause(AGAIN_MS)
