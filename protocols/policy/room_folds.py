@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import replace
 from types import MappingProxyType
 
-from protocols.policy.members import OUT, MemberInput
+from protocols.policy.members import MemberInput, next_step
 from protocols.policy.room_facts import SHARED, answered
 from protocols.policy.room_fields import (
     Fact,
@@ -231,8 +231,9 @@ def _steps(member: Member, fact: Fact) -> Member:
 
 def _drop(what: MemberInput, out: str) -> Callable[[Member, Fact], Member]:
     def run(member: Member, fact: Fact) -> Member:
-        after = moved(replace(member, away=None), what, fact.now_ms)
-        return replace(after, out=out) if after.step in OUT else member
+        if next_step(member.step, what, away=member.away is not None) is None:
+            return member
+        return replace(moved(member, what, fact.now_ms), out=out, away=None)
 
     return run
 
