@@ -45,7 +45,7 @@ def folder(tmp_path, good):
 
 
 def run(folder: Path, *words: str) -> tuple[int, str]:
-    done = subprocess.run(  # noqa: S603
+    done = subprocess.run(
         [sys.executable, "-I", "-S", str(folder / "verify.py"), *words],
         capture_output=True,
         encoding="utf-8",
@@ -215,7 +215,7 @@ def test_the_signature_names_the_organisation_and_the_session():
 
 
 def test_the_verifier_stands_alone():
-    """It imports the standard library only, and nothing that could read, wait or ask the network."""
+    """It imports the standard library only, and nothing that reads, waits or asks a network."""
     imported = {
         line.split()[1].split(".")[0]
         for line in SOURCE.splitlines()

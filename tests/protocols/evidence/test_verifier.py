@@ -69,15 +69,28 @@ def test_without_a_trust_file_it_is_only_consistent():
     assert (report.code, report.first_bad) == (4, "trust")
 
 
+def flipped(name, *, step, flips):
+    """(position, verdict) for flipped bytes of one file."""
+    content = GOOD[name]
+    for at in range(0, len(content), step):
+        for flip in flips:
+            bad = content[:at] + bytes([content[at] ^ flip]) + content[at + 1 :]
+            yield at, verdict({**GOOD, name: bad})
+
+
 @pytest.mark.parametrize("name", sorted(GOOD))
 def test_any_flipped_byte_is_altered_and_the_item_named(name):
-    content = GOOD[name]
-    step = 1 if name == SIG else 1 + len(content) // 25
-    for at in range(0, len(content), step):
-        for flip in (1, 0x20, 0x80):
-            bad = content[:at] + bytes([content[at] ^ flip]) + content[at + 1 :]
-            report = verdict({**GOOD, name: bad})
-            assert (report.code, report.first_bad) == (2, name), (at, flip)
+    step = 1 if name == SIG else 1 + len(GOOD[name]) // 8
+
+    for at, report in flipped(name, step=step, flips=[0x20]):
+        assert (report.code, report.first_bad) == (2, name), at
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", sorted(GOOD))
+def test_every_single_flipped_byte_is_altered_and_the_item_named(name):
+    for at, report in flipped(name, step=1, flips=[1, 0x80]):
+        assert (report.code, report.first_bad) == (2, name), at
 
 
 @pytest.mark.parametrize("name", sorted(GOOD))
@@ -206,6 +219,34 @@ def test_a_long_report_says_that_it_is_cut(monkeypatch):
     assert report.code == 3
     assert report.items[-1].key == "more"
     assert report.first_bad == SEGMENT
+
+
+def test_what_decides_the_verdict_is_always_listed(monkeypatch):
+    monkeypatch.setattr(verifier, "ITEMS_MAX", 1)
+    report = verdict(bag(PAYLOAD, sm3=second), None, digests={})
+
+    assert [item.key for item in report.items] == ["sm3_skipped", "no_trust", "more"]
+
+
+class Turning(MemoryFiles):
+    """A disk that gives other bytes the second time."""
+
+    def __init__(self, content):
+        super().__init__(dict(content))
+
+    def read(self, name):
+        raw = self.content[name]
+        self.content[name] = raw + b" "
+        return raw
+
+
+def test_bytes_that_change_between_two_reads_are_altered():
+    report = verify_package(Turning(GOOD), TRUST, "en")
+
+    assert report.code == 2
+    turned = Turning(GOOD)
+    turned.content.pop(SIG)
+    assert verify_package(turned, TRUST, "en").code == 2
 
 
 # manifests and bag

@@ -1,4 +1,4 @@
-"""What the verifier finds inside a package that a venue's own key signed: seals, chain, acts, media.
+"""What the verifier finds inside a package that a venue's own key signed.
 
 Here the signature and the manifests always hold; the content is wrong.
 """
@@ -488,9 +488,8 @@ def test_a_retired_venue_certifies_nobody():
 
 
 def test_a_system_the_hub_certified_counts_where_the_trust_file_says_so():
-    certs = certificates()[:3] + [
-        certify(SYSTEM, "system-1", kind="system", roles=["system"], issuer=HUB_KEY)
-    ]
+    by_hub = certify(SYSTEM, "system-1", kind="system", roles=["system"], issuer=HUB_KEY)
+    certs = [*certificates()[:3], by_hub]
     changes = {"data/keys/certificates.jsonl": certificate_file(certs)}
 
     assert verdict(changes, trust=trust_file(hub_orders=True)).code == 0
