@@ -43,7 +43,7 @@ check: $(STAMP) ## format, lint, types, import contracts, fast tests; under a mi
 	@$(BIN)/mypy
 	@$(BIN)/lint-imports
 	@$(BIN)/coverage erase
-	@PYTHONHASHSEED=0 $(BIN)/python -m pytest -q -n auto -m "$(FAST)" --cov --cov-report=
+	@EVALROOM_PROPERTIES=quick PYTHONHASHSEED=0 $(BIN)/python -m pytest -q -n auto -m "$(FAST)" --cov --cov-report=
 	@$(BIN)/coverage report --fail-under=100
 
 format: $(STAMP) ## rewrite the code in the one format
