@@ -206,7 +206,7 @@ def _place(
         moved = replace(now, acked=ack.upto, flights=flights, tries=0, moved=True, asked=ack.resend)
         return _with(state, ack.epoch, moved), (Advanced(ack.epoch, ack.upto),)
     if ack.upto == now.acked:
-        if not ack.resend or now.asked or not fresh:
+        if not ack.resend or not now.flights or now.asked or not fresh:
             return state, (Ignored("behind"),)
         return _with(state, ack.epoch, replace(now, flights=(), asked=True)), ()
     if not rewind:

@@ -384,9 +384,11 @@ def ack_point(
 
     `batch_last` None: answer to a birth or pong, so the head itself; `room_acked`: the cursor the
     room reported; where it is ahead of the head the hub was restored, and the room must rewind.
+    With neither (a birth names no cursor) `resend` is true, so that a restored hub gets back what
+    it lost of any epoch; a room that stands at the same row just goes on from there.
     """
     upto = head.head if batch_last is None else min(head.head, batch_last)
-    rewind = room_acked is not None and room_acked > head.head
+    rewind = batch_last is None if room_acked is None else room_acked > head.head
     if upto == head.head:
         return upto, head.head_hash, rewind
     return upto, recorded(upto) or GENESIS, rewind

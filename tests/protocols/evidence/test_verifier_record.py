@@ -379,10 +379,10 @@ TWO_PERSONS = [MANAGER.signer("home_manager"), WITNESS.signer("witness")]
     ],
 )
 def test_acts_of_those_entitled_hold(kind, raw):
-    report = act(kind, b64(raw))
-
-    assert report.code == 0
-    assert report.counts["acts"] == 3
+    for text in (b64(raw), raw.decode()):
+        report = act(kind, text)
+        assert report.code == 0
+        assert report.counts["acts"] == 3
 
 
 @pytest.mark.parametrize(
@@ -429,7 +429,17 @@ def test_an_order_by_the_hub_holds_only_where_the_trust_file_says_so(hub_orders,
 
 
 @pytest.mark.parametrize(
-    "raw", ["!!", "eA==", "\u00e9", 5, ["x"], b64(STATEMENT.seal([SYSTEM.signer("system")]))]
+    "raw",
+    [
+        "!!",
+        "eA==",
+        "\u00e9",
+        "{}",
+        "{\n{\n",
+        5,
+        ["x"],
+        b64(STATEMENT.seal([SYSTEM.signer("system")])),
+    ],
 )
 def test_what_is_no_act_is_altered(raw):
     assert act("order.issued", raw).first_bad == ACT

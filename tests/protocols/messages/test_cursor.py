@@ -258,6 +258,21 @@ def test_progress_gives_new_patience(state):
     assert send(state, now=10_000)[1] != []
 
 
+def test_a_resend_with_nothing_in_flight_changes_nothing(state):
+    after, out = take(state, ack(40, n=2, resend=True))
+
+    assert out == (Ignored("behind"),)
+    assert after.epochs == state.epochs
+
+
+def test_a_restored_hub_gets_back_every_epoch_it_names(state):
+    """One ack per epoch after a birth: only the first is the new run's first message."""
+    state, out = take(state, ack(7, epoch=OLD, run=RUN2, generation=2, n=1, resend=True))
+    assert out == (Rewound(OLD, 50, 7, 2),)
+    state, out = take(state, ack(9, run=RUN2, generation=2, n=2, resend=True))
+    assert out == (Rewound(EPOCH, 40, 9, 2),)
+
+
 def test_a_resend_is_answered_once_until_there_is_progress(state):
     state, _ = send(state)
     state, out = take(state, ack(40, n=2, resend=True))

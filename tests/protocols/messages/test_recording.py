@@ -313,8 +313,8 @@ def test_acks_stand_at_the_batch_or_at_the_head(store):
 
     assert point(batch_last=3) == (3, event_hash(lines[2]), False)
     assert point(batch_last=9) == (5, event_hash(lines[4]), False)
-    assert point(batch_last=None) == (5, event_hash(lines[4]), False)
-    assert point(batch_last=None, room_acked=5)[2] is False
+    assert point(batch_last=None) == (5, event_hash(lines[4]), True)
+    assert point(batch_last=None, room_acked=5) == (5, event_hash(lines[4]), False)
     assert point(batch_last=None, room_acked=6)[2] is True
 
 
