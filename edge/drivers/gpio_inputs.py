@@ -10,15 +10,13 @@ from __future__ import annotations
 import threading
 from collections.abc import Mapping
 from contextlib import ExitStack
-from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Self
+from typing import Self
 
-from gpiozero import DigitalInputDevice
 from gpiozero.exc import GPIOZeroError
 
 from edge.devices import DeviceError, Mono, Reading, Sink
-from edge.drivers.debounce import Debounce
+from edge.drivers.contact import Contact, Debounce, Wiring, open_contact
 from edge.drivers.gpio_pins import HeaderPins, Pins, SimulatedPins
 
 POLL_MS = 25
@@ -26,25 +24,6 @@ MAINS_LOST_MS, MAINS_BACK_MS = 200, 5_000
 MAT_ON_MS, MAT_OFF_MS = 300, 2_000
 CLOSE_S = 5.0
 FRESH_MS = 1_000
-
-
-@dataclass(frozen=True, slots=True)
-class _Wiring:
-    """What one pin means: a reading of this kind, with `word` true or false."""
-
-    pin: int
-    kind: str
-    data: Mapping[str, object]
-    word: str
-
-
-@dataclass(slots=True)
-class _Contact:
-    """One opened pin."""
-
-    input: Any
-    wiring: _Wiring
-    debounce: Debounce
 
 
 class GpioInputs:
@@ -81,21 +60,21 @@ class GpioInputs:
         self._thread: threading.Thread | None = None
         self._lost = ""
         self._polled_ms: int | None = None
-        self._contacts: list[_Contact] = []
+        self._contacts: list[Contact] = []
         mains = Debounce(on_ms=mains_back_ms, off_ms=mains_lost_ms)
         with ExitStack() as stack:
             pins = self._pins(backend, control, mains_pin)
             stack.callback(pins.close)
             if mains_pin is not None:
-                self._add(stack, pins, _Wiring(mains_pin, "mains", {}, "present"), mains)
+                self._add(stack, pins, Wiring(mains_pin, "mains", {}, "present"), mains)
             for station, pin in sorted((mat_pins or {}).items()):
                 mat = Debounce(on_ms=MAT_ON_MS, off_ms=MAT_OFF_MS)
-                self._add(stack, pins, _Wiring(pin, "mat", {"station": station}, "on"), mat)
+                self._add(stack, pins, Wiring(pin, "mat", {"station": station}, "on"), mat)
             pins.settle()
             self._owned = stack.pop_all()
 
     def __repr__(self) -> str:
-        state = "closed" if self._thread is None else "open"
+        state = "open" if self._thread else "closed"
         pins = ", ".join(str(contact.wiring.pin) for contact in self._contacts)
         return f"<{type(self).__name__} {self.device} on pins {pins}, {state}>"
 
@@ -135,9 +114,9 @@ class GpioInputs:
         """Reads every contact once; tells what changed for long enough."""
         now = self._mono()
         for contact in self._contacts:
-            if contact.debounce.poll(raw=bool(contact.input.is_active), mono_ms=now):
-                wiring = contact.wiring
-                self._report(wiring.kind, {**wiring.data, wiring.word: contact.debounce.state})
+            told = contact.poll(now)
+            if told is not None:
+                self._report(contact.wiring.kind, told)
         self._polled_ms = now
         if self._lost:
             self._lost = ""
@@ -170,13 +149,7 @@ class GpioInputs:
             f"got {backend} with {control}"
         )
 
-    def _add(self, stack: ExitStack, pins: Pins, wiring: _Wiring, debounce: Debounce) -> None:
-        try:
-            contact = DigitalInputDevice(wiring.pin, pull_up=True, pin_factory=pins.factory)
-        except (GPIOZeroError, OSError) as error:
-            raise DeviceError(
-                f"{self.device} pin {wiring.pin} ({wiring.kind}): expected a free input pin, "
-                f"got {error}"
-            ) from error
-        stack.callback(contact.close)
-        self._contacts.append(_Contact(contact, wiring, debounce))
+    def _add(self, stack: ExitStack, pins: Pins, wiring: Wiring, debounce: Debounce) -> None:
+        contact = open_contact(pins, wiring, debounce, self.device)
+        stack.callback(contact.input.close)
+        self._contacts.append(contact)

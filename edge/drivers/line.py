@@ -90,10 +90,7 @@ class Line:
             data = self.receive(min(left, quiet_ms)) if left > 0 else b""
             heard = self._mono() if data else heard
             events = decoder.receive_data(data) if data else decoder.flush()
-            for event in events:
-                wanted = fits(event)
-                if wanted is not None:
-                    return wanted
-            if left <= 0:
-                break
+            wanted = next((found for found in map(fits, events) if found is not None), None)
+            if wanted is not None or left <= 0:
+                return wanted
         return None

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 
 from edge.devices import DeviceError
-from edge.drivers.debounce import Debounce
+from edge.drivers.contact import Debounce
 from edge.drivers.gpio_inputs import GpioInputs
 
 MAINS, MAT = 17, 5

@@ -97,6 +97,15 @@ def test_the_buffer_is_bounded_whatever_comes() -> None:
         assert line.pending <= line.frame_bytes_max
 
 
+@given(st.binary(max_size=300))
+def test_the_fold_is_the_xor_of_all_bytes(data: bytes) -> None:
+    plain = 0
+    for byte in data:
+        plain ^= byte
+
+    assert xor_of(data) == plain
+
+
 @given(
     parts=st.lists(
         st.one_of(
