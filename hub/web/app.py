@@ -6,6 +6,7 @@ No request leaves the hub: the content policy allows this origin alone, no inlin
 from __future__ import annotations
 
 import importlib
+import importlib.util
 import json
 import logging
 import secrets
@@ -15,16 +16,21 @@ from typing import Any, Final
 
 from fastapi import APIRouter, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
+from sqlalchemy import text
+from sqlalchemy.exc import SQLAlchemyError
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hub.bus import Bus
+from hub.clock import iso_ms
 from hub.problems import MEDIA_TYPE, Problem
 from hub.web import pages as watch_pages
 from hub.web.pages import Pages, answer
 from hub.web.templating import STATIC_DIR
+from hub.web.views_board_make import room_json
+from hub.web.views_service import ConsoleHub, HubAccess, ServiceViews
 from hub.web.views_source import Access, ViewSource
 
 log = logging.getLogger(__name__)
@@ -51,6 +57,7 @@ SECURITY_HEADERS: Final = {
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
     "cross-origin-opener-policy": "same-origin",
 }
+MS_PER_S: Final = 1000
 _ERROR_CODE_BYTES: Final = 4  # short enough to read over the phone
 
 
@@ -132,9 +139,15 @@ def _body_problem(error: RequestValidationError) -> Problem:
     first = error.errors()[0]
     where = ".".join(str(part) for part in first.get("loc", ()))
     return Problem(
-        422, "body_invalid", title="提交内容不符合要求", title_en="The body cannot be read",
-        what=str(first.get("msg", "")), where=where, expected=str(first.get("type", "")),
-        got=first.get("input", ""), do="按所列字段更正后重新提交 / correct the named field",
+        422,
+        "body_invalid",
+        title="提交内容不符合要求",
+        title_en="The body cannot be read",
+        what=str(first.get("msg", "")),
+        where=where,
+        expected=str(first.get("type", "")),
+        got=first.get("input", ""),
+        do="按所列字段更正后重新提交 / correct the named field",
     )
 
 
@@ -145,24 +158,41 @@ def _http_problem(request: Request, status: int) -> Problem:
     }
     title, title_en = titles.get(status, ("请求未能办理", "The request was not done"))
     return Problem(
-        status, f"http_{status}", title=title, title_en=title_en, where=request.url.path,
-        expected="an address and method of /openapi.json", got=request.method,
+        status,
+        f"http_{status}",
+        title=title,
+        title_en=title_en,
+        where=request.url.path,
+        expected="an address and method of /openapi.json",
+        got=request.method,
         do="核对地址 / check the address",
     )
 
 
 def _own_problem(request: Request, code: str) -> Problem:
     return Problem(
-        500, "hub_failed", title="中心未能完成请求", title_en="The hub could not do this",
-        what="the cause is in the hub's log", where=request.url.path, expected="an answer",
-        got=f"code {code}", do="刷新核对后重试，并把代码告诉管理员 / reload, check, report the code",
+        500,
+        "hub_failed",
+        title="中心未能完成请求",
+        title_en="The hub could not do this",
+        what="the cause is in the hub's log",
+        where=request.url.path,
+        expected="an answer",
+        got=f"code {code}",
+        do="刷新核对后重试，并把代码告诉管理员 / reload, check, report the code",
     )
 
 
 def _signed_out(request: Request) -> Problem:
     return Problem(
-        401, "signed_out", title="尚未登录", title_en="Not signed in", where=request.url.path,
-        expected="the cookie of a session", got="none", do="重新登录 / sign in",
+        401,
+        "signed_out",
+        title="尚未登录",
+        title_en="Not signed in",
+        where=request.url.path,
+        expected="the cookie of a session",
+        got="none",
+        do="重新登录 / sign in",
     )
 
 
@@ -187,6 +217,50 @@ def stream_router(bus: Bus, now_ms: Callable[[], int], access: Access) -> APIRou
             return problem_answer(_signed_out(request))
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(words(), media_type="text/event-stream", headers=headers)
+
+    return routes
+
+
+def create_app(hub: ConsoleHub) -> FastAPI:
+    """The hub's whole web application: pages over its services, JSON API, stream, health."""
+    app = console(
+        ServiceViews(hub),
+        HubAccess(hub),
+        bus=hub.bus,
+        now_ms=lambda: int(hub.clock.wall().timestamp() * MS_PER_S),
+    )
+    for name in API_ROUTERS:
+        if importlib.util.find_spec(name) is not None:
+            app.include_router(importlib.import_module(name).router(hub))
+    app.include_router(health_router(hub))
+    return app
+
+
+def health_router(hub: ConsoleHub) -> APIRouter:
+    """Whether the process lives, and whether its database answers."""
+    routes = APIRouter(include_in_schema=False)
+
+    @routes.get("/livez")
+    def live() -> dict[str, bool]:
+        return {"ok": True}
+
+    @routes.get("/readyz")
+    def ready() -> Response:
+        try:
+            with hub.store.read() as conn:
+                conn.execute(text("select 1"))
+        except SQLAlchemyError as error:
+            log.warning("readyz: the database does not answer: %s", error)
+            return JSONResponse({"ok": False, "waiting_for": "database"}, status_code=503)
+        return JSONResponse({"ok": True})
+
+    @routes.get("/api/v1/board")
+    def board(request: Request) -> dict[str, Any]:
+        hub.accounts.actor(request)
+        return {
+            "now": iso_ms(hub.clock.wall()),
+            "rooms": [room_json(r) for r in hub.rooms.snapshot()],
+        }
 
     return routes
 

@@ -12,6 +12,7 @@ from collections.abc import Iterable, Mapping
 from dataclasses import dataclass, field
 from functools import cache
 from pathlib import Path
+from string import Formatter
 from typing import Final
 
 from protocols.terms import TERMS
@@ -78,7 +79,9 @@ class Catalogue:
         try:
             return entry[LANGS.index(lang)].format_map(values)
         except KeyError as missing:
-            raise WordsError(f"words: {key!r} needs the value {missing}, got {sorted(values)}") from missing
+            raise WordsError(
+                f"words: {key!r} needs the value {missing}, got {sorted(values)}"
+            ) from missing
 
     def render(self, lang: str, value: object) -> str:
         """Anything a view holds as words: a sentence, a bilingual pair, or plain text."""
@@ -87,6 +90,13 @@ class Catalogue:
         if isinstance(value, Both):
             return value.zh if lang == "zh" else value.en
         return "" if value is None else str(value)
+
+    def fields(self, key: str) -> frozenset[str]:
+        """The values a sentence needs, in either language."""
+        texts = self._entries[key]
+        return frozenset(
+            name for text in texts for _, name, _, _ in Formatter().parse(text) if name
+        )
 
     def items(self) -> Iterable[tuple[str, tuple[str, str]]]:
         """Key and its two sentences, sorted by key."""

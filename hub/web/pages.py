@@ -126,7 +126,9 @@ def router(pages: Pages) -> APIRouter:
         def view(viewer: Viewer) -> Any:
             return source.session(viewer, session, whole_timeline=timeline == "all")
 
-        return pages.serve(request, Page("session.html", "sessions", view, f"session:{session} board"))
+        return pages.serve(
+            request, Page("session.html", "sessions", view, f"session:{session} board")
+        )
 
     @routes.get("/cases")
     def cases(request: Request) -> Response:
@@ -138,5 +140,26 @@ def router(pages: Pages) -> APIRouter:
             return source.case(viewer, case)
 
         return pages.serve(request, Page("case.html", "cases", view, topic=f"case:{case} board"))
+
+    @routes.get("/bookings")
+    def bookings(request: Request, day: str = "") -> Response:
+        def view(viewer: Viewer) -> Any:
+            return source.bookings(viewer, day)
+
+        return pages.serve(request, Page("bookings.html", "bookings", view, topic="board bookings"))
+
+    @routes.get("/bookings/{number}")
+    def booking(request: Request, number: str) -> Response:
+        def view(viewer: Viewer) -> Any:
+            return source.booking(viewer, number)
+
+        topic = f"booking:{number} bookings board"
+        return pages.serve(request, Page("booking.html", "bookings", view, topic=topic))
+
+    @routes.get("/sign-in")
+    def sign_in(request: Request) -> Response:
+        back = request.query_params.get("next", "/board")
+        local = back.startswith("/") and not back.startswith("//") and "\\" not in back
+        return answer(request, "sign_in.html", values={"next": back if local else "/board"})
 
     return routes

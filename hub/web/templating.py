@@ -125,8 +125,16 @@ def environment() -> Environment:
     )
     env.globals.update(t=_t, words=_words, static=static_url, shape=shape)
     env.filters.update(
-        say=_say, day=_day, hm=hm, hms=hms, md=md, ymd=ymd, ymdhm=ymdhm,
-        dur=duration, ms=epoch_ms, iso=iso,
+        say=_say,
+        day=_day,
+        hm=hm,
+        hms=hms,
+        md=md,
+        ymd=ymd,
+        ymdhm=ymdhm,
+        dur=duration,
+        ms=epoch_ms,
+        iso=iso,
     )
     return env
 

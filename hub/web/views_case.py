@@ -115,6 +115,7 @@ class CaseView:
     scopes: tuple[tuple[str, Text], ...]
     basis: Text
     may_decide: bool
+    decider_present: bool
     decide_reason: Text | None
     decision_state: State
     may_act: bool
@@ -124,6 +125,7 @@ class CaseView:
     may_seal: bool
     knows: tuple[KnowsRow, ...]
     evidence: tuple[tuple[State, Text], ...]
+    summary: str
 
 
 @dataclass(frozen=True, slots=True)

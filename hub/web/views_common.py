@@ -59,6 +59,7 @@ class Viewer:
         csrf: token that every changing request carries.
     """
 
+    person: str
     login: str
     post: str
     org: str

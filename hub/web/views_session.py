@@ -60,7 +60,8 @@ class OrderChoice:
     """An order that could be given now, or the reason why not.
 
     Attributes:
-        scope: whether the order is about the whole committee or about chosen members.
+        members: whether the order names members.
+        committee: whether it says if the committee's work is complete.
         exceptions: needs that may be waived by name when a start is ordered.
     """
 
@@ -69,7 +70,8 @@ class OrderChoice:
     meaning: Text
     enabled: bool
     reason: Text | None
-    scope: bool = False
+    members: bool = False
+    committee: bool = False
     exceptions: tuple[str, ...] = ()
     primary: bool = False
 

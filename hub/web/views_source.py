@@ -7,6 +7,7 @@ from typing import Protocol
 from starlette.requests import Request
 
 from hub.web.views_board import BoardView
+from hub.web.views_booking import BookingsView, BookingView
 from hub.web.views_case import CaseListView, CaseView
 from hub.web.views_common import Viewer
 from hub.web.views_session import SessionListView, SessionView
@@ -49,4 +50,12 @@ class ViewSource(Protocol):
 
     def case(self, viewer: Viewer, case: str) -> CaseView:
         """One contingency case."""
+        ...
+
+    def bookings(self, viewer: Viewer, day: str) -> BookingsView:
+        """The grid of one day (`2026-11-24`, '' today) and the list of bookings."""
+        ...
+
+    def booking(self, viewer: Viewer, number: str) -> BookingView:
+        """One booking."""
         ...

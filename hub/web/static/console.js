@@ -159,25 +159,35 @@ function put(body, path, value) {
   for (const name of names) at = at[name] ??= {};
   at[last] = value;
 }
-function collect(body, name, value, checked) {
-  const list = body[name] ??= [];
-  if (checked) list.push(value);
+function get(body, path) {
+  return path.split(".").reduce((at, name) => at?.[name], body);
+}
+/* {"0": …, "2": …} becomes a list; an entry whose key field was left empty is not in it */
+function lists(value) {
+  if (Array.isArray(value) || value === null || typeof value !== "object") return value;
+  const names = Object.keys(value);
+  const made = Object.fromEntries(names.map((name) => [name, lists(value[name])]));
+  const numbered = names.length > 0 && names.every((name) => /^\d+$/.test(name));
+  return numbered ? names.map((name) => made[name]).filter((one) => !one.left_out) : made;
 }
 function bodyOf(form) {
   const body = {};
   for (const field of form.elements) {
     if (!field.name || field.disabled || field.type === "submit") continue;
     const as = field.dataset.as;
-    if (field.type === "checkbox" && field.hasAttribute("value"))
-      collect(body, field.name, as ? cast[as](field.value) : field.value, field.checked);
-    else if (field.type === "checkbox") put(body, field.name, field.checked);
-    else if (field.type === "radio") {
-      if (field.checked) put(body, field.name, as ? cast[as](field.value) : field.value);
-    }
-    else if (field.value !== "" || as === "list" || as === "ints")
-      put(body, field.name, as ? cast[as](field.value) : field.value);
+    const value = as ? () => cast[as](field.value) : () => field.value;
+    if (field.type === "checkbox" && field.hasAttribute("value")) {
+      if (!get(body, field.name)) put(body, field.name, []);
+      if (field.checked) get(body, field.name).push(value());
+    } else if (field.type === "checkbox") put(body, field.name, field.checked);
+    else if (field.type === "radio") { if (field.checked) put(body, field.name, value()); }
+    else if (field.value !== "" || as === "list" || as === "ints") put(body, field.name, value());
+    else if (field.dataset.key) put(body, `${field.dataset.key}.left_out`, true);
   }
-  return body;
+  const made = lists(body);
+  // A room's id begins with its organisation: one choice answers both.
+  for (const venue of made.venues || []) venue.org ??= venue.place.split("-")[0];
+  return made;
 }
 function node(tag, text, cls) {
   const made = document.createElement(tag);
@@ -270,6 +280,20 @@ function said(text) {
   }
   strip.textContent = text;
 }
+
+/* ---- a choice that shows the fields belonging to it, and leaves the others out ---- */
+function showChosen(select) {
+  document.querySelectorAll(`[data-of="${select.id}"]`).forEach((part) => {
+    const on = part.dataset.when === select.value;
+    part.hidden = !on;
+    part.querySelectorAll("input, select, textarea").forEach((f) => { f.disabled = !on; });
+  });
+}
+document.addEventListener("change", (event) => {
+  if (event.target.matches("select[data-shows]")) showChosen(event.target);
+  if (event.target.matches("[data-go]")) location.assign(fill(event.target.dataset.go, { value: event.target.value }));
+});
+document.querySelectorAll("select[data-shows]").forEach(showChosen);
 
 /* ---- dialogs ---- */
 document.addEventListener("click", (event) => {

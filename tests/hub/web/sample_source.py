@@ -5,11 +5,13 @@ from __future__ import annotations
 from starlette.requests import Request
 
 from hub.web.views_board import BoardView
+from hub.web.views_booking import BookingsView, BookingView
+from hub.web.views_booking_make import booking_view, bookings_view
 from hub.web.views_case import CaseListView, CaseView
 from hub.web.views_common import Viewer
 from hub.web.views_session import SessionListView, SessionView
 from hub.web.views_source import NotThere
-from tests.hub.web import sample_case, sample_session, sample_views
+from tests.hub.web import sample_case, sample_services, sample_session, sample_views
 
 
 class SampleAccess:
@@ -40,3 +42,29 @@ class SampleSource:
         if case not in {sample_views.CASE, "drill"}:
             raise NotThere(case)
         return sample_case.case(drill=case == "drill")
+
+    def bookings(self, viewer: Viewer, day: str) -> BookingsView:
+        found = [
+            sample_services.booking(),
+            sample_services.booking("2026-1124-07", "requested"),
+            sample_services.booking("2026-1125-01", "declined"),
+        ]
+        return bookings_view(
+            viewer,
+            now=sample_views.NOW,
+            day=sample_services.day_grid(),
+            found=found,
+            directory=sample_services.directory(),
+        )
+
+    def booking(self, viewer: Viewer, number: str) -> BookingView:
+        states = {
+            "2026-1124-03": "confirmed",
+            "2026-1124-07": "requested",
+            "2026-1124-08": "accepted",
+        }
+        if number not in states:
+            raise NotThere(number)
+        booking = sample_services.booking(number, states[number])
+        reader = sample_views.GUEST if number.endswith("07") else viewer
+        return booking_view(reader, booking, now=sample_views.NOW, people=sample_services.people())

@@ -1,0 +1,157 @@
+"""One line of the witness timeline for each kind of event, with what a reader wants of its data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime
+from typing import Any, Final
+
+from hub.web.i18n import Both, Text, catalogue, say
+from hub.web.views_session import TimelineRow
+
+KIND_OF: Final = {
+    "phase": "phase",
+    "order": "order",
+    "statement": "sign",
+    "away": "away",
+    "fault": "alarm",
+    "device": "device",
+    "power": "device",
+    "network": "device",
+    "media": "device",
+    "recording": "device",
+    "locker": "locker",
+    "deposit": "check_in",
+    "card": "check_in",
+    "case": "case",
+    "booking": "booking",
+    "duty": "booking",
+    "members": "booking",
+    "plan": "system",
+    "session": "system",
+    "selftest": "device",
+    "epoch": "record",
+    "record": "record",
+    "room": "system",
+    "gate": "leave",
+    "release": "leave",
+    "cmd": "order",
+    "command": "order",
+    "package": "archive",
+    "receipt": "archive",
+    "appraisal": "archive",
+    "visitor": "person",
+    "outside_contact": "person",
+    "help": "person",
+    "lead": "person",
+    "clarification": "sign",
+    "saved": "check_in",
+    "start": "order",
+    "alarm": "alarm",
+    "secrets": "system",
+    "member": "check_in",
+    "notice": "notice",
+}
+"""The first word of an event's type -> the timeline's kind."""
+KIND_EXACT: Final = {
+    "member.released": "leave",
+    "member.left": "leave",
+    "member.unseated": "away",
+    "case.decided": "decision",
+}
+KEY_TYPES: Final = frozenset({"order.issued", "phase.changed", "case.decided", "receipt.issued"})
+"""Rows that stand out: what people decided and what followed."""
+ALARM_TYPES: Final = frozenset({"fault.raised", "locker.unexplained", "record.gap"})
+QUIET_TYPES: Final = frozenset(
+    {
+        "seat.state",
+        "locker.state",
+        "locker.opening",
+        "locker.closed",
+        "media.segment",
+        "recording.state",
+        "power.state",
+        "plan.accepted",
+        "secrets.wiped",
+        "epoch.opened",
+        "order.accepted",
+        "clock.fix",
+        "room.started",
+    }
+)
+"""Rows that only the whole timeline shows."""
+TERM_FIELDS: Final = {
+    "order": "order",
+    "document": "document",
+    "outcome": "outcome",
+    "to": "phase",
+    "from": "phase",
+    "kind": "fault",
+    "option": "option",
+    "verdict": "receipt",
+}
+"""Fields whose value is an official word, and under which prefix."""
+
+
+def timeline_row(entry: Mapping[str, Any], rooms: Mapping[str, Text]) -> TimelineRow:
+    """One stored event as a line.
+
+    Args:
+        entry: as the session service lists it: type, zh, en, data, org, room, at, recorded_at.
+        rooms: organisation -> how its room is called in this session.
+    """
+    kind = str(entry["type"])
+    at = datetime.fromisoformat(entry["at"] or entry["recorded_at"])
+    word = KIND_EXACT.get(kind) or KIND_OF.get(kind.split(".", 1)[0], "system")
+    emphasis = "al" if kind in ALARM_TYPES else "key" if kind in KEY_TYPES else ""
+    text = _text(entry)
+    where = rooms.get(str(entry["org"]))
+    if where and not kind.startswith(("order.issued", "case.", "booking.")):
+        text = say("ev.where", room=where, text=text)
+    return TimelineRow(at, say(f"kind.{word}"), text, emphasis)
+
+
+def _text(entry: Mapping[str, Any]) -> Text:
+    key = f"ev.{entry['type']}"
+    label = Both(entry["zh"], entry["en"][:1].upper() + entry["en"][1:])
+    if not catalogue().has(key):
+        return label
+    values = dict.fromkeys(catalogue().fields(key), "–")
+    values |= {name: value_text(name, value) for name, value in entry["data"].items()}
+    return say(key, **values)
+
+
+def value_text(name: str, value: object) -> object:
+    """A field's value in words where it is one of an official list."""
+    if name in {"by", "decided_by", "second"}:
+        return by_text(value)
+    if name in TERM_FIELDS and isinstance(value, str):
+        key = f"term.{TERM_FIELDS[name]}.{value}"
+        return say(key) if catalogue().has(key) else value
+    if name == "items" and isinstance(value, Sequence) and not isinstance(value, str):
+        return joined_terms("item", value)
+    if name == "reason" and isinstance(value, str) and catalogue().has(f"term.away.{value}"):
+        return say(f"term.away.{value}")
+    if name == "method":
+        return say("cell.two_staff" if value == "two_staff" else "cell.card")
+    if name == "what" and isinstance(value, str):
+        return say(f"fault.note.{value}") if catalogue().has(f"fault.note.{value}") else value
+    return "–" if value is None or value == "" else value
+
+
+def by_text(value: object) -> str:
+    """Posts of those who acted."""
+    if isinstance(value, Mapping):
+        return str(value.get("post") or value.get("role") or "–")
+    if isinstance(value, Sequence) and not isinstance(value, str):
+        return " ".join(by_text(one) for one in value) or "–"
+    return str(value or "–")
+
+
+def joined_terms(prefix: str, values: Sequence[object]) -> Text:
+    """Official words of a list, joined."""
+    result: Text = ""
+    for value in values:
+        word = say(f"term.{prefix}.{value}")
+        result = say("list.and", a=result, b=word) if result else word
+    return result or say("cell.no_items")

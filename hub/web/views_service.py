@@ -1,0 +1,225 @@
+"""The views made of the running services: what each page asks, and who may ask."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, Final, Protocol
+
+from starlette.requests import Request
+
+from hub.accounts.actor import Actor
+from hub.booking.service import Booking
+from hub.contingency.service import Contingency
+from hub.ports import Parts
+from hub.problems import Problem
+from hub.session.service import Sessions
+from hub.web.i18n import Both, Text, say
+from hub.web.templating import local, ymd
+from hub.web.views_board import BoardView
+from hub.web.views_board_make import (
+    BoardData,
+    alarms_of,
+    attention,
+    board_view,
+    live_phase,
+    members_text,
+    phase_text,
+    places_text,
+)
+from hub.web.views_booking import BookingsView, BookingView
+from hub.web.views_booking_make import booking_view, bookings_view
+from hub.web.views_case import CaseListView, CaseView
+from hub.web.views_case_make import case_list, case_view
+from hub.web.views_common import Viewer
+from hub.web.views_session import SessionLine, SessionListView, SessionView
+from hub.web.views_session_make import session_view
+from hub.web.views_source import NotAllowed, NotThere
+
+TIMELINE_ROWS_MAX: Final = 20_000
+"""Rows of one session a page reads at most; a long day with seven venues has about 5000."""
+TIMELINE_STEP: Final = 500
+HANDLING: Final = (
+    "fault_handler",
+    "operator",
+    "home_manager",
+    "deputy",
+    "guest_coordinator",
+    "room_staff",
+    "technician",
+    "witness",
+)
+RUNNING: Final = ("confirmed", "in_use", "ended", "closed", "aborted")
+"""Bookings that have a session to look at."""
+PEOPLE_ROLES: Final = ("tenderer_agent", "supervisor", "service", "administrator")
+
+
+class ConsoleHub(Parts, Protocol):
+    """The parts of the hub the pages read."""
+
+    booking: Booking
+    sessions: Sessions
+    contingency: Contingency
+
+
+class HubAccess:
+    """Readers are signed-in users; the main role is the first one held."""
+
+    def __init__(self, hub: ConsoleHub) -> None:
+        self._hub = hub
+
+    def viewer(self, request: Request) -> Viewer | None:
+        """The reader of a request, or None."""
+        try:
+            who = self._hub.accounts.of_request(request)
+        except Problem:
+            return None
+        return _viewer(who.actor, csrf=who.csrf, name=org_names(self._hub).get(who.actor.org))
+
+
+def _viewer(actor: Actor, *, csrf: str, name: Both | None) -> Viewer:
+    return Viewer(
+        person=actor.person,
+        login=actor.login,
+        post=actor.post,
+        org=actor.org,
+        org_name=name or actor.org,
+        role=actor.roles[0] if actor.roles else "operator",
+        roles=frozenset(actor.roles),
+        csrf=csrf,
+    )
+
+
+def org_names(hub: ConsoleHub) -> dict[str, Both]:
+    """Organisation -> its name in both languages."""
+    return {one["org"]: Both(one["name"], one["name_en"]) for one in hub.booking.directory()}
+
+
+class ServiceViews:
+    """One method per page, over the hub's services."""
+
+    def __init__(self, hub: ConsoleHub) -> None:
+        self._hub = hub
+
+    def board(self, viewer: Viewer) -> BoardView:
+        """All rooms, today's sessions, open alarms."""
+        return board_view(self._board_data(viewer))
+
+    def _board_data(self, viewer: Viewer, *, day: str | None = None) -> BoardData:
+        hub = self._hub
+        now = hub.clock.wall()
+        directory = hub.booking.directory()
+        found = hub.booking.listed(self._actor(viewer), day=ymd(now) if day is None else day)
+        kept = [one for one in found if one["state"] not in {"declined", "withdrawn", "expired"}]
+        return BoardData(
+            now=now,
+            rooms=hub.rooms.snapshot(),
+            sessions=kept,
+            cases=hub.contingency.list(open_only=True),
+            names={one["org"]: Both(one["name"], one["name_en"]) for one in directory},
+            home_orgs=frozenset(one["home_org"] for one in found)
+            | frozenset(one["org"] for one in directory if one["kind"] in HOME_KINDS),
+            pack=hub.pack,
+            may_ack=viewer.may(*HANDLING),
+        )
+
+    def sessions(self, viewer: Viewer) -> SessionListView:
+        """Sessions of every day, newest first."""
+        data = self._board_data(viewer, day="")
+        alarms = alarms_of(data)
+        rows = tuple(
+            _session_line(data, one, attention(data, one, alarms))
+            for one in data.sessions
+            if one["state"] in RUNNING and one["published_n"]
+        )
+        return SessionListView(data.now, rows)
+
+    def session(self, viewer: Viewer, session: str, *, whole_timeline: bool) -> SessionView:
+        """One session with all its venues."""
+        data = self._found(lambda: self._hub.sessions.view(session))
+        return session_view(
+            viewer,
+            data,
+            entries=self._entries(session),
+            cases=self._hub.contingency.list(session=session),
+            package=self._package(viewer, session, data),
+            whole_timeline=whole_timeline,
+        )
+
+    def _entries(self, session: str) -> list[Mapping[str, Any]]:
+        rows: list[Mapping[str, Any]] = []
+        after, more = 0, True
+        while more and len(rows) < TIMELINE_ROWS_MAX:
+            part = self._hub.sessions.timeline(session, after, TIMELINE_STEP)
+            rows.extend(part["entries"])
+            after, more = part["next"], part["more"]
+        return rows
+
+    def _package(self, viewer: Viewer, session: str, data: Mapping[str, Any]) -> tuple[str, Text]:
+        return "", say("session.package_none")
+
+    def cases(self, viewer: Viewer) -> CaseListView:
+        """Contingency cases, open ones first."""
+        found = self._hub.contingency.list()
+        return case_list(found, org_names(self._hub), self._hub.clock.wall())
+
+    def case(self, viewer: Viewer, case: str) -> CaseView:
+        """One contingency case."""
+        found = self._found(lambda: self._hub.contingency.view(case))
+        return case_view(viewer, found, names=org_names(self._hub), now=self._hub.clock.wall())
+
+    def bookings(self, viewer: Viewer, day: str) -> BookingsView:
+        """The day's grid and all bookings."""
+        hub = self._hub
+        now = hub.clock.wall()
+        grid = self._found(lambda: hub.booking.day_grid(day or ymd(now)))
+        found = hub.booking.listed(self._actor(viewer))
+        return bookings_view(
+            viewer, now=now, day=grid, found=found, directory=hub.booking.directory()
+        )
+
+    def booking(self, viewer: Viewer, number: str) -> BookingView:
+        """One booking."""
+        hub = self._hub
+        found = self._found(lambda: hub.booking.get(self._actor(viewer), number))
+        people = [
+            one.document()
+            for one in hub.accounts.people(viewer.org)
+            if not set(one.roles) <= set(PEOPLE_ROLES)
+        ]
+        return booking_view(viewer, found, now=hub.clock.wall(), people=people)
+
+    def _actor(self, viewer: Viewer) -> Actor:
+        return Actor(viewer.person, viewer.login, viewer.post, viewer.org, tuple(viewer.roles))
+
+    def _found(self, ask: Callable[[], Any]) -> Any:
+        try:
+            return ask()
+        except Problem as problem:
+            if problem.status == 403:
+                raise NotAllowed(problem.what) from problem
+            if problem.status in {404, 422}:
+                raise NotThere(problem.what) from problem
+            raise
+
+
+HOME_KINDS: Final = ("implementing", "home")
+
+
+def _session_line(data: BoardData, booking: Mapping[str, Any], state: Any) -> SessionLine:
+    phase = live_phase(data, booking)
+    return SessionLine(
+        at=local(_start(booking)),
+        number=booking["number"],
+        href=f"/sessions/{booking['session']}",
+        kind=say(f"term.session_kind.{booking['kind']}"),
+        home=places_text([v for v in booking["venues"] if v["role"] == "home"]),
+        guests=places_text([v for v in booking["venues"] if v["role"] != "home"]),
+        phase=phase_text(phase) if phase else say(f"term.booking.{booking['state']}"),
+        members=members_text(data, booking, phase),
+        attention=state,
+    )
+
+
+def _start(booking: Mapping[str, Any]) -> datetime:
+    return datetime.fromisoformat(booking["start_at"])

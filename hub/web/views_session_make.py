@@ -1,0 +1,582 @@
+"""Makes the session page of what the session service answers."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from datetime import datetime, timedelta
+from typing import Any, Final
+
+from hub.web.i18n import Both, Text, catalogue, say
+from hub.web.templating import duration, hm, local
+from hub.web.views_board_make import case_number, phase_text
+from hub.web.views_common import Shape, State, Viewer, percent
+from hub.web.views_events import QUIET_TYPES, by_text, timeline_row
+from hub.web.views_session import (
+    AvView,
+    Bar,
+    CaseLine,
+    Condition,
+    GapNote,
+    Lane,
+    LockerCell,
+    MemberGroup,
+    MemberRow,
+    OrderChoice,
+    OrderRow,
+    PhaseStep,
+    RoomMap,
+    SeatCell,
+    SessionView,
+    TimelineRow,
+)
+from protocols.policy.session import Phase, legal_orders
+
+DOCUMENTS: Final = ("personal_sheet", "summary", "report")
+BAR: Final = ("booked", "prepared", "check_in", "evaluating", "signing", "ended", "closed")
+PAUSED: Final = ("on_break", "suspended", "adjourned")
+GONE: Final = ("declined", "absent", "withdrawn", "replaced", "removed")
+ORDERING: Final = ("home_manager", "deputy")
+STATING: Final = ("home_manager", "deputy", "guest_coordinator", "witness")
+APPRAISING: Final = ("witness", "guest_coordinator", "home_manager")
+RECENT: Final = 14
+"""Lines of the timeline that a session's page shows at first."""
+START_NEEDS: Final = ("members_seated", "av_recording", "system_reachable")
+FIRST_ORDER: Final = ("open", "start", "resume", "sign", "end", "close")
+"""Orders that move the day on; the first one legal is the page's primary action."""
+OUTCOME_CELLS: Final = {
+    "signed": "cell.signed",
+    "signed_with_dissent": "cell.dissent",
+    "refused_in_writing": "cell.refused",
+    "refused_without_reasons": "cell.refused_silent",
+}
+MIN_GAP_PCT: Final = 0.9
+"""Narrowest a gap is drawn, in per cent of the lane: it must be seen, never rounded away."""
+
+
+def instant(text: str | None) -> datetime | None:
+    """RFC 3339 as an aware instant."""
+    return None if not text else datetime.fromisoformat(text)
+
+
+def span_text(seconds: float) -> Text:
+    """`1 分 42 秒`."""
+    whole = max(0, round(seconds))
+    if whole < 60:
+        return say("span.sec", n=whole)
+    if whole < 3600:
+        return say("span.min_sec", m=whole // 60, s=whole % 60)
+    return say("span.hour_min", h=whole // 3600, m=whole % 3600 // 60)
+
+
+# ---- phases and facts ----
+
+
+def bar(phase: str) -> tuple[PhaseStep, ...]:
+    """The phase bar; a pause stands in the field of the evaluation with its own word."""
+    at = "evaluating" if phase in PAUSED else phase
+    if phase in {"postponed", "terminated"}:
+        at = "ended"
+    cut = BAR.index(at) if at in BAR else 0
+    steps = []
+    for i, name in enumerate(BAR):
+        text: Text = say(f"step.{name}")
+        if i == cut and phase not in BAR and phase != "idle":
+            text = say("step.paused", step=text, phase=phase_text(phase))
+        steps.append(PhaseStep(text, "dn" if i < cut else "cur" if i == cut else ""))
+    return tuple(steps)
+
+
+def evaluating_s(log: Sequence[Mapping[str, Any]], ctl: str, now: datetime) -> int:
+    """Seconds of evaluation at the home venue, breaks left out."""
+    total, since = 0.0, None
+    for row in log:
+        if row["ctl"] != ctl:
+            continue
+        at = datetime.fromisoformat(row["at"])
+        if row["to"] == "evaluating" and since is None:
+            since = at
+        elif row["to"] != "evaluating" and since is not None:
+            total += (at - since).total_seconds()
+            since = None
+    return int(total + ((now - since).total_seconds() if since is not None else 0))
+
+
+def _org(venue: Mapping[str, Any]) -> Both:
+    return Both(venue["name"], venue["name_en"])
+
+
+def facts(data: Mapping[str, Any], now: datetime) -> tuple[tuple[Text, Text], ...]:
+    """What stands beside the title."""
+    rows: list[tuple[Text, Text]] = [
+        (
+            say("home" if v["role"] == "home" else "guest"),
+            say("session.fact.venue", org=_org(v), room=v["room"] or v["place"]),
+        )
+        for v in data["venues"]
+    ]
+    started = instant(data["started_at"])
+    if started is None:
+        start = datetime.fromisoformat(data["start_at"])
+        rows.append((say("session.fact.planned"), f"{local(start):%m-%d %H:%M}"))
+        return tuple(rows)
+    rows.append((say("session.fact.start"), hm(started)))
+    home = next((v["ctl"] for v in data["venues"] if v["role"] == "home"), "")
+    used = duration(evaluating_s(data["phase_log"], home or "", now))
+    rows.append((say("session.fact.used"), say("session.fact.used_value", span=used)))
+    return tuple(rows)
+
+
+# ---- members ----
+
+
+def _done(mark: Mapping[str, Any], text: Text, note: Text | None = None) -> State:
+    return State(Shape.OK, text, at=instant(mark.get("at")), note=note)
+
+
+def _identity(row: Mapping[str, Any]) -> State:
+    mark = row["identified"]
+    if mark is not None:
+        return _done(mark, say("cell.two_staff" if mark["method"] == "two_staff" else "cell.card"))
+    if row["step"] in GONE:
+        return State(
+            Shape.NONE, say("cell.declined" if row["step"] == "declined" else "cell.absent")
+        )
+    if row["late"]:
+        return State(Shape.NOW, say("cell.late"), current=True)
+    return State(Shape.TODO, say("cell.not_yet"))
+
+
+def _deposit(row: Mapping[str, Any]) -> State:
+    mark = row["deposited"]
+    if mark is None:
+        waits = row["identified"] is not None and row["step"] not in GONE
+        return State(
+            Shape.NOW if waits else Shape.TODO,
+            say("cell.wait_deposit" if waits else "cell.not_yet"),
+            current=waits,
+        )
+    items = mark.get("items") or ()
+    if not items:
+        return _done(mark, say("cell.no_items"))
+    locker = mark.get("locker") or row["locker"]
+    number = f"{locker:02d}" if isinstance(locker, int) else str(locker or "–")
+    return _done(mark, say("cell.items", n=len(items), locker=number))
+
+
+def _seat(row: Mapping[str, Any]) -> State:
+    away = row["away"]
+    if away is not None:
+        at = instant(away["at"])
+        return State(
+            Shape.PAUSE,
+            say("cell.away", reason=say(f"term.away.{away['reason']}")),
+            current=True,
+            note=say("cell.away_note", at=hm(at) or "–", min=away["expected_min"]),
+        )
+    if row["step"] in {"released", "left"}:
+        return State(Shape.NONE, say("cell.left" if row["step"] == "left" else "cell.released"))
+    if row["seated"] is not None:
+        return _done(row["seated"], say("cell.seated"))
+    waits = row["deposited"] is not None
+    return State(
+        Shape.NOW if waits else Shape.TODO,
+        say("cell.wait_seat" if waits else "cell.not_yet"),
+        current=waits,
+    )
+
+
+def _document(row: Mapping[str, Any], name: str, *, signing: bool) -> State:
+    told = row["documents"][name]
+    if told is not None:
+        key = OUTCOME_CELLS.get(told["outcome"], "cell.signed")
+        return State(Shape.OK, say(key), at=instant(told["at"]))
+    if not signing or row["step"] in GONE:
+        return State(Shape.TODO, say("cell.not_yet"))
+    last = row["lead"] and name == "report"
+    note = say("cell.sign_last") if last else None
+    return State(Shape.NOW, say("cell.sign_wait"), note=note, current=True)
+
+
+def _leave(row: Mapping[str, Any]) -> State:
+    if row["left"] is not None:
+        return _done(row["left"], say("cell.left"))
+    if row["released"] is not None:
+        return _done(row["released"], say("cell.released"))
+    if row["step"] in GONE:
+        return State(Shape.NONE, say("case.k.na"))
+    return State(Shape.LOCK, say("cell.locked"))
+
+
+def _role(row: Mapping[str, Any]) -> Text:
+    return say("lead") if row["lead"] else say(f"term.member_kind.{row['kind']}")
+
+
+def groups(data: Mapping[str, Any]) -> tuple[MemberGroup, ...]:
+    """Members by venue, home first."""
+    signing = data["phase"] in {"signing", "ended"}
+    made = []
+    for venue in data["venues"]:
+        rows = tuple(
+            MemberRow(
+                m["no"],
+                _role(m),
+                (
+                    _identity(m),
+                    _deposit(m),
+                    _seat(m),
+                    *(_document(m, name, signing=signing) for name in DOCUMENTS),
+                    _leave(m),
+                ),
+            )
+            for m in data["members"]
+            if m["org"] == venue["org"]
+        )
+        if rows:
+            role = say("home" if venue["role"] == "home" else "guest")
+            made.append(MemberGroup(role, _org(venue), venue["room"] or venue["place"], rows))
+    return tuple(made)
+
+
+def members_summary(data: Mapping[str, Any]) -> Text:
+    """How many, and how far."""
+    members = data["members"]
+    done = sum(m["documents"][name] is not None for m in members for name in DOCUMENTS)
+    if data["phase"] in {"signing", "ended", "closed"} or done:
+        return say("session.summary", n=len(members), done=done, all=len(members) * len(DOCUMENTS))
+    seated = sum(m["step"] == "seated" for m in members)
+    return say("session.summary_early", n=len(members), seated=seated)
+
+
+def lockers_summary(data: Mapping[str, Any]) -> Text:
+    """Lockers with things in them, and whether any is open or unknown."""
+    held = [one for v in data["venues"] for one in v["lockers"] if one["no"] is not None]
+    opened = sum(one["door"] == "open" for one in held)
+    unknown = sum(one["door"] == "unknown" for one in held)
+    if opened:
+        return say("session.lockers_open", n=len(held), open=opened)
+    if unknown:
+        return say("session.lockers_unknown", n=len(held), unknown=unknown)
+    return say("session.lockers", n=len(held))
+
+
+# ---- why nobody may leave ----
+
+
+def conditions(data: Mapping[str, Any]) -> tuple[Condition, ...]:
+    """The conditions, met ones included."""
+    names = {
+        v["org"]: say("session.fact.venue", org=_org(v), room=v["room"]) for v in data["venues"]
+    }
+    makers = {
+        "documents_signed": _documents_condition,
+        "end_order": _order_condition,
+        "record_sound": _record_condition,
+    }
+    return tuple(makers[one["key"]](one, names) for one in data["waiting"] if one["key"] in makers)
+
+
+def _documents_condition(one: Mapping[str, Any], _: Mapping[str, Text]) -> Condition:
+    open_by: dict[int, list[str]] = {}
+    for entry in one["waiting_for"]:
+        open_by.setdefault(entry["no"], []).append(entry["document"])
+    lines = []
+    for no, documents in sorted(open_by.items()):
+        names: Text = say(f"term.document.{documents[0]}")
+        for name in documents[1:]:
+            names = say("list.and", a=names, b=say(f"term.document.{name}"))
+        lines.append(say("gate.waiting_docs", member=say("member.no", no=no), documents=names))
+    key = "gate.documents_done" if one["met"] else "gate.documents"
+    return Condition(one["met"], say(key, done=one["done"], all=one["total"]), tuple(lines))
+
+
+def _order_condition(one: Mapping[str, Any], _: Mapping[str, Text]) -> Condition:
+    if one["met"]:
+        return Condition(True, say("gate.order_done"), ())
+    return Condition(False, say("gate.order_missing"), (say("gate.order_who"),))
+
+
+def _record_condition(one: Mapping[str, Any], names: Mapping[str, Text]) -> Condition:
+    if one["met"]:
+        return Condition(True, say("gate.record_ok"), (say("gate.record_ok_line"),))
+    lines = tuple(
+        say("gate.record_unknown_line", place=names.get(org, org)) for org in one["waiting_for"]
+    )
+    return Condition(False, say("gate.record_wait"), lines)
+
+
+# ---- orders ----
+
+
+def orders(data: Mapping[str, Any]) -> tuple[OrderRow, ...]:
+    """Orders with four marks; each mark is the slowest venue's."""
+    return tuple(_order(one) for one in data["orders"])
+
+
+def _order(one: Mapping[str, Any]) -> OrderRow:
+    venues = one["at_venues"]
+    refused = [v for v in venues if v["refused"]]
+    sent, accepted, acted = (
+        _truth(name, [bool(v[name]) for v in venues]) for name in ("sent", "accepted", "acted")
+    )
+    if refused and accepted.shape is not Shape.OK:
+        accepted = State(Shape.UNKNOWN, say("order.mark.refused"))
+    confirmed = _truth("confirmed", [v["confirmed"] for v in venues])
+    return OrderRow(
+        Both(one["zh"], one["en"][:1].upper() + one["en"][1:]),
+        by_text(one["by"]),
+        datetime.fromisoformat(one["issued_at"]),
+        (sent, accepted, acted, confirmed),
+    )
+
+
+def _truth(name: str, values: Sequence[bool | None]) -> State:
+    text = say(f"order.mark.{name}")
+    if values and all(value is True for value in values):
+        return State(Shape.OK, text)
+    return State(Shape.UNKNOWN if None in values else Shape.TODO, text)
+
+
+def choices(data: Mapping[str, Any], viewer: Viewer) -> tuple[OrderChoice, ...]:
+    """Orders the phase allows; those that are waiting for something say for what."""
+    phase = data["phase"]
+    try:
+        legal = [str(order.value) for order in legal_orders(Phase(phase))]
+    except ValueError:
+        legal = []
+    may = viewer.org == data["home_org"] and viewer.may(*ORDERING)
+    first = next((name for name in FIRST_ORDER if name in legal), "")
+    return tuple(_choice(name, data, may=may, first=first) for name in _by_use(legal, first))
+
+
+def _by_use(legal: Sequence[str], first: str) -> list[str]:
+    return sorted(legal, key=lambda name: (name != first, name in {"postpone", "terminate"}))
+
+
+def _choice(name: str, data: Mapping[str, Any], *, may: bool, first: str) -> OrderChoice:
+    missing = next((c for c in data["waiting"] if c["key"] == "documents_signed"), None)
+    open_docs = len(missing["waiting_for"]) if missing else 0
+    reason: Text | None = None
+    if not may:
+        reason = say("orders.only_home")
+    elif name == "end" and open_docs:
+        reason = say("orders.docs_open", n=open_docs)
+    blocked = not may
+    return OrderChoice(
+        name,
+        say(f"term.order.{name}"),
+        say(f"orders.mean.{name}"),
+        enabled=not blocked,
+        reason=reason,
+        members=name == "member_release",
+        committee=name == "end",
+        exceptions=START_NEEDS if name == "start" else (),
+        primary=name == first,
+    )
+
+
+# ---- audio and video ----
+
+
+def av(data: Mapping[str, Any], cases: Sequence[Mapping[str, Any]]) -> AvView | None:
+    """Lanes over the session's time; None as long as nothing was recorded."""
+    streams = data["av"]["streams"]
+    if not streams:
+        return None
+    begin = datetime.fromisoformat(data["av"]["from_at"])
+    end = datetime.fromisoformat(data["av"]["to_at"])
+    whole = max(1.0, (end - begin).total_seconds())
+    gaps = [(stream, gap) for stream in streams for gap in stream["gaps"]]
+    lost = sum(gap["ms"] for _, gap in gaps) / 1000
+    summary = (
+        say("av.summary_gaps", n=len(streams), gaps=len(gaps), span=span_text(lost))
+        if gaps
+        else say("av.summary", n=len(streams))
+    )
+    starts = [datetime.fromisoformat(c["started_at"]) for c in cases if c.get("started_at")]
+    marks = [at for at in starts if begin <= at <= end]
+    what = say(f"term.fault.{cases[0]['kind']}") if marks else ""
+    return AvView(
+        summary=summary,
+        hours=_ticks(begin, end),
+        lanes=tuple(_lane(s, begin, whole) for s in streams),
+        marks=tuple(percent((at - begin).total_seconds(), whole) for at in marks),
+        marks_text=say("av.mark", what=what, at=f"{local(marks[0]):%H:%M:%S}") if marks else "",
+        notes=tuple(_note(stream, gap) for stream, gap in gaps[:8]),
+    )
+
+
+def _ticks(begin: datetime, end: datetime) -> tuple[tuple[str, str], ...]:
+    """About seven labels: hours, or minutes where the span is short."""
+    whole = (end - begin).total_seconds()
+    step = next((s for s in (60, 300, 600, 1800, 3600, 7200, 14400) if whole / s <= 8), 28800)
+    first = datetime.fromtimestamp((begin.timestamp() // step + 1) * step, tz=begin.tzinfo)
+    ticks = []
+    while first < end:
+        share = percent((first - begin).total_seconds(), whole)
+        if 2 < float(share.rstrip("%")) < 97:
+            ticks.append((share, hm(first)))
+        first += timedelta(seconds=step)
+    return tuple(ticks)
+
+
+def _lane(stream: Mapping[str, Any], begin: datetime, whole: float) -> Lane:
+    def piece(one: Mapping[str, Any], least: float) -> Bar:
+        at = (datetime.fromisoformat(one["from_at"]) - begin).total_seconds()
+        to = (datetime.fromisoformat(one["to_at"]) - begin).total_seconds()
+        at, to = max(0.0, at), min(whole, to)
+        width = max(least, 100.0 * max(0.0, to - at) / whole)
+        return Bar(percent(at, whole), f"{min(100.0, width):.2f}%")
+
+    states = {
+        "on": State(Shape.OK, say("av.on")),
+        "off": State(Shape.NONE, say("av.off")),
+        "fault": State(Shape.UNKNOWN, say("av.fault")),
+    }
+    return Lane(
+        name=say("av.stream", room=stream["room"], stream=stream_text(stream["stream"])),
+        recorded=tuple(piece(one, 0.0) for one in stream["lanes"]),
+        gaps=tuple(piece(one, MIN_GAP_PCT) for one in stream["gaps"]),
+        state=states.get(stream["state"], State(Shape.UNKNOWN, say("unknown"))),
+    )
+
+
+def stream_text(stream: str) -> Text:
+    """`全景`, `机位 3`: a stream's name in words, else as it stands."""
+    if catalogue().has(f"stream.{stream}"):
+        return say(f"stream.{stream}")
+    word, _, number = stream.rpartition("-")
+    if number.isdigit() and catalogue().has(f"stream.{word}.n"):
+        return say(f"stream.{word}.n", n=number)
+    return stream
+
+
+def _note(stream: Mapping[str, Any], gap: Mapping[str, Any]) -> GapNote:
+    cause = gap["cause"] or ""
+    key = f"av.cause.{cause}"
+    words: Text = say(key) if catalogue().has(key) else cause or say("av.cause.unknown")
+    name = say("av.stream", room=stream["room"], stream=stream_text(stream["stream"]))
+    return GapNote(
+        datetime.fromisoformat(gap["from_at"]),
+        datetime.fromisoformat(gap["to_at"]),
+        say("av.gap_note", stream=name, span=span_text(gap["ms"] / 1000), cause=words),
+    )
+
+
+# ---- rooms and timeline ----
+
+
+def room_map(venue: Mapping[str, Any]) -> RoomMap:
+    """Seats and lockers of one venue."""
+    lockers = tuple(_locker(one) for one in venue["lockers"])
+    full = sum(cell.look == "f" for cell in lockers)
+    unknown = [cell.no for cell in lockers if cell.look == "o"]
+    text = (
+        say("locker.summary_unknown", n=full, list=" ".join(unknown))
+        if unknown
+        else say("locker.summary", n=full)
+    )
+    link = venue["link"]
+    as_of = instant(link["as_of"])
+    old = None
+    if link["reachable"] is not True:
+        old = say("board.tile.asof", at=f"{local(as_of):%H:%M:%S}" if as_of else "–")
+    return RoomMap(
+        venue["room"] or venue["place"],
+        tuple(_seat_cell(s) for s in venue["seats"]),
+        text,
+        lockers,
+        old,
+    )
+
+
+def _seat_cell(seat: Mapping[str, Any]) -> SeatCell:
+    number = str(seat["station"])
+    if seat["no"] is None:
+        return SeatCell(number, say("seat.spare"), "")
+    look, word = {"occupied": ("on", "on"), "vacant": ("", "empty")}.get(
+        seat["state"], ("un", "unknown")
+    )
+    if seat["away"]:
+        look, word = "aw", "away"
+    return SeatCell(number, say("seat.member", no=seat["no"], state=say(f"seat.{word}")), look)
+
+
+def _locker(one: Mapping[str, Any]) -> LockerCell:
+    number = f"{one['locker']:02d}"
+    if one["door"] == "open":
+        look, word = "w", "locker.open"
+    elif one["door"] == "unknown" or one["fault"]:
+        look, word = "o", "unknown"
+    else:
+        look, word = ("f", "locker.full") if one["no"] is not None else ("", "locker.empty")
+    return LockerCell(number, look, say("locker.of", no=number, state=say(word)))
+
+
+def timeline(
+    entries: Sequence[Mapping[str, Any]], data: Mapping[str, Any], *, whole: bool
+) -> tuple[TimelineRow, ...]:
+    """Newest first; at first without the rows that only say that all is as it was."""
+    rooms = {v["org"]: v["room"] or v["place"] for v in data["venues"]}
+    kept = [e for e in entries if whole or e["type"] not in QUIET_TYPES]
+    shown = kept if whole else kept[-RECENT:]
+    return tuple(timeline_row(entry, rooms) for entry in reversed(shown))
+
+
+def case_line(case: Mapping[str, Any], now: datetime) -> CaseLine:
+    """One case of the session: its state and how long it lasted."""
+    closed = case["state"] == "closed"
+    state = State(
+        Shape.OK if closed else Shape(case["priority"].lower()),
+        say("session.case", number=case_number(case), state=say(f"term.case.{case['state']}")),
+        acked=bool(case.get("acked_at")),
+    )
+    begins, ends = instant(case.get("started_at")), instant(case.get("cleared_at"))
+    lasted = span_text(((ends or now) - begins).total_seconds()) if begins else ""
+    text = say("session.case_line", fault=say(f"term.fault.{case['kind']}"), span=lasted)
+    return CaseLine(f"/cases/{case['id']}", state, text)
+
+
+def session_view(
+    viewer: Viewer,
+    data: Mapping[str, Any],
+    *,
+    entries: Sequence[Mapping[str, Any]],
+    cases: Sequence[Mapping[str, Any]],
+    package: tuple[str, Text],
+    whole_timeline: bool,
+) -> SessionView:
+    """The whole page."""
+    now = datetime.fromisoformat(data["now"])
+    met = conditions(data)
+    unmet = sum(not one.met for one in met)
+    ours = any(v["org"] == viewer.org for v in data["venues"])
+    return SessionView(
+        now=now,
+        session=data["session"],
+        number=data["booking"],
+        kind=say(f"term.session_kind.{data['kind']}"),
+        drill=data["kind"] == "drill",
+        facts=facts(data, now),
+        phases=bar(data["phase"]),
+        groups=groups(data),
+        members_summary=members_summary(data),
+        lockers_summary=lockers_summary(data),
+        conditions=met,
+        unmet=unmet,
+        gate_note=say("gate.note"),
+        leaving=unmet == 0,
+        orders=orders(data),
+        choices=choices(data, viewer),
+        member_nos=tuple(m["no"] for m in data["members"]),
+        may_order=viewer.org == data["home_org"] and viewer.may(*ORDERING),
+        may_state=ours and data["phase"] in {"signing", "ended"} and viewer.may(*STATING),
+        av=av(data, cases),
+        rooms=tuple(room_map(v) for v in data["venues"] if v["seats"] or v["lockers"]),
+        timeline=timeline(entries, data, whole=whole_timeline),
+        timeline_total=len(entries),
+        timeline_all=whole_timeline,
+        cases=tuple(case_line(c, now) for c in cases),
+        package_href=package[0],
+        package_text=package[1],
+        appraisal_open=ours and data["phase"] in {"ended", "closed"} and viewer.may(*APPRAISING),
+    )
