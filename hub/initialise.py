@@ -119,11 +119,13 @@ class _Secrets:
     pin_key: tuple[bytes, bytes]
 
 
-def init(config: Config, *, say: Any = lambda _text: None) -> Config:
+def init(config: Config, *, demo_orgs: Sequence[str] = (), say: Any = lambda _text: None) -> Config:
     """Makes a data folder with the hub's key, its database and its organisations.
 
     Args:
-        config: `hub` may be empty: an id is drawn.
+        config: where and what kind of hub.
+        demo_orgs: organisations a demonstration gets people for; none means the home venue with
+            all its paired guests.
         say: gets a line per step.
 
     Raises:
@@ -146,7 +148,7 @@ def init(config: Config, *, say: Any = lambda _text: None) -> Config:
         _load_units(conn)
     say("organisations and pairings loaded")
     if config.demo:
-        _demo(hub, say)
+        _demo(hub, demo_orgs, say)
     write_trust(hub)
     hub.close()
     config.write()
@@ -214,12 +216,12 @@ def add_room(
 # The demonstration's town
 
 
-def _demo(hub: Hub, say: Any) -> None:
+def _demo(hub: Hub, wanted: Sequence[str], say: Any) -> None:
     with hub.store.read() as conn:
         guests = conn.execute(
             select(pairings.c.guest).where(pairings.c.home == DEMO_HOME)
         ).scalars()
-        orgs = [DEMO_HOME, *sorted(guests)]
+        orgs = list(wanted) or [DEMO_HOME, *sorted(guests)]
     # The secrets of a demonstration are written down for everybody, so one PIN for all and one
     # password per organisation do; what protects keys is as slow as in earnest, but derived once.
     pin_salt = secrets.token_bytes(crypto.SALT_BYTES)

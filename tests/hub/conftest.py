@@ -28,9 +28,10 @@ with warnings.catch_warnings():
 
 @pytest.fixture(scope="session")
 def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    """One `hub init --demo` for the whole run, with the room changsha-2; each test works on a copy."""
+    """One `hub init --demo` for the whole run, with a room; each test works on a copy."""
     data = tmp_path_factory.mktemp("hub") / "data"
-    init(Config(data=data, hub=new_hub_id(), demo=True, pack="demo.yaml"))
+    config = Config(data=data, hub=new_hub_id(), demo=True, pack="demo.yaml")
+    init(config, demo_orgs=("hubei", "changsha", "hunan"))
     rows = json.loads((data / "demo-accounts.json").read_text(encoding="utf-8"))
     secret = next(r["password"] for r in rows if r["login"] == "changsha.home_manager")
     hub = build(load(data), services=False)

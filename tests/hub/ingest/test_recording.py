@@ -192,8 +192,9 @@ def test_two_living_branches_are_a_clone_and_commands_wait(hub: Hub, room: Any, 
 
 
 @pytest.mark.parametrize("size", [20 * 1024, 300 * 1024])
+@pytest.mark.usefixtures("wire")
 def test_an_oversize_message_is_quarantined_and_blocks_nothing(
-    hub: Hub, room: Any, wire: Any, size: int
+    hub: Hub, room: Any, size: int
 ) -> None:
     stream = room.open()
     good = room.batch(stream)
@@ -300,7 +301,7 @@ def test_a_wire_the_hub_does_not_speak_is_refused(hub: Hub, room: Any, wire: Any
     assert "wire 2" in hub.rooms.link(room.ctl).refused
 
 
-def test_a_notice_is_shown_until_its_row_arrives(hub: Hub, room: Any, wire: Any) -> None:
+def test_a_notice_is_shown_until_its_row_arrives(hub: Hub, room: Any) -> None:
     stream = room.open()
     for _ in range(3):
         room.write(stream)
