@@ -98,10 +98,10 @@ def _of_holder(state: RoomState, session: Session, member: Member, pack: Pack) -
     held = deposit_of(state, session, member)
     if held is None and member.step in OUT:
         return sentence("gone", no=member.no)
-    if held is not None and held.out:
-        return sentence("deposit", no=member.no, locker=member.locker, items=list(held.items))
     if member.confirm_due:
         return sentence("confirm_deposit", no=member.no, locker=member.locker)
+    if held is not None and held.out:
+        return sentence("deposit", no=member.no, locker=member.locker, items=list(held.items))
     if isinstance(may_release(session, member, pack), gate.Permit):
         return sentence("collect", no=member.no, locker=member.locker)
     if session.phase in _LEAVING or member.step in OUT:

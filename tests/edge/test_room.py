@@ -254,8 +254,9 @@ def test_whatever_happens_the_fold_is_the_room_and_the_gate_holds(
         room.orders += 1
         if kind in ("order", "statement", "command"):
             # Some ids come twice on purpose; numbers of orders go up.
-            data = {**data, "id": f"{data['id']}-{at // 2}", "n": 900 + at}
-        room.feed(kind, data)
+            room.feed(kind, {**data, "id": f"{data['id']}-{at // 2}", "n": 900 + at})
+        else:
+            room.feed(kind, data)
         no_door_without_a_permit(room, before)
     room.check_fold()
 

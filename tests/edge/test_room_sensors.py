@@ -1,0 +1,264 @@
+"""Seats, power, network, devices, recording and doors: what readings become."""
+
+from __future__ import annotations
+
+import pytest
+
+from edge.room import Clip, Record, Sound
+from tests.edge.room_bench import SESSION, Bench, member, session_plan
+
+
+def test_a_seat_is_unknown_until_both_sensors_are_heard() -> None:
+    room = Bench()
+    room.feed("tick")
+    assert {one.state for one in room.state.seats.values()} == {"unknown"}
+    room.feed("mat", {"station": 1, "on": False})
+    assert room.state.seats[1].state == "unknown"
+    room.feed("radar", {"station": 1, "target": "none"})
+    room.wait(room.pack.seat.clear_s)
+    assert room.state.seats[1].state == "vacant"
+    room.feed("mat", {"station": 1, "on": True})
+    assert room.only("seat.state") == {"station": 1, "state": "occupied"}
+
+
+@pytest.mark.parametrize(
+    ("kind", "data"),
+    [
+        ("mat", {"station": 99, "on": True}),
+        ("mat", {"station": "1", "on": True}),
+        ("mat", {"station": 1, "on": "yes"}),
+        ("radar", {"station": 1, "target": "ghost"}),
+    ],
+)
+def test_a_reading_that_means_nothing_changes_nothing(kind: str, data: dict[str, object]) -> None:
+    room = Bench().begin()
+    before = room.state
+    room.feed(kind, data)
+    assert room.state == before
+
+
+def test_getting_up_is_a_fact_and_a_fault_after_a_while() -> None:
+    room = Bench().evaluating()
+    room.stand_up(1)
+    assert room.step_of(3) == "deposited"
+    assert room.journal("member.unseated") == [{"no": 3, "station": 1}]
+    room.wait(room.pack.faults.station.raise_s)
+    (fault,) = room.journal("fault.raised")
+    assert (fault["kind"], fault["device"]) == ("station", "station-1")
+    room.sit(1)
+    room.wait(room.pack.faults.station.clear_s)
+    assert len(room.journal("fault.cleared")) == 1
+
+
+def test_a_station_fault_ends_with_the_session() -> None:
+    room = Bench().evaluating()
+    room.stand_up(1)
+    room.wait(room.pack.faults.station.raise_s)
+    room.order("terminate")
+    room.wait(room.pack.faults.station.clear_s)
+    assert len(room.journal("fault.cleared")) == 1
+    room.staff("fault.report", kind="station")
+    room.wait(60)
+    assert len(room.journal("fault.cleared")) == 1
+
+
+def test_a_lost_seat_sensor_makes_the_seat_unknown_and_nobody_gets_up() -> None:
+    room = Bench().evaluating()
+    room.feed("device", {"device": "radar-1", "state": "lost", "reason": "silent"})
+    room.feed("device", {"device": "mat-1", "state": "lost", "reason": "silent"})
+    assert room.state.seats[1].state == "unknown"
+    assert room.step_of(3) == "seated"
+    room.feed("device", {"device": "radar2", "state": "lost"})
+    assert room.state.seats[2].state == "occupied"
+    room.feed("device", {"device": "gpio", "state": "lost", "reason": "silent"})
+    assert {one.state for one in room.state.seats.values()} == {"unknown"}
+    assert room.state.power.contact == "unknown"
+
+
+def test_contact_and_ups_disagreeing_is_a_fault_of_its_own_name() -> None:
+    room = Bench().begin()
+    room.feed("ups", {"utility_fail": True, "battery_low": False, "charge_pct": 90})
+    assert room.only("power.state")["disagree"] is True
+    room.wait(room.pack.faults.power.raise_s)
+    (fault,) = room.journal("fault.raised")
+    assert (fault["kind"], fault["what"]) == ("power", "disagree")
+
+
+def test_a_discharging_ups_is_told_in_steps() -> None:
+    room = Bench().begin()
+    for charge in range(100, 9, -1):
+        room.feed("ups", {"utility_fail": True, "battery_low": charge < 12, "charge_pct": charge})
+    told = [row["charge_pct"] for row in room.journal("power.state")]
+    assert len(told) < 16
+    assert 30 in told
+    assert room.state.power.ups == "low"
+    room.feed("ups", {"utility_fail": True, "battery_low": True, "charge_pct": None})
+    assert room.state.power.charge_pct is None
+    room.feed("device", {"device": "ups", "state": "lost", "reason": "silent"})
+    assert room.state.power.ups == "unknown"
+    room.feed("mains", {"present": None})
+    assert room.state.power.mains == "unknown"
+
+
+def test_a_device_is_lost_once_and_back_once() -> None:
+    room = Bench().begin()
+    room.feed("device", {"device": "id_reader", "state": "back", "reason": ""})
+    assert room.only("device.back")["down_ms"] == 0
+    room.feed("device", {"device": "id_reader", "state": "back", "reason": ""})
+    assert room.last == ()
+    room.feed("device", {"device": "id_reader", "state": "lost", "reason": "silent"})
+    room.feed("device", {"device": "id_reader", "state": "lost", "reason": "silent"})
+    assert room.last == ()
+    room.wait(5)
+    assert room.journal("fault.raised")[-1]["what"] == "silent"
+    room.feed("device", {"device": "id_reader", "state": "back", "reason": ""})
+    assert room.only("device.back")["down_ms"] == 5000
+    room.feed("device", {"device": "lamp-7", "state": "back"})
+    assert room.only("device.back")["kind"] == "lamp"
+
+
+def test_flapping_becomes_one_unstable_fault() -> None:
+    room = Bench().begin()
+    for _ in range(room.pack.faults.unstable.count):
+        room.feed("network", {"rung": "echo"})
+        room.wait(room.pack.faults.network.raise_s)
+        room.feed("network", {"rung": "ok"})
+        room.wait(room.pack.faults.network.clear_s)
+    raised = room.journal("fault.raised")
+    assert raised[-1]["what"] == "unstable"
+    assert len(room.journal("fault.cleared")) == len(raised) - 1
+    room.wait(room.pack.faults.unstable.window_s)
+    assert len(room.journal("fault.cleared")) == len(raised)
+
+
+def test_the_recording_is_watched_while_a_session_is_open() -> None:
+    room = Bench().evaluating()
+    room.feed("recording", {"stream": "desk", "state": "fault"})
+    room.feed("recording", {"stream": "desk", "state": "fault"})
+    assert room.last == ()
+    room.feed("recording", {"stream": "desk", "state": "dreaming"})
+    assert room.last == ()
+    room.wait(room.pack.faults.av.raise_s)
+    (fault,) = room.journal("fault.raised")
+    assert (fault["kind"], fault["device"]) == ("av", "desk")
+    assert room.state.sessions[SESSION].fault_kinds == ("av",)
+
+
+def test_a_fault_is_heard_and_clipped() -> None:
+    room = Bench().evaluating()
+    room.feed("system_probe", {"ok": False})
+    room.feed("system_probe", {"ok": False})
+    assert room.last == ()
+    room.wait(room.pack.faults.system.raise_s - 1)
+    room.now_ms += 1000
+    room.feed("tick")
+    assert room.only("fault.raised")["kind"] == "system"
+    assert Clip("system-1", SESSION, 30, 60) in room.effects
+    assert Sound("alarm") in room.effects
+
+
+def test_segments_and_gaps_go_straight_to_the_record() -> None:
+    room = Bench().evaluating()
+    room.feed("segment", {"stream": "room", "last_at": "b", "sha256": "c", "bytes": 1})
+    assert room.state.streams["room"].segments == 1
+    room.feed("segment", {"bytes": 1})
+    assert room.types() == ["media.segment"]
+    room.feed("segment_damaged", {"stream": "room"})
+    room.feed("segment_lost", {"stream": "room", "seconds": 3})
+    assert room.types() == ["media.lost"]
+    room.feed("mains", {"present": False})
+    room.wait(room.pack.faults.power.raise_s)
+    room.feed("av_gap", {"stream": "room", "from_at": "a", "to_at": "b", "seconds": 3})
+    assert room.only("media.gap")["cause"] == "power-1"
+    room.feed("av_gap", {"stream": "room", "from_at": "a", "to_at": "b", "cause": "restart"})
+    assert room.only("media.gap")["cause"] == "restart"
+
+
+def test_a_self_test_names_what_failed() -> None:
+    room = Bench().begin()
+    room.feed("selftest", {"results": [{"device": "ups", "ok": False, "detail": "silent"}, 7]})
+    assert room.only("selftest.done")["ok"] is False
+    assert room.state.selftest is not None
+    assert room.state.selftest.failed == ("ups",)
+    room.feed("selftest", {})
+    assert room.only("selftest.done") == {"ok": False, "results": []}
+
+
+def test_a_restart_goes_on_recording() -> None:
+    room = Bench().evaluating()
+    room.state = room.refold()
+    room.feed("started", {})
+    assert Record(on=True, session=SESSION) in room.effects
+
+
+def test_a_lock_that_does_not_move_has_failed() -> None:
+    room = Bench().ended()
+    room.card(3)
+    room.feed("pulse", {"lock": 1, "outcome": "opened"})
+    assert room.last == ()
+    room.feed("pulse", {"lock": "1", "outcome": "still_closed"})
+    assert room.last == ()
+    room.feed("pulse", {"lock": 1, "outcome": "still_closed"})
+    assert room.only("locker.open_failed")["outcome"] == "still_closed"
+    room.feed("pulse", {"lock": 1, "outcome": "still_closed"})
+    assert room.last == ()
+    room.card(3)
+    room.wait(8)
+    assert room.journal("locker.open_failed")[-1]["outcome"] == "timeout"
+    room.card(3)
+    room.door(1, "open", "present")
+    room.feed("pulse", {"lock": 1, "outcome": "no_answer"})
+    assert room.last == ()
+
+
+def test_a_board_may_say_less_than_expected() -> None:
+    room = Bench().begin()
+    room.feed("lockers", {"states": {"1": [], "2": ["ajar"], "3": "open", "99": ["open"]}})
+    assert room.state.lockers[2].door == "unknown"
+    room.feed("lockers", {"states": None})
+    assert room.last == ()
+
+
+def test_a_door_found_open_at_the_start_is_no_alarm_unless_something_is_behind_it() -> None:
+    room = Bench().begin()
+    room.feed("device", {"device": "locker", "state": "lost", "reason": "silent"})
+    room.door(4, "open", "absent")
+    assert "locker.unexplained" not in room.types()
+    room = Bench().evaluating()
+    room.door(4, "open", "absent")
+    assert room.only("locker.unexplained") == {
+        "locker": 4,
+        "door": "open",
+        "member": None,
+        "session": "",
+    }
+    room.feed("device", {"device": "locker", "state": "lost", "reason": "silent"})
+    room.door(1, "open", "absent")
+    assert room.only("locker.unexplained")["member"] == 3
+
+
+def test_a_locker_that_is_only_assigned_names_its_member_too() -> None:
+    room = Bench().begin()
+    room.order("open")
+    room.door(2, "open", "absent")
+    assert room.only("locker.unexplained")["member"] == 4
+
+
+def test_a_start_without_a_readable_moment_makes_nobody_late() -> None:
+    room = Bench()
+    room.plan(session_plan(start_at="soon"))
+    room.order("open")
+    room.wait(3)
+    assert room.journal("member.late") == []
+
+
+def test_a_member_whose_station_is_not_in_this_room_sits_nowhere() -> None:
+    room = Bench()
+    room.plan(session_plan(members=[member(3, station=77)]))
+    room.healthy()
+    room.order("open")
+    room.admit(3, seated=False)
+    room.order("start", exceptions=["members_seated"])
+    room.wait(30)
+    assert room.step_of(3) == "deposited"
+    assert room.journal("fault.raised") == []
