@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 from edge.devices import DeviceError, Mono, Sink
-from edge.drivers.doors import ANSWER_MS, QUIET_MS, UNKNOWN, DoorAndItem, DoorDriver
+from edge.drivers.doors import ANSWER_MS, UNKNOWN, DoorAndItem, DoorDriver
 from edge.drivers.line import Line
 from protocols.wire import cu16 as wire
+
+# An answer always has nine bytes: a pause inside it may be longer than on boards without a length.
+QUIET_MS = 100
 
 
 class LockBoardCu16(DoorDriver):

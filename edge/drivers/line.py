@@ -14,7 +14,7 @@ Wanted = TypeVar("Wanted")
 
 READ_BYTES_MAX = 4096
 # A board that dribbles may take so many times its timeout, then it has not answered.
-DRIBBLE_FACTOR = 4
+DRIBBLE_FACTOR = 8
 
 
 class Decoder(Protocol[Event]):
