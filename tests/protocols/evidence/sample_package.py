@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from protocols.evidence import package as make
+from protocols.evidence.verifier import MemoryFiles, Report, verify_package
 from protocols.messages.bodies import (
     Certificate,
     Command,
@@ -245,3 +246,21 @@ def certificate(**changes: Any) -> bytes:
         "from_at": AT,
     }
     return Certificate(**{**known, **changes}).seal([Key("home").signer("venue")])
+
+
+def verdict_on(changes: dict[str, bytes | None], *, trust=None) -> Report:
+    """The verdict on the sample with its payload changed (None: left out) and signed again."""
+    files = {**payload(), **changes}
+    kept = {name: content for name, content in files.items() if content is not None}
+    raw = (trust or trust_file()).encode()
+    return verify_package(MemoryFiles(bag(kept)), raw, "en")
+
+
+def found(report: Report) -> list[tuple[int, str, str]]:
+    """(verdict, key, name) of every finding."""
+    return [(item.verdict, item.key, item.name) for item in report.items]
+
+
+def media_files() -> list[str]:
+    """Names of the sample's two segments."""
+    return [f"data/av/cam1/{hashlib.sha256(segment).hexdigest()}.mp4" for segment in SEGMENTS]
