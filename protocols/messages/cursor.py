@@ -275,6 +275,16 @@ def on_sent(state: CursorState, *, epoch: str, last: int, now_ms: int, entropy: 
     return _with(state, epoch, replace(now, flights=(*now.flights, last)))
 
 
+def on_hole(state: CursorState, *, epoch: str, last: int, now_ms: int, entropy: int) -> CursorState:
+    """Rows up to `last` cannot be served and were declared lost (`record.gap`).
+
+    They count like a batch in flight: what comes behind them is sent at once, and the hub's ack at
+    `last`, once it has recorded the gap, moves the position past them. Without it they are passed
+    again after the rows in front of them.
+    """
+    return on_sent(state, epoch=epoch, last=last, now_ms=now_ms, entropy=entropy)
+
+
 def on_disconnect(state: CursorState) -> CursorState:
     """The connection was lost: what was in flight may be gone, nothing was in vain."""
     epochs = {

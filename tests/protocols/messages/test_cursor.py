@@ -25,6 +25,7 @@ from protocols.messages.cursor import (
     on_ask,
     on_bad_ack,
     on_disconnect,
+    on_hole,
     on_sent,
     resend_ms,
 )
@@ -305,6 +306,19 @@ def test_of_stuck_epochs_the_least_tried_goes_first():
     _, plans = send(CursorState(CTL, epochs=epochs))
 
     assert plans == [(EPOCH, 1, 10)]
+
+
+def test_a_hole_is_passed_like_a_batch_and_done_with_the_hubs_ack(state):
+    """Rows 51..55 are rotten: declared lost, passed over, and gone again if no ack comes."""
+    state = on_sent(state, epoch=EPOCH, last=50, now_ms=0, entropy=0)
+    state = on_hole(state, epoch=EPOCH, last=55, now_ms=0, entropy=0)
+    assert next_batch(state, HEADS, 1)[1].first == 56
+    late, plan = next_batch(state, HEADS, 6000)
+    assert plan.first == 41
+    assert late.epochs[EPOCH].acked == 40
+    state, out = take(state, ack(55, n=2, hash=GENESIS))
+    assert out == (Advanced(EPOCH, 55),)
+    assert state.epochs[EPOCH].flights == ()
 
 
 def test_a_lost_connection_was_not_in_vain(state):
