@@ -93,6 +93,23 @@ def test_a_status_without_a_name_is_shown_as_its_bytes() -> None:
     assert Answer(0x90, sw2=2).name == "sw_0290"
 
 
+def test_every_status_has_its_published_code() -> None:
+    published = {
+        0x90: "ok", 0x9F: "card_found", 0x10: "checksum_error", 0x11: "length_error",
+        0x21: "bad_command", 0x24: "unknown_error", 0x31: "card_rejects_sam",
+        0x32: "sam_rejects_card", 0x33: "info_check_failed", 0x40: "wrong_card_type",
+        0x41: "read_failed", 0x47: "random_failed", 0x60: "self_test_failed",
+        0x66: "not_authorised", 0x80: "no_card", 0x81: "select_failed", 0x91: "no_such_item",
+    }  # fmt: skip
+
+    assert {code: Answer(code).name for code in published} == published
+    assert len(Sw) == len(published)
+
+
+def test_every_speed_has_its_published_index() -> None:
+    assert [set_baud(baud).para for baud in (115200, 57600, 38400, 19200, 9600)] == [0, 1, 2, 3, 4]
+
+
 def test_a_speed_the_module_does_not_have_is_refused() -> None:
     with pytest.raises(ValueError, match=r"expected one of 115200.*got 1920"):
         set_baud(1920)

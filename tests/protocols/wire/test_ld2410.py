@@ -161,6 +161,18 @@ def test_values_out_of_range_are_refused_by_name(make: object, says: str) -> Non
         make()
 
 
+def test_speeds_and_bluetooth_are_the_published_numbers() -> None:
+    speeds = (9600, 19200, 38400, 57600, 115200, 230400, 256000, 460800)
+
+    assert [set_baud(baud).value[0] for baud in speeds] == list(range(1, 9))
+    assert encode(wire.BLUETOOTH_OFF) == bytes.fromhex("FDFCFBFA 0400 A400 0000 04030201")
+    edges = set_gates(moving_max=2, still_max=8, clear_s=0xFFFF)
+    assert edges.value == bytes.fromhex("0000 02000000 0100 08000000 0200 FFFF0000")
+    edges = set_sensitivity(gate=0, moving=0, still=100)
+    assert edges.value == bytes.fromhex("0000 00000000 0100 00000000 0200 64000000")
+    assert set_sensitivity(gate=8, moving=100, still=0).value[2] == 8
+
+
 def test_an_unfinished_frame_is_given_up_when_the_line_is_quiet() -> None:
     host, board = HostDecoder(), BoardDecoder()
 
