@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
+from pathlib import Path
 from typing import Any, Protocol
 
 from hub.bus import Bus
@@ -70,9 +71,19 @@ class Parts(Protocol):
     keys: Any
     rooms: Any
     accounts: Any
+    media: Any
     pack: Pack
     calendar: Calendar
-    demo: bool
+
+    @property
+    def demo(self) -> bool:
+        """Made by `hub init --demo`."""
+        ...
+
+    @property
+    def data(self) -> Path:
+        """The data folder."""
+        ...
 
 
 def refuse(

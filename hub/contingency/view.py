@@ -53,7 +53,7 @@ def case_line(record: CaseRecord, link: SessionLink | None, now: Stamp) -> dict[
     kind = TERMS[f"fault.{row['kind']}"]
     state = TERMS[f"case.{row['state']}"]
     return {
-        "id": record.id,
+        "case": record.id,
         "number": cases.shown_number(int(row["number"]), drill=bool(row["drill"])),
         "drill": row["drill"],
         "kind": row["kind"],
@@ -75,7 +75,7 @@ def case_line(record: CaseRecord, link: SessionLink | None, now: Stamp) -> dict[
         "acked_by": row["acked_by"],
         "acked_at": _instant(row["acked_at"]),
         "closed_at": _instant(row["closed_at"]),
-        "decisions": len(record.decisions),
+        "decisions_taken": len(record.decisions),
         "steps_done": sum(one["state"] == "done" for one in record.steps.values()),
         "steps_total": len(record.template.steps),
         "clock": clock_json(record, link, now),
@@ -120,7 +120,7 @@ def case_json(
             }
             for one in rule.options
         ],
-        "decisions_taken": [_decision(one, last=len(record.decisions)) for one in record.decisions],
+        "decisions": [_decision(one, last=len(record.decisions)) for one in record.decisions],
         "seals": [
             {
                 "action": one["action"],

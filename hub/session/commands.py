@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 import secrets
 from collections.abc import Mapping
 from typing import Any, Final
@@ -55,7 +56,7 @@ def issue(
             "ctl": ctl,
             "verb": verb,
             "by": [duty.shown() for _, duty in opened],
-            "raw": raw.decode("utf-8"),
+            "raw": base64.b64encode(raw).decode("ascii"),
         }
         parts.facts.append(conn, type="command.issued", session=link.session, data=data)
     return {"id": command.id, "ctl": ctl, "verb": verb}

@@ -97,7 +97,7 @@ def issue(
             "order": order.order,
             "members": list(wish.members),
             "by": duty.shown(),
-            "raw": raw.decode("utf-8"),
+            "raw": base64.b64encode(raw).decode("ascii"),
         }
         parts.facts.append(conn, type="order.issued", session=session, data=data)
     return {"id": order.id, "n": order.n, "order": order.order}

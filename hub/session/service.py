@@ -5,17 +5,19 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
-from sqlalchemy import Connection, select, update
+from sqlalchemy import Connection, func, select, update
 
+from hub import av_lanes as av
 from hub.booking_link import SessionLink, link_of
 from hub.clock import iso_ms
 from hub.ports import Actor, Parts, refuse
 from hub.projection import Projector, StoredEvent
-from hub.session import av, commands, orders, statements, view
+from hub.session import commands, orders, statements, view
 from hub.session.orders import OrderWish, no_session
-from hub.session.record import SessionRecord, fold
 from hub.session.timeline import timeline
-from hub.store.tables_business import booking, booking_station
+from hub.session_record import SessionRecord, fold
+from hub.store.tables_business import appraisal, booking, booking_station
+from hub.store.tables_core import blob_refs, blobs
 from protocols.policy.room_model import Session
 
 IN_USE: Final = frozenset({"check_in", "evaluating"})
@@ -52,6 +54,8 @@ class Sessions:
             begins, ends = view.span(link, record, now=now)
             lanes = av.lanes(conn, link.ctls, begins=begins, ends=ends)
             told = statements.listed(conn, session)
+            scored = _appraisals(conn, session)
+            missing = _media_missing(conn, link.ctls)
         venues = [
             view.venue_json(venue, rooms.get(venue.ctl or ""), session=session)
             for venue in link.venues
@@ -61,6 +65,7 @@ class Sessions:
         empty = {
             ctl: view.lockers_empty(self._parts.rooms.state(ctl), session) for ctl in link.ctls
         }
+        shown = view.lanes_json(lanes, link, venues)
         return {
             **_head(link, record, self._phase(link, session, record)),
             "now": iso_ms(now),
@@ -69,8 +74,11 @@ class Sessions:
             "av": {
                 "from_at": iso_ms(begins),
                 "to_at": iso_ms(ends),
-                "streams": view.lanes_json(lanes, link, venues),
+                "streams": shown,
             },
+            "lanes": shown,
+            "media_missing": missing,
+            "appraisals": scored,
             "orders": view.orders_json(kept, record, link=link, sent=sent, empty=empty),
             "statements": told,
             "waiting": view.waiting_conditions(members, record, venues),
@@ -224,6 +232,38 @@ class Sessions:
         if link is None:
             raise no_session(session)
         return link
+
+
+def _appraisals(conn: Connection, session: str) -> list[dict[str, Any]]:
+    """The newest appraisal of each member."""
+    rows = conn.execute(
+        select(appraisal).where(appraisal.c.session == session).order_by(appraisal.c.id)
+    )
+    newest = {
+        row.member: {
+            "member": row.member,
+            "org": row.org,
+            "items": row.items,
+            "points": row.points,
+            "remark": row.remark,
+            "post": row.post,
+            "at": iso_ms(row.at),
+        }
+        for row in rows
+    }
+    return [newest[no] for no in sorted(newest)]
+
+
+def _media_missing(conn: Connection, ctls: tuple[str, ...]) -> int:
+    """Recorded segments of these rooms whose files have not arrived yet."""
+    waiting = (
+        select(blob_refs.c.sha256)
+        .join(blobs, blobs.c.sha256 == blob_refs.c.sha256)
+        .where(blob_refs.c.ctl.in_(ctls), blobs.c.state != "stored")
+        .distinct()
+        .subquery()
+    )
+    return int(conn.execute(select(func.count()).select_from(waiting)).scalar_one())
 
 
 def _head(link: SessionLink, record: SessionRecord, phase: str) -> dict[str, Any]:

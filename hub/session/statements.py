@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import base64
 from collections.abc import Mapping
 from typing import Any, Final
 
@@ -138,7 +139,7 @@ def _keep(
             "document": said.document,
             "outcome": said.outcome,
             "by": by,
-            "raw": raw.decode("utf-8"),
+            "raw": base64.b64encode(raw).decode("ascii"),
         }
         parts.facts.append(conn, type="statement.received", session=link.session, data=data)
         for ctl, _ in rooms_of(conn, link.session):

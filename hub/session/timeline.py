@@ -12,7 +12,7 @@ from sqlalchemy import Connection, and_, or_, select
 
 from hub.booking_link import SessionLink
 from hub.clock import iso_ms
-from hub.session.record import SessionRecord, plain
+from hub.session_record import SessionRecord, plain
 from hub.store.tables_core import events
 from protocols.messages.errors import RemoteError
 from protocols.messages.event import decode_event

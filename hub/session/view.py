@@ -14,7 +14,7 @@ from hub.booking_link import SessionLink, VenueLink
 from hub.booking_link import VenueLink as _Venue
 from hub.clock import iso_ms
 from hub.rooms import RoomView
-from hub.session.record import Seen, SessionRecord, moment
+from hub.session_record import Seen, SessionRecord, moment
 from protocols.messages.acts import DOCUMENTS
 from protocols.policy.room_model import Fault, Member, RoomState, Session
 from protocols.terms import TERMS
@@ -180,7 +180,9 @@ def orders_json(
                 }
             )
         word = TERMS[f"order.{order['order']}"]
-        rows.append({**order, "zh": word.zh, "en": word.en, "at_venues": venues})
+        refused = next((one["refused"] for one in venues if one["refused"]), None)
+        texts = {"zh": word.zh, "en": word.en, "refused": refused}
+        rows.append({**order, **texts, "at_venues": venues})
     return rows
 
 
@@ -285,6 +287,7 @@ def lanes_json(
                 "state": live.get((lane["ctl"], lane["stream"]), "unknown"),
                 "lanes": [_times(one) for one in lane["lanes"]],
                 "gaps": [_times(one) for one in lane["gaps"]],
+                "gap_s": lane["gap_ms"] / 1000,
             }
         )
     return shown

@@ -1,0 +1,205 @@
+"""Builds a venue's hand-over package: records, streams, media, reports, manifests, signature."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, field
+from importlib import resources
+from pathlib import Path
+from typing import Any, Final
+
+from hub.archive import records, reports, selection
+from hub.archive.folder import Folder
+from hub.archive.selection import StreamFiles
+from hub.booking_link import SessionLink
+from hub.clock import iso_ms
+from hub.ports import Parts
+from hub.session_record import fold
+from protocols.evidence.package import bag_files, sign_package, standalone_source
+from protocols.evidence.verifier import CERTIFICATES, CLAIMED_TRUST, SESSION_FILE, TAGS
+from protocols.messages.signed import Signer
+
+BAG_VERSION: Final = "evalroom-package/1"
+MEDIA_SUFFIXES: Final = {b"\x1a\x45\xdf\xa3": ".mkv"}
+"""Files that begin so are Matroska; all others are MP4."""
+MAGIC_BYTES: Final = 4
+STAGES: Final = ("records", "streams", "media", "reports", "manifests", "signature")
+
+Progress = Callable[[str, int, int], None]
+"""(stage, done, total)."""
+
+
+@dataclass(frozen=True, slots=True)
+class Built:
+    """A package that stands: hash of its tag manifest, counts, and what had to be left out."""
+
+    tag_sha256: str
+    files: int
+    bytes: int
+    notes: list[str] = field(default_factory=list)
+
+
+@dataclass(frozen=True, slots=True)
+class Sources:
+    """What was read in one consistent view of the database."""
+
+    session: dict[str, Any]
+    witness: dict[str, Any]
+    appraisal: dict[str, Any]
+    decisions: dict[str, Any]
+    streams: list[StreamFiles]
+    certificates: bytes
+    media: list[dict[str, Any]]
+
+
+def build(
+    parts: Parts,
+    link: SessionLink,
+    *,
+    org: str,
+    signer: Signer,
+    public: bytes,
+    package: str,
+    target: Path,
+    progress: Progress,
+) -> Built:
+    """Writes the package of one venue and signs its tag manifest.
+
+    Args:
+        parts: the hub's parts.
+        link: the session.
+        org: the venue that hands over.
+        signer: the venue's key, open for this act.
+        public: its raw public key.
+        package: package id, for the bag's description.
+        target: the folder the package gets; written beside it and renamed.
+        progress: told at every stage.
+    """
+    progress("records", 0, len(STAGES))
+    sources = read(parts, link, org=org)
+    folder = Folder(target.with_name(f".{target.name}.part"))
+    notes: list[str] = []
+    _records(folder, parts, sources)
+    progress("streams", 1, len(STAGES))
+    for stream in sources.streams:
+        folder.write_all(stream.named())
+    progress("media", 2, len(STAGES))
+    kept = _media(folder, parts, sources.media, notes)
+    index = records.av_index(org, sources.media, kept)
+    folder.write("data/av/index.json", records.as_json(index))
+    progress("reports", 3, len(STAGES))
+    _reports(folder, sources, notes)
+    progress("manifests", 4, len(STAGES))
+    tag_manifest = _manifests(folder, parts, link, org=org, package=package)
+    progress("signature", 5, len(STAGES))
+    name, signature = sign_package(
+        org=org, session=link.session, tag_manifest=tag_manifest, public=public, sign=signer.sign
+    )
+    folder.unlisted(name, signature)
+    folder.settle(target)
+    return Built(
+        tag_sha256=json.loads(signature.split(b"\n", 1)[0])["sha256"],
+        files=folder.files,
+        bytes=folder.bytes,
+        notes=notes,
+    )
+
+
+def read(parts: Parts, link: SessionLink, *, org: str) -> Sources:
+    """Everything a package is made of but the media files."""
+    venue = link.venue(org)
+    ctls = (venue.ctl,) if venue is not None and venue.ctl else ()
+    with parts.store.read() as conn:
+        record = fold(conn, link.session)
+        files = selection.streams(conn, link, ctls=ctls, hub=parts.facts.hub)
+        events = sorted(selection.shown_events(files), key=lambda one: (one.at, one.ctl, one.seq))
+        members = link.members(conn)
+        return Sources(
+            session=records.session_json(link, record, org=org, members=members),
+            witness=records.witness_json(conn, link, record, org=org, events=events),
+            appraisal=records.appraisal_json(conn, link, org=org),
+            decisions=records.decisions_json(conn, link.session),
+            streams=files,
+            certificates=selection.certificate_lines(conn, link.orgs),
+            media=list(selection.segments(files)),
+        )
+
+
+def verifier_program() -> bytes:
+    """The one-file verifier each package carries."""
+    folder = resources.files("protocols.evidence")
+    source = folder.joinpath("verifier.py").read_text(encoding="utf-8")
+    tail = folder.joinpath("verify_tail.txt").read_text(encoding="utf-8")
+    return standalone_source(source, tail).encode("utf-8")
+
+
+def _records(folder: Folder, parts: Parts, sources: Sources) -> None:
+    calendar = {
+        "years": sorted(parts.calendar.years),
+        "days": {day.isoformat(): off for day, off in sorted(parts.calendar.days.items())},
+        "papers": list(parts.calendar.papers),
+    }
+    folder.write_all(
+        {
+            SESSION_FILE: records.as_json(sources.session),
+            "data/record/witness.json": records.as_json(sources.witness),
+            "data/record/appraisal.json": records.as_json(sources.appraisal),
+            "data/record/decisions.json": records.as_json(sources.decisions),
+            "data/record/policy.json": parts.pack.canonical(),
+            "data/record/calendar.json": records.as_json(calendar),
+            CLAIMED_TRUST: parts.keys.trust().encode(),
+            CERTIFICATES: sources.certificates,
+        }
+    )
+
+
+def _media(
+    folder: Folder, parts: Parts, media: list[dict[str, Any]], notes: list[str]
+) -> dict[str, str]:
+    """Links every stored segment under its hash; returns hash -> name in the package."""
+    kept: dict[str, str] = {}
+    for one in media:
+        digest = str(one.get("sha256", ""))
+        if one["type"] != "media.segment" or digest in kept:
+            continue
+        source = parts.media.path(digest)
+        if not source.is_file():
+            notes.append(f"segment {digest} of {one.get('stream')} is not at the hub")
+            continue
+        name = f"data/av/{one.get('stream')}/{digest}{_suffix(source)}"
+        folder.link(name, source)
+        kept[digest] = name
+    return kept
+
+
+def _suffix(source: Path) -> str:
+    with source.open("rb") as file:
+        return MEDIA_SUFFIXES.get(file.read(MAGIC_BYTES), ".mp4")
+
+
+def _reports(folder: Folder, sources: Sources, notes: list[str]) -> None:
+    ledger = reports.ledger_xlsx(sources.witness, sources.appraisal, sources.session)
+    folder.write("data/report/ledger.xlsx", ledger)
+    minutes = reports.minutes_pdf(sources.witness, sources.session)
+    if minutes is None:
+        notes.append("no Chinese font on this machine: the minutes are not there as PDF")
+    else:
+        folder.write("data/report/minutes.pdf", minutes)
+    reports.index_sqlite(folder.root / "index.sqlite", witness=sources.witness, media=sources.media)
+    folder.adopt("index.sqlite")
+
+
+def _manifests(folder: Folder, parts: Parts, link: SessionLink, *, org: str, package: str) -> bytes:
+    folder.write("verify.py", verifier_program())
+    info: Mapping[str, str] = {
+        "Source-Organization": org,
+        "External-Identifier": package,
+        "Internal-Sender-Identifier": link.number,
+        "Bagging-Date": iso_ms(parts.clock.wall())[:10],
+        "Bag-Software-Agent": BAG_VERSION,
+    }
+    texts = bag_files(folder.payload, info=info, tags=folder.tags)
+    for name, content in texts.items():
+        folder.unlisted(name, content)
+    return texts[TAGS]

@@ -1,0 +1,225 @@
+"""Which recorded bytes a package shows: the streams of the venue's own rooms and of the hub.
+
+The rule is `protocols.evidence.package.select_streams` (WIRE §9); this file finds the windows and
+writes hashes, seals and events exactly as they were recorded.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+from typing import Any, Final
+
+from sqlalchemy import Connection, func, or_, select
+
+from hub.booking_link import SessionLink
+from hub.store.tables_core import certificates, events, seals
+from protocols.evidence.package import (
+    RowInfo,
+    SealSpan,
+    Selection,
+    Window,
+    certificate_line,
+    hash_list,
+    seal_line_of,
+    select_streams,
+)
+from protocols.messages.errors import RemoteError
+from protocols.messages.event import Event, decode_event
+
+AFTER_TYPES: Final = ("media.segment", "media.gap", "media.lost", "media.damaged", "record.gap")
+"""What a room may still write about a session after its last own event: the end of uploads."""
+
+
+@dataclass(frozen=True, slots=True)
+class StreamFiles:
+    """The three files of one stream."""
+
+    ctl: str
+    epoch: str
+    hashes: bytes
+    seals: bytes
+    events: bytes
+    shown: int
+
+    def named(self) -> dict[str, bytes]:
+        """File name in the package -> bytes."""
+        folder = f"data/streams/{self.ctl}/{self.epoch}"
+        return {
+            f"{folder}/hashes.txt": self.hashes,
+            f"{folder}/seals.jsonl": self.seals,
+            f"{folder}/events.jsonl": self.events,
+        }
+
+
+def streams(
+    conn: Connection, link: SessionLink, *, ctls: tuple[str, ...], hub: str
+) -> list[StreamFiles]:
+    """The streams of one venue's package.
+
+    Args:
+        conn: a connection.
+        link: the session.
+        ctls: the venue's own controllers.
+        hub: the hub's id.
+    """
+    windows = [w for ctl in (*ctls, hub) for w in _windows(conn, link.session, ctl)]
+    selected = select_streams(
+        session=link.session,
+        places=frozenset(ctls),
+        windows=windows,
+        seals=_seals(conn, windows),
+        rows=lambda ctl, epoch, first, last: _rows(conn, ctl, epoch, first, last),
+    )
+    return [_write(conn, one) for one in selected]
+
+
+def segments(files: Iterable[StreamFiles]) -> Iterator[dict[str, Any]]:
+    """Data of every `media.*` event shown in these streams, with where it stands."""
+    for stream in files:
+        for line in stream.events.splitlines():
+            try:
+                event = decode_event(line)
+            except RemoteError:
+                continue
+            if event.type.startswith("media."):
+                yield {
+                    "ctl": event.ctl,
+                    "epoch": event.epoch,
+                    "seq": event.seq,
+                    "type": event.type,
+                    **dict(event.data),
+                }
+
+
+def shown_events(files: Iterable[StreamFiles]) -> Iterator[Event]:
+    """Every readable event of these streams, in their order."""
+    for stream in files:
+        for line in stream.events.splitlines():
+            try:
+                yield decode_event(line)
+            except RemoteError:
+                continue
+
+
+def certificate_lines(conn: Connection, orgs: tuple[str, ...]) -> bytes:
+    """Certificates the session's venues gave, oldest first, one JSON object per line."""
+    rows = conn.execute(
+        select(certificates.c.raw)
+        .where(certificates.c.org.in_(orgs))
+        .order_by(certificates.c.made_at, certificates.c.kid)
+    )
+    return b"".join(certificate_line(bytes(raw)) for raw in rows.scalars())
+
+
+def _windows(conn: Connection, session: str, ctl: str) -> list[Window]:
+    """Per epoch the rows from *prepared* to the end of uploads."""
+    mine = (events.c.session == session) & (events.c.ctl == ctl)
+    first, last = conn.execute(
+        select(func.min(events.c.id), func.max(events.c.id)).where(mine)
+    ).one()
+    if first is None:
+        return []
+    if ctl.startswith("c-"):
+        last = max(last, _end_of_uploads(conn, ctl, last))
+    rows = conn.execute(
+        select(events.c.epoch, func.min(events.c.seq), func.max(events.c.seq))
+        .where(events.c.ctl == ctl, events.c.id >= first, events.c.id <= last)
+        .group_by(events.c.epoch)
+    )
+    found = [Window(ctl, row[0], row[1], row[2]) for row in rows]
+    return found + _later_gaps(conn, ctl, last, {one.epoch for one in found})
+
+
+def _end_of_uploads(conn: Connection, ctl: str, last: int) -> int:
+    """The last media row before another session begins in the room."""
+    another = conn.execute(
+        select(func.min(events.c.id)).where(
+            events.c.ctl == ctl, events.c.id > last, events.c.session != ""
+        )
+    ).scalar_one()
+    query = select(func.max(events.c.id)).where(
+        events.c.ctl == ctl, events.c.id > last, events.c.type.in_(AFTER_TYPES)
+    )
+    if another is not None:
+        query = query.where(events.c.id < another)
+    return int(conn.execute(query).scalar_one() or last)
+
+
+def _later_gaps(conn: Connection, ctl: str, last: int, epochs: set[str]) -> list[Window]:
+    """Declarations written later that name one of these epochs; each lies in another epoch."""
+    rows = conn.execute(
+        select(events.c.epoch, events.c.seq, events.c.raw).where(
+            events.c.ctl == ctl, events.c.id > last, events.c.type == "record.gap"
+        )
+    )
+    found = []
+    for row in rows:
+        try:
+            named = str(decode_event(bytes(row.raw)).data.get("epoch", ""))
+        except RemoteError:
+            continue
+        if named in epochs and row.epoch not in epochs:
+            found.append(Window(ctl, row.epoch, row.seq, row.seq))
+    return found
+
+
+def _seals(conn: Connection, windows: list[Window]) -> list[SealSpan]:
+    found = []
+    for one in windows:
+        rows = conn.execute(
+            select(seals.c.id, seals.c.first, seals.c.last).where(
+                seals.c.ctl == one.ctl,
+                seals.c.epoch == one.epoch,
+                or_(seals.c.last >= one.first),
+                seals.c.first <= one.last,
+            )
+        )
+        found += [SealSpan(one.ctl, one.epoch, row.first, row.last, row.id) for row in rows]
+    return found
+
+
+def _rows(conn: Connection, ctl: str, epoch: str, first: int, last: int) -> list[RowInfo]:
+    rows = conn.execute(
+        select(events.c.seq, events.c.type, events.c.session)
+        .where(
+            events.c.ctl == ctl,
+            events.c.epoch == epoch,
+            events.c.seq >= first,
+            events.c.seq <= last,
+        )
+        .order_by(events.c.seq)
+    )
+    return [RowInfo(row.seq, row.type, row.session) for row in rows]
+
+
+def _write(conn: Connection, one: Selection) -> StreamFiles:
+    mine = (events.c.ctl == one.ctl) & (events.c.epoch == one.epoch)
+    wanted, shown = set(one.hashes), set(one.shown)
+    low, high = min(wanted, default=0), max(wanted, default=0)
+    hashes: dict[int, str] = {}
+    lines: list[bytes] = []
+    query = select(events.c.seq, events.c.hash, events.c.raw).where(
+        mine, events.c.seq >= low, events.c.seq <= high
+    )
+    for row in conn.execute(query.order_by(events.c.seq)):
+        if row.seq in wanted:
+            hashes[row.seq] = row.hash
+        if row.seq in shown:
+            lines.append(bytes(row.raw) + b"\n")
+    sealed = [
+        seal_line_of(header_line=bytes(row.header), trailer=bytes(row.sigs))
+        for row in conn.execute(
+            select(seals.c.header, seals.c.sigs)
+            .where(seals.c.id.in_(one.seals))
+            .order_by(seals.c.first, seals.c.id)
+        )
+    ]
+    return StreamFiles(
+        ctl=one.ctl,
+        epoch=one.epoch,
+        hashes=hash_list(hashes),
+        seals=b"".join(sealed),
+        events=b"".join(lines),
+        shown=len(lines),
+    )
