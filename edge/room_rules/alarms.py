@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 from edge.room_rules.kinds import Clip, Sound
 from edge.room_rules.lockers import CLIP_AFTER_S, CLIP_BEFORE_S
@@ -179,10 +179,10 @@ def _stations(state: RoomState) -> Iterator[Fact]:
             device = f"station-{member.station}"
             bad = _seat_lost(state, session, member)
             since_ms = max(member.since_ms, session.phase_ms)
-            if bad or device not in facts:
-                facts[device] = Fact(FaultKind.STATION, device, bad, since_ms, "seat_empty")
-            elif not facts[device].bad:
-                facts[device] = replace(facts[device], since_ms=since_ms)
+            fact = Fact(FaultKind.STATION, device, bad, since_ms, "seat_empty")
+            # A station that two sessions share is lost if it is lost for one of them.
+            before = facts.get(device)
+            facts[device] = fact if before is None or not before.bad else before
     yield from facts.values()
 
 

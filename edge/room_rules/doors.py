@@ -12,7 +12,7 @@ from protocols.policy import gate
 from protocols.policy.custody import Outcome, Stage, outcome
 from protocols.policy.permits import door_conditions, locker_of
 from protocols.policy.room_fields import signer_json
-from protocols.policy.room_model import Locker, Member, Session, Signer
+from protocols.policy.room_model import Locker, Member, Opening, Session, Signer
 from protocols.policy.session import Condition, unmet
 
 
@@ -28,22 +28,22 @@ def try_open(
     """Open the member's door if the gate permits and no other door is in use; else say why not."""
     locker = locker_of(work.state, member)
     conditions = answer.conditions
-    if isinstance(answer, gate.Permit):
+    if isinstance(answer, gate.Permit) and locker is not None:
         conditions += door_conditions(work.state, locker)
-    if isinstance(answer, gate.Refusal) or locker is None or unmet(conditions):
-        refuse(work, session, member, answer.want, conditions)
-        return False
-    begin(
-        work,
-        locker,
-        session=session.id,
-        no=member.no,
-        why=answer.want,
-        by=by,
-        intent=intent(work),
-        reason=reason,
-    )
-    return True
+        if not unmet(conditions):
+            begin(
+                work,
+                locker,
+                session=session.id,
+                no=member.no,
+                why=answer.want,
+                by=by,
+                intent=intent(work),
+                reason=reason,
+            )
+            return True
+    refuse(work, session, member, answer.want, conditions)
+    return False
 
 
 def refuse(
@@ -90,25 +90,19 @@ def begin(
     work.do(Pulse(locker.number, intent), Sound("door"))
 
 
-def opened(work: Work, locker: Locker) -> None:
+def opened(work: Work, number: int, opening: Opening) -> None:
     """The sensor shows the door open that was meant to open."""
-    opening = locker.opening
-    if opening is None:
-        return
-    work.emit("locker.opened", opening.session, locker=locker.number, intent=opening.intent)
+    work.emit("locker.opened", opening.session, locker=number, intent=opening.intent)
     if opening.why == "override":
         work.emit("cmd.done", "", id=opening.intent, verb="locker.override", result="opened")
 
 
-def failed(work: Work, locker: Locker, how: str) -> None:
+def failed(work: Work, number: int, opening: Opening, how: str) -> None:
     """The door did not open."""
-    opening = locker.opening
-    if opening is None:
-        return
     work.emit(
         "locker.open_failed",
         opening.session,
-        locker=locker.number,
+        locker=number,
         intent=opening.intent,
         outcome=how,
     )
@@ -117,23 +111,20 @@ def failed(work: Work, locker: Locker, how: str) -> None:
     work.do(Sound("refused"))
 
 
-def shut(work: Work, locker: Locker) -> None:
+def shut(work: Work, number: int, opening: Opening) -> None:
     """The door that was opened on purpose is closed again: draft what that means."""
-    opening = locker.opening
-    if opening is None:
-        return
     meaning = outcome(opening.why, opening.stage)
     work.emit(
         "locker.closed",
         opening.session,
-        locker=locker.number,
+        locker=number,
         no=opening.no,
         item=_ITEM_OF[opening.stage],
     )
     if meaning is Outcome.DEPOSITED:
         deposited(work, opening.session, opening.no, item="present", by=())
     elif meaning is Outcome.RELEASED:
-        work.emit("member.released", opening.session, no=opening.no, locker=locker.number)
+        work.emit("member.released", opening.session, no=opening.no, locker=number)
         work.do(Sound("ok"))
     elif meaning is Outcome.KEPT:
         work.emit("release.notice", opening.session, no=opening.no, what="item_left")

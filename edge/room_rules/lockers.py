@@ -38,13 +38,14 @@ def _read_one(work: Work, before: Locker, row: list[object] | tuple[object, ...]
     if before.opening is None or after.opening is None:
         _watch(work, before, after)
         return
-    if just_opened(before.opening.stage, after.opening.stage):
-        doors.opened(work, after)
-    elif after.opening.interrupted and door == "closed" and after.opening.stage is Stage.WAITING:
+    opening = after.opening
+    if just_opened(before.opening.stage, opening.stage):
+        doors.opened(work, after.number, opening)
+    elif opening.interrupted and door == "closed" and opening.stage is Stage.WAITING:
         # The controller stopped between intent and outcome: the sensor decides, nothing is pulsed.
-        doors.failed(work, after, "interrupted")
-    if after.opening.stage in SHUT:
-        doors.shut(work, work.state.lockers[before.number])
+        doors.failed(work, after.number, opening, "interrupted")
+    if opening.stage in SHUT:
+        doors.shut(work, after.number, opening)
 
 
 def _watch(work: Work, before: Locker, after: Locker) -> None:
@@ -81,4 +82,4 @@ def pulse(work: Work) -> None:
     if locker is None or how not in PULSE_FAILED:
         return
     if locker.opening is not None and locker.opening.stage is Stage.WAITING:
-        doors.failed(work, locker, str(how))
+        doors.failed(work, locker.number, locker.opening, str(how))

@@ -47,7 +47,7 @@ def _doors(work: Work) -> None:
         if opening is None or opening.opened_ms is not None:
             continue
         if work.now_ms - opening.since_ms >= OPEN_WAIT_MS:
-            doors.failed(work, locker, "timeout")
+            doors.failed(work, locker.number, opening, "timeout")
     for door in doors_in_use(work.state):
         opening = work.state.lockers[door.locker].opening
         if opening is None or not gate.notice_due(door, work.now_ms, work.pack.gate.next_door_s):

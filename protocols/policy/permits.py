@@ -137,11 +137,9 @@ def doors(state: RoomState) -> tuple[gate.DoorInUse, ...]:
     )
 
 
-def door_conditions(state: RoomState, locker: Locker | None) -> tuple[Condition, ...]:
+def door_conditions(state: RoomState, locker: Locker) -> tuple[Condition, ...]:
     """Return what stands between a permit and a pulse: one door at a time, and a door read shut."""
     free = gate.next_door(doors(state))
-    if locker is None:
-        return (free,)
     shut = locker.door == "closed"
     waiting = "" if shut else f"locker:{locker.number}"
     return (free, Condition("door_closed", shut, waiting))

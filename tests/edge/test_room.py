@@ -238,7 +238,7 @@ STEPS = st.one_of(
 )
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=30, deadline=None)
 @given(st.sampled_from(list(Phase)), st.booleans(), st.lists(STEPS, max_size=25))
 def test_whatever_happens_the_fold_is_the_room_and_the_gate_holds(
     phase: Phase, committee: bool, steps: list[tuple[str, Any]]

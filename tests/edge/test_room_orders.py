@@ -402,3 +402,20 @@ def test_a_verb_that_is_not_the_rooms_is_refused() -> None:
     room = Bench().begin()
     room.feed("command", {"id": "c", "verb": "dance", "args": None, "by": MANAGER})
     assert refused(room, "unknown_verb")["got"] == "dance"
+
+
+def test_a_member_without_a_locker_does_not_hold_up_the_close() -> None:
+    room = Bench().begin()
+    row = {"no": 6, "kind": "expert", "org": "changsha", "here": True, "station": 4}
+    room.plan(session_plan(members=[{**row, "locker": None}]), n=2)
+    room.order("open")
+    room.order("postpone")
+    room.order("close")
+    assert room.phase() == "closed"
+
+
+def test_a_member_is_taken_off_without_a_substitute() -> None:
+    room = Bench().evaluating()
+    command(room, "member.replace", no=5)
+    assert room.only("member.replaced")["substitute"] is None
+    assert room.step_of(5) == "replaced"

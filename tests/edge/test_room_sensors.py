@@ -262,3 +262,9 @@ def test_a_member_whose_station_is_not_in_this_room_sits_nowhere() -> None:
     room.wait(30)
     assert room.step_of(3) == "deposited"
     assert room.journal("fault.raised") == []
+
+
+def test_a_diagnosis_that_stays_is_told_once() -> None:
+    room = Bench().begin()
+    room.feed("network", {"rung": "ok"})
+    assert room.last == ()

@@ -304,3 +304,13 @@ def test_a_member_without_a_station_does_not_look_for_one() -> None:
     room.admit(3, seated=False)
     assert says(room) == ("wait_start", None)
     assert row(room, 3)["next"]["key"] == "wait_start"
+
+
+def test_what_is_sealed_is_not_asked_for_again() -> None:
+    room = Bench().evaluating()
+    room.order("terminate")
+    room.staff("case.step", STAFF, COORDINATOR, fault="", key="seal_material", state="done")
+    for no in (3, 4, 5):
+        room.collect(no)
+        room.staff("left.confirm", no=no)
+    assert says(room) == ("wait_close", None)
