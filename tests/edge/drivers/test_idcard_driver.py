@@ -10,6 +10,7 @@ from edge.devices import DeviceError
 from edge.drivers.idcard import CardReader
 from edge.simulators.bench import RunningBoard
 from edge.simulators.idcard import SimulatedIdReader
+from protocols.wire.idcard import Answer, Command
 from protocols.wire.idcard_text import check_character
 
 pytestmark = pytest.mark.slow
@@ -73,6 +74,7 @@ def test_cards_of_the_other_layouts_are_read(
         ("damage", 2),
         ("drop", 2),
         ("no_answer", 2),
+        ("stall", 2),
         ("sam_41", 2),
         ("sam_31", 2),
     ],
@@ -150,6 +152,35 @@ def test_a_port_that_is_not_there_is_lost_once_and_found_when_it_comes(
         assert len(readings.of("device")) == 3
     reader.close()
     assert "closed" in repr(reader)
+
+
+class StickyReader(SimulatedIdReader):
+    """A module that finds a card it has read again and again."""
+
+    def _give(self, command: Command) -> Answer:
+        answer = super()._give(command)
+        self._read = False
+        return answer
+
+
+def test_a_card_left_lying_on_a_module_that_finds_it_again_is_told_once(
+    tmp_path: Path, readings: Any, mono: Any
+) -> None:
+    with (
+        RunningBoard(StickyReader(), tmp_path) as board,
+        CardReader(device="reader", port=str(board.pty), sink=readings, mono=mono) as reader,
+    ):
+        board.order("insert", name="张三", number=NUMBER)
+        readings.wait("card")
+        board.order("fault", kind="no_answer", count=1)
+        before = reader._answered_ms
+        board.order("fault", kind="sam_66", count=4)
+        readings.wait("device", lambda data: data["state"] == "back")
+        assert reader._answered_ms != before
+        assert readings.of("card_removed") == []
+        board.order("remove")
+        readings.wait("card_removed")
+        assert len(readings.of("card")) == 1
 
 
 def test_a_speed_the_reader_does_not_have_is_refused(readings: Any, mono: Any) -> None:
