@@ -1,15 +1,14 @@
 """The one place that knows ffmpeg's words.
 
-The picture is never transcoded: it is copied as it comes, cut at key frames into fragmented MP4. A
-file of one fragment per key frame can be read up to its last fragment after a kill or a power cut;
-plain MP4 cannot be read at all then (measured). Sound is made into AAC, because the sound of most
-cameras here (G.711) is refused by MP4.
+A camera's picture is never transcoded: it is copied as it comes, cut at key frames into fragmented
+MP4. A file of one fragment per key frame can be read up to its last fragment after a kill or a power
+cut; plain MP4 cannot be read at all then (measured). Sound is made into AAC, because the sound of
+most cameras here (G.711) is refused by MP4.
 """
 
 from __future__ import annotations
 
 import hashlib
-import os
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -17,10 +16,8 @@ from functools import cache
 from pathlib import Path
 
 TEST_SCHEME = "test:"
-TEST_SECONDS = 10
 TEST_RATE = 10
 PROBE_S = 20.0  # reading a segment of 10 s takes milliseconds; a dying disk longer
-MAKE_S = 60.0  # the test picture is made once, in a tenth of a second on a PC
 TIMEOUT_US = 5_000_000  # a camera that says nothing for 5 s is gone
 FRAGMENTED = "movflags=+frag_keyframe+empty_moov+default_base_moof:flush_packets=1"
 
@@ -64,46 +61,39 @@ def dies_with_us() -> list[str]:
     return [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []
 
 
-def test_clip(name: str, folder: Path) -> Path:
-    """A short moving picture of its own colour for each name, made once: small, no B-frames."""
-    hue = hashlib.sha256(name.encode()).digest()[0] * 360 // 256
-    clip = folder / f"test-{hue:03d}.mp4"
-    if clip.exists():
-        return clip
-    half = clip.with_suffix(f".{os.getpid()}.new.mp4")
-    picture = f"testsrc2=size=320x180:rate={TEST_RATE},hue=h={hue}"
-    code = ["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-bf", "0"]
-    group = ["-g", str(TEST_RATE), "-keyint_min", str(TEST_RATE), "-sc_threshold", "0"]
-    command = [*quiet(), "-f", "lavfi", "-i", picture, "-t", str(TEST_SECONDS), *code, *group]
-    command += ["-b:v", "120k", "-pix_fmt", "yuv420p", "-y", str(half)]
-    made = subprocess.run(command, capture_output=True, timeout=MAKE_S, check=False)
-    if made.returncode != 0:
-        raise MediaError(f"test picture {clip}: expected it to be made, got {last_words(made)}")
-    return half.replace(clip)
-
-
-def input_of(source: str, folder: Path) -> list[str]:
+def input_of(source: str) -> list[str]:
     """What ffmpeg calls a source.
 
     Args:
         source: `rtsp://…`, any other URL or file ffmpeg reads, or `test:` and a name.
-        folder: where test pictures are kept.
     """
     if source.startswith(TEST_SCHEME):
-        clip = test_clip(source.removeprefix(TEST_SCHEME), folder)
-        return ["-re", "-stream_loop", "-1", "-i", str(clip)]
+        hue = hashlib.sha256(source.encode()).digest()[0] * 360 // 256
+        picture = f"testsrc2=size=320x180:rate={TEST_RATE},hue=h={hue}"
+        return ["-re", "-f", "lavfi", "-i", picture]
     if source.startswith("rtsp://"):
         return ["-rtsp_transport", "tcp", "-timeout", str(TIMEOUT_US), "-i", source]
     # A file would be read in a second; a stream paces itself.
     return [*(["-re"] if Path(source).exists() else []), "-i", source]
 
 
-def record(source: str, *, folder: Path, pattern: Path, segment_s: int, mark: str) -> list[str]:
+def code_of(source: str) -> list[str]:
+    """How the picture gets into the file: a camera's is copied, a test picture must be made.
+
+    The test picture is small and has no B-frames; it never repeats, so no two segments are alike.
+    """
+    if not source.startswith(TEST_SCHEME):
+        return ["-c:v", "copy"]
+    code = ["-c:v", "libx264", "-preset", "ultrafast", "-tune", "zerolatency", "-bf", "0"]
+    group = ["-g", str(TEST_RATE), "-keyint_min", str(TEST_RATE), "-sc_threshold", "0"]
+    return [*code, *group, "-b:v", "120k", "-pix_fmt", "yuv420p", "-threads", "1"]
+
+
+def record(source: str, *, pattern: Path, segment_s: int, mark: str) -> list[str]:
     """The recorder: a segment every `segment_s`, a line `name,start,end` on stdout for each closed.
 
     Args:
         source: see `input_of`.
-        folder: where test pictures are kept.
         pattern: path of the segments with `%06d`.
         segment_s: length wanted; cut at the next key frame.
         mark: written into each file, so that two recordings of one picture are two contents.
@@ -111,8 +101,8 @@ def record(source: str, *, folder: Path, pattern: Path, segment_s: int, mark: st
     return [
         *dies_with_us(),
         *quiet(),
-        *input_of(source, folder),
-        *("-map", "0:v:0", "-map", "0:a:0?", "-c:v", "copy", "-c:a", "aac", "-b:a", "48k"),
+        *input_of(source),
+        *("-map", "0:v:0", "-map", "0:a:0?", *code_of(source), "-c:a", "aac", "-b:a", "48k"),
         *("-metadata", f"comment={mark}"),
         *("-f", "segment", "-segment_time", str(segment_s), "-segment_format", "mp4"),
         *("-segment_format_options", FRAGMENTED),

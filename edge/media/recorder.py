@@ -81,7 +81,6 @@ class StreamRecorder:
         self.source = source
         self.folder = folder / "live" / stream
         self.folder.mkdir(parents=True, exist_ok=True)
-        self._clips = folder
         self._spool, self._sink, self._clock = spool, sink, clock
         self._segment_s, self._mark, self._sessions = segment_s, mark, sessions
         self._free_min = free_min
@@ -167,7 +166,6 @@ class StreamRecorder:
         try:
             command = ffmpeg.record(
                 self.source,
-                folder=self._clips,
                 pattern=self.folder / f"{run}-%06d.mp4",
                 segment_s=self._segment_s,
                 mark=f"{self._mark}/{self.stream}/{run}",
@@ -240,7 +238,9 @@ class StreamRecorder:
         kept = self._spool.take(path, about, self._sessions)
         self.status.segments += 1
         self.status.written += kept.size
-        self._sink("segment", segment_data(kept, recovered=recovered))
+        # Of this recording, even where the same bytes lay in the spool before.
+        data = segment_data(kept, recovered=recovered)
+        self._sink("segment", {**data, **about})
 
     def _tell_gap(self, from_ms: int, to_ms: int) -> None:
         at = self._timeline.at

@@ -9,6 +9,7 @@ import shutil
 import signal
 import sys
 import tempfile
+import time
 from collections.abc import Callable
 from importlib import resources
 from pathlib import Path
@@ -63,7 +64,7 @@ def main(args: argparse.Namespace) -> int:
         return EX_USAGE
     out = args.out.absolute() if args.out else Path(tempfile.mkdtemp(prefix="evalroom-day-"))
     guests = _paired_guests(args.seed, args.rooms)
-    town = plan_town(out, guests, _say)
+    town = plan_town(out, guests, _timed())
     _stop_on_signal(town)
     try:
         outcome = _play(town, guests, seed=args.seed, pace=args.speed)
@@ -135,6 +136,17 @@ def _stop_on_signal(town: Town) -> None:
         raise KeyboardInterrupt
 
     signal.signal(signal.SIGTERM, stop)
+
+
+def _timed() -> Callable[[str], None]:
+    """A voice that says how long the demonstration has been running."""
+    began = time.monotonic()
+
+    def say(line: str) -> None:
+        gone = int(time.monotonic() - began)
+        _say(f"{gone // 60:02d}:{gone % 60:02d} {line}")
+
+    return say
 
 
 def _say(line: str) -> None:

@@ -6,7 +6,7 @@ import hashlib
 import threading
 from collections.abc import Callable
 
-from hub.crypto import read_key, signer_of
+from hub.crypto import read_private, signer
 from hub.demo import look
 from hub.demo.day import ARRIVE_BEFORE, EVALUATION_AT, Day, ensure, utc
 from hub.demo.fault_act import cut_mains, cut_network, open_with_key
@@ -15,7 +15,6 @@ from hub.demo.people import Member
 from hub.demo.room_act import RoomHands
 from hub.demo.supervise import until
 from protocols.messages.acts import DOCUMENTS, Statement
-from protocols.messages.identity import kid
 from protocols.messages.signed import Signer
 from protocols.messages.trust import ROLE_SYSTEM
 
@@ -118,19 +117,18 @@ def refusals(day: Day) -> int:
 
 def _sign(day: Day) -> None:
     day.say("  签署：三份文件，评标系统逐份回执")
-    key = read_key(day.town.data / "demo-system" / f"{day.town.home.org}.key")
-    public, sign = signer_of(key)
-    signer = Signer(kid=kid(public), role=ROLE_SYSTEM, sign=sign)
+    key = read_private(day.town.data / "demo-system" / f"{day.town.home.org}.key")
+    system = signer(key, ROLE_SYSTEM)
     lead_last = sorted(day.members, key=lambda one: one.no == 1)
     for document in DOCUMENTS:
         for member in lead_last:
-            _statement(day, member, document, signer)
+            _statement(day, member, document, system)
     until("all documents signed", lambda: _all_signed(day), within_s=30)
     dissent = next(one for one in day.members if one.dissents)
     day.say(f"  15 份签署结果已到各场地；{dissent.no}号评委 签署并附不同意见")
 
 
-def _statement(day: Day, member: Member, document: str, signer: Signer) -> None:
+def _statement(day: Day, member: Member, document: str, system: Signer) -> None:
     dissents = member.dissents and document == DOCUMENTS[-1]
     said = Statement(
         session=day.session,
@@ -139,7 +137,7 @@ def _statement(day: Day, member: Member, document: str, signer: Signer) -> None:
         outcome="signed_with_dissent" if dissents else "signed",
         digest=hashlib.sha256(f"{day.session}/{member.no}/{document}".encode()).hexdigest(),
     )
-    raw = said.seal([signer])
+    raw = said.seal([system])
     until(
         f"statement of {member.no}号评委",
         lambda: day.manager().post_raw("statements", raw) is not None,

@@ -57,6 +57,7 @@ class Child:
             stdout=self._file,
             stderr=subprocess.STDOUT,
             env={**os.environ, **self.env},
+            start_new_session=True,  # an interrupt typed here is for the demonstration, not for it
             preexec_fn=die_with_parent,  # noqa: PLW1509 - one prctl call, takes no lock
         )
 

@@ -157,11 +157,9 @@ def test_a_killed_ffmpeg_keeps_what_was_written_and_names_what_is_missing(
 def test_a_source_that_stops_and_comes_back_leaves_a_gap_of_its_length(
     make: Make, told: Told, tmp_path: Path
 ) -> None:
-    picture = ffmpeg.test_clip("door", tmp_path)
     short = tmp_path / "short.mp4"
-    subprocess.run(
-        [*ffmpeg.quiet(), "-i", str(picture), "-t", "2", "-c", "copy", str(short)], check=True
-    )
+    picture = [*ffmpeg.input_of("test:door")[1:], "-t", "2", *ffmpeg.code_of("test:door")]
+    subprocess.run([*ffmpeg.quiet(), *picture, str(short)], check=True)
     recorder = make(Source("door", str(short)))
     recorder.start(SESSION)
 
