@@ -1,0 +1,197 @@
+"""Signing in, sessions, roles, and keys that open for one act."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from hub import crypto
+from hub.accounts import Actor, require
+from hub.accounts.limiter import FAILURES_PER_ADDRESS, TRACKED_MAX, WINDOW_MS, Limiter
+from hub.accounts.service import COOKIE, SESSION_IDLE, check_pin, hash_password
+from hub.app import Hub
+from hub.keys import PIN_LOCK_MS
+from hub.people import add_user, reset_user
+from hub.problems import Problem
+from protocols.messages.signed import parse_message
+
+
+@dataclass
+class HandClock:
+    """A clock a test turns."""
+
+    now: datetime = field(default_factory=lambda: datetime(2026, 11, 24, tzinfo=UTC))
+    ms: int = 1_000_000
+
+    def wall(self) -> datetime:
+        return self.now
+
+    def mono_ms(self) -> int:
+        return self.ms
+
+    def trust(self) -> str:
+        return "ntp"
+
+
+Accounts = dict[str, dict[str, Any]]
+
+
+def _sign_in(client: TestClient, who: dict[str, Any]) -> str:
+    body = {"login": who["login"], "password": who["password"]}
+    answer = client.post("/api/v1/sign-in", json=body)
+    assert answer.status_code == 200
+    return str(answer.json()["csrf"])
+
+
+def test_a_session_is_a_strict_cookie_and_a_csrf_word(
+    client: TestClient, accounts: Accounts
+) -> None:
+    assert client.get("/api/v1/me").status_code == 401
+    who = accounts["hubei.home_manager"]
+    answer = client.post(
+        "/api/v1/sign-in", json={"login": who["login"], "password": who["password"]}
+    )
+    cookie = answer.headers["set-cookie"].lower()
+    assert "httponly" in cookie
+    assert "samesite=strict" in cookie
+    assert answer.json()["actor"]["post"] == who["post"]
+    assert client.post("/api/v1/sign-out").json()["code"] == "csrf_missing"
+    assert client.get("/api/v1/me").json()["actor"]["person"] == who["person"]
+    headers = {"X-CSRF": answer.json()["csrf"]}
+    assert client.post("/api/v1/sign-out", headers=headers).status_code == 204
+    assert client.get("/api/v1/me").status_code == 401
+
+
+def test_wrong_passwords_are_slowed_down_per_login(client: TestClient, accounts: Accounts) -> None:
+    body = {"login": "hubei.deputy", "password": "wrong password"}
+    codes = [client.post("/api/v1/sign-in", json=body).status_code for _ in range(6)]
+    assert codes == [401, 401, 401, 401, 401, 429]
+    right = {"login": "hubei.deputy", "password": accounts["hubei.deputy"]["password"]}
+    assert client.post("/api/v1/sign-in", json=right).json()["code"] == "sign_in_locked"
+    _sign_in(client, accounts["hubei.operator"])
+
+
+def test_the_limiter_forgets_after_its_window_and_stays_small() -> None:
+    limiter = Limiter()
+    for n in range(FAILURES_PER_ADDRESS):
+        limiter.failed(f"login{n}", "10.0.0.1", 0)
+    assert limiter.wait_ms("fresh", "10.0.0.1", 1) == WINDOW_MS - 1
+    assert limiter.wait_ms("fresh", "10.0.0.1", WINDOW_MS) == 0
+    for n in range(TRACKED_MAX * 2):
+        limiter.failed(f"many{n}", f"address{n}", WINDOW_MS)
+    assert len(limiter._counts) == TRACKED_MAX
+
+
+def test_a_session_ends_by_idleness_and_by_a_new_password(hub: Hub, accounts: Accounts) -> None:
+    clock = HandClock()
+    hub.accounts._clock = clock  # type: ignore[assignment]
+    who = accounts["hubei.witness"]
+    token, _ = hub.accounts.sign_in(who["login"], who["password"], "127.0.0.1")
+    clock.now += SESSION_IDLE - timedelta(minutes=1)
+    assert hub.accounts.signed_in(token) is not None
+    clock.now += SESSION_IDLE + timedelta(minutes=1)
+    assert hub.accounts.signed_in(token) is None
+    token, _ = hub.accounts.sign_in(who["login"], who["password"], "127.0.0.1")
+    with hub.store.write() as conn:
+        hub.accounts.set_password(conn, who["person"], hash_password("another long password"))
+    assert hub.accounts.signed_in(token) is None
+    assert hub.accounts.signed_in("made up") is None
+
+
+def test_the_stored_token_signs_nobody_in(hub: Hub, accounts: Accounts) -> None:
+    who = accounts["hubei.witness"]
+    token, signed_in = hub.accounts.sign_in(who["login"], who["password"], "127.0.0.1")
+    with hub.store.read() as conn:
+        stored = conn.exec_driver_sql("SELECT token_sha256 FROM web_sessions").scalars().all()
+    assert stored == [signed_in.token_sha256]
+    assert token not in stored
+    assert hub.accounts.signed_in(stored[0]) is None
+
+
+def test_roles_belong_to_an_organisation() -> None:
+    actor = Actor("p-1", "x", "HB-01", "hubei", ("operator",))
+    require(actor, "operator", "deputy", org="hubei")
+    with pytest.raises(Problem, match="role_missing"):
+        require(actor, "deputy")
+    with pytest.raises(Problem, match="other_organisation"):
+        require(actor, "operator", org="changsha")
+
+
+def test_a_person_signs_with_the_pin_and_a_venue_certified_the_key(
+    hub: Hub, accounts: Accounts
+) -> None:
+    who = accounts["hubei.home_manager"]
+    raw = hub.keys.sign_with_person(
+        who["person"], who["pin"], role="home_manager", ctx="er1/statement", header={"x": 1}
+    )
+    ring = hub.keys.keyring()
+    assert ring.rejected == ()
+    (signer,) = ring.signers(parse_message(raw, limit=4096), crypto.verify)
+    assert (signer.principal.subject, signer.principal.venue_org) == (who["person"], "hubei")
+    other = hub.keys.sign_with_person(
+        who["person"], who["pin"], role="witness", ctx="er1/statement", header={"x": 1}
+    )
+    assert ring.signers(parse_message(other, limit=4096), crypto.verify) == ()
+
+
+def test_five_wrong_pins_lock_the_key_for_ten_minutes(hub: Hub, accounts: Accounts) -> None:
+    clock = HandClock()
+    hub.keys._clock = clock  # type: ignore[assignment]
+    person = accounts["hubei.deputy"]["person"]
+    for _ in range(5):
+        with pytest.raises(Problem, match="secret_wrong"):
+            hub.keys.person_signer(person, "00000000", "deputy")
+    pin = accounts["hubei.deputy"]["pin"]
+    with pytest.raises(Problem, match="secret_locked"):
+        hub.keys.person_signer(person, pin, "deputy")
+    clock.ms += PIN_LOCK_MS
+    assert hub.keys.person_signer(person, pin, "deputy").role == "deputy"
+
+
+def test_no_key_stands_unwrapped_in_the_database(hub: Hub, accounts: Accounts) -> None:
+    who = accounts["changsha.home_manager"]
+    seed = hub.keys.open_venue_key("changsha", who["password"], who["person"])
+    raw = (hub.config.database_file.read_bytes(), hub.config.mirror_file.read_bytes())
+    for text in raw:
+        assert seed not in text
+        assert seed.hex().encode() not in text
+
+
+def test_a_session_key_is_wrapped_under_the_same_pin(hub: Hub, accounts: Accounts) -> None:
+    who = accounts["changsha.room_staff"]
+    key = hub.keys.session_key(who["person"], "s-0123456789ab", who["pin"])
+    seed = crypto.unwrap_key(key.wrapped, who["pin"])
+    assert crypto.public_of(seed).hex() == key.pub
+
+
+@pytest.mark.parametrize("pin", ["1234567", "abcdefgh", "１２３４５６７８", ""])
+def test_a_weak_pin_is_refused(pin: str) -> None:
+    with pytest.raises(Problem, match="pin_invalid"):
+        check_pin(pin, 8)
+
+
+def test_a_venue_begins_with_a_manager_and_others_need_one(hub: Hub) -> None:
+    common = {"org": "shiyan", "password": "a long password here", "pin": "12345678", "post": ""}
+    with pytest.raises(Exception, match="this venue has no key yet"):
+        add_user(hub, roles=["witness"], login="w", by=None, **common)
+    first = add_user(hub, roles=["home_manager"], login="first", by=None, **common)
+    assert first.post == "SY-01"
+    with pytest.raises(Exception, match="nobody vouches"):
+        add_user(hub, roles=["witness"], login="w", by=None, **common)
+    second = add_user(hub, roles=["witness"], login="w", by=("first", common["password"]), **common)
+    assert hub.keys.keyring().rejected == ()
+    reset_user(
+        hub,
+        login="w",
+        password=common["password"] + " anew",
+        pin="87654321",
+        by=("first", common["password"]),
+    )
+    with pytest.raises(Problem, match="secret_wrong"):
+        hub.keys.person_signer(second.person, "12345678", "witness")
+    assert hub.keys.person_signer(second.person, "87654321", "witness").kid
+    assert COOKIE == "er_session"

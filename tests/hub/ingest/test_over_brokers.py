@@ -1,0 +1,196 @@
+"""The same record over the brokers the hub starts itself: real processes, real connections."""
+
+from __future__ import annotations
+
+import importlib.util
+import queue
+import shutil
+import sys
+from collections.abc import Callable, Iterator
+from dataclasses import replace
+from pathlib import Path
+from typing import Any
+
+import paho.mqtt.client as mqtt
+import pytest
+from paho.mqtt.enums import CallbackAPIVersion
+from sqlalchemy import select
+
+from hub.app import Hub, build
+from hub.config import load
+from hub.serving import Running
+from hub.store.tables_core import events, outgoing
+from protocols.messages.bodies import Ack, CommandWrapper, Ping
+from protocols.messages.signed import parse_message
+from protocols.messages.topics import UP_EV, UP_ST, UP_TM, parse_topic, room_subscriptions
+
+WITHIN_S = 20.0
+
+
+def _helpers() -> Any:
+    path = Path(__file__).parent.parent / "scripted_room.py"
+    spec = importlib.util.spec_from_file_location("scripted_room", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules.get("scripted_room") or importlib.util.module_from_spec(spec)
+    if "scripted_room" not in sys.modules:
+        sys.modules["scripted_room"] = module
+        spec.loader.exec_module(module)
+    return module
+
+
+scripted = _helpers()
+
+
+class Line:
+    """The room's own connection to the broker."""
+
+    def __init__(self, room: Any, port: int) -> None:
+        self.room = room
+        self.inbox: queue.Queue[tuple[str, bytes]] = queue.Queue()
+        self._subscribed: queue.Queue[bool] = queue.Queue()
+        client = mqtt.Client(
+            CallbackAPIVersion.VERSION2, client_id=room.ctl, protocol=mqtt.MQTTv311
+        )
+        client.username_pw_set(room.mqtt["user"], room.mqtt["password"])
+        client.reconnect_delay_set(1, 1)
+        client.on_connect = lambda c, *_: c.subscribe(list(room_subscriptions(room.ctl)))
+        client.on_subscribe = lambda *_: self._subscribed.put(True)
+        client.on_message = lambda _c, _d, m: self.inbox.put((m.topic, bytes(m.payload)))
+        client.connect("127.0.0.1", port)
+        client.loop_start()
+        self.client = client
+        assert self._subscribed.get(timeout=WITHIN_S)
+
+    def send(self, leaf: str, payload: bytes, *, retain: bool = False) -> None:
+        self.client.publish(self.room.topic(leaf), payload, qos=1, retain=retain)
+
+    def next(self, leaf: str) -> bytes:
+        """The next message on a leaf; others pass by."""
+        while True:
+            name, payload = self.inbox.get(timeout=WITHIN_S)
+            found = parse_topic(name)
+            if found is not None and found.leaf == leaf:
+                return payload
+
+    def close(self) -> None:
+        self.client.disconnect()
+        self.client.loop_stop()
+
+
+@pytest.fixture(params=["embedded", "mosquitto"])
+def kind(request: pytest.FixtureRequest) -> str:
+    if (
+        request.param == "mosquitto"
+        and shutil.which("mosquitto", path="/usr/sbin:/usr/bin") is None
+    ):
+        pytest.skip("mosquitto is not installed: apt-get install -y mosquitto")
+    return str(request.param)
+
+
+@pytest.fixture
+def run(hub_data: Path, kind: str) -> Iterator[Callable[[], Running]]:
+    started: list[Running] = []
+
+    def _start() -> Running:
+        hub = build(replace(load(hub_data), broker=kind), services=False)
+        running = Running(hub)
+        running.start()
+        started.append(running)
+        return running
+
+    yield _start
+    for running in reversed(started):
+        running.stop()
+    for running in started:  # one that was left behind is still our child
+        broker = running.hub.broker
+        if broker is not None and broker._process is not None:
+            broker._process.wait(WITHIN_S)
+
+
+def _rows(hub: Hub, ctl: str) -> list[bytes]:
+    with hub.store.read() as conn:
+        query = select(events.c.raw).where(events.c.ctl == ctl).order_by(events.c.id)
+        return [bytes(raw) for raw in conn.execute(query).scalars()]
+
+
+def _port(running: Running) -> int:
+    assert running.hub.broker is not None
+    return running.hub.broker.port
+
+
+@pytest.mark.slow
+def test_batches_orders_and_pings_travel(run: Callable[[], Running], room_folder: Path) -> None:
+    running = run()
+    hub = running.hub
+    line = Line(scripted.ScriptedRoom(room_folder), _port(running))
+    room = line.room
+    assert Ping.decode(line.next("down/ping")).nonce
+    stream = room.open()
+    room.write(stream)
+    line.send(UP_EV, room.batch(stream))
+    ack = Ack.read(parse_message(line.next("down/ack"), limit=65536))
+    assert (ack.upto, ack.hash) == (2, stream.tip)
+    assert _rows(hub, room.ctl) == stream.lines
+    with hub.store.write() as conn:
+        hub.fleet.send(conn, room.ctl, "order", "e" * 32, b"issuer's own bytes")
+    wrapper = CommandWrapper.read(parse_message(line.next("down/cmd"), limit=65536))
+    assert (wrapper.id, wrapper.inner) == ("e" * 32, b"issuer's own bytes")
+    answer = {"id": "e" * 32, "n": 1, "order": "open"}
+    room.write(stream, "order.accepted", answer, session="s-0123456789ab")
+    line.send(UP_EV, room.batch(stream, 3))
+    line.next("down/ack")
+    hub.projector.run_pending()
+    with hub.store.read() as conn:
+        state = conn.execute(select(outgoing.c.state)).scalar_one()
+    assert state == "accepted"
+    line.client.publish(room.topic(UP_TM), room.pong(stream, acked=3), qos=0)
+    line.next("down/ack")
+    assert hub.rooms.link(room.ctl).reachable is True
+    line.close()
+
+
+@pytest.mark.slow
+def test_an_oversize_message_passes_the_broker_and_blocks_nothing(
+    run: Callable[[], Running], room_folder: Path
+) -> None:
+    running = run()
+    line = Line(scripted.ScriptedRoom(room_folder), _port(running))
+    room = line.room
+    stream = room.open()
+    line.send(UP_EV, b"x" * (300 * 1024))
+    line.send(UP_EV, room.batch(stream))
+    ack = Ack.read(parse_message(line.next("down/ack"), limit=65536))
+    assert ack.upto == 1
+    with running.hub.store.read() as conn:
+        sizes = conn.exec_driver_sql("SELECT bytes FROM quarantine").scalars().all()
+    assert sizes == [300 * 1024]
+    line.close()
+
+
+@pytest.mark.slow
+def test_a_hub_that_restarts_answers_the_retained_birth(
+    run: Callable[[], Running], room_folder: Path
+) -> None:
+    first = run()
+    port = _port(first)
+    line = Line(scripted.ScriptedRoom(room_folder), port)
+    room = line.room
+    stream = room.open()
+    line.send(UP_ST, room.birth(stream), retain=True)
+    line.send(UP_EV, room.batch(stream))
+    run_of_first = Ack.read(parse_message(line.next("down/ack"), limit=65536)).run
+    first.stop(leave_broker=True)
+    room.write(stream)
+    second = run()
+    assert _port(second) == port
+    while True:
+        ack = Ack.read(parse_message(line.next("down/ack"), limit=65536))
+        if ack.run != run_of_first:
+            break
+    assert (ack.upto, ack.re) == (1, room.ask)
+    line.send(UP_EV, room.batch(stream))
+    while ack.upto < 2:
+        ack = Ack.read(parse_message(line.next("down/ack"), limit=65536))
+    assert _rows(second.hub, room.ctl) == stream.lines
+    line.close()

@@ -1,0 +1,134 @@
+"""Only what was recorded is taken, only whole, and given to those who took part."""
+
+from __future__ import annotations
+
+import hashlib
+import importlib.util
+import sys
+from pathlib import Path
+from typing import Any
+
+import pytest
+from fastapi.testclient import TestClient
+
+from hub.app import Hub
+from hub.web.api_media import PUT_PREFIX
+from protocols.messages.topics import UP_EV
+
+SEGMENT = bytes(range(256)) * 400
+
+
+def _helpers() -> Any:
+    path = Path(__file__).parent.parent / "scripted_room.py"
+    spec = importlib.util.spec_from_file_location("scripted_room", path)
+    assert spec is not None
+    assert spec.loader is not None
+    module = sys.modules.get("scripted_room") or importlib.util.module_from_spec(spec)
+    if "scripted_room" not in sys.modules:
+        sys.modules["scripted_room"] = module
+        spec.loader.exec_module(module)
+    return module
+
+
+scripted = _helpers()
+
+
+@pytest.fixture
+def room(hub: Hub, room_folder: Path) -> Any:
+    hub.fleet.transport = scripted.Wire()
+    return scripted.ScriptedRoom(room_folder)
+
+
+def _record(hub: Hub, room: Any, content: bytes = SEGMENT) -> str:
+    digest = hashlib.sha256(content).hexdigest()
+    stream = room.open()
+    data = {
+        "stream": "2-room",
+        "first_at": room.at,
+        "last_at": room.at,
+        "sha256": digest,
+        "bytes": len(content),
+        "pts": 0,
+        "recovered": False,
+    }
+    room.write(stream, "media.segment", data)
+    hub.ingest.handle(room.topic(UP_EV), room.batch(stream))
+    hub.projector.run_pending()
+    return digest
+
+
+def _put(client: TestClient, room: Any, digest: str, content: bytes, **changed: str) -> Any:
+    sig = room.signer.sign(PUT_PREFIX + digest.encode()).hex()
+    parts = {"ctl": room.ctl, "kid": room.signer.kid, "sig": sig, **changed}
+    header = "Evalroom ctl={ctl},kid={kid},sig={sig}".format(**parts)
+    return client.put(f"/api/v1/media/{digest}", content=content, headers={"Authorization": header})
+
+
+def _sign_in(client: TestClient, who: dict[str, Any]) -> None:
+    body = {"login": who["login"], "password": who["password"]}
+    assert client.post("/api/v1/sign-in", json=body).status_code == 200
+
+
+def test_a_segment_is_taken_once_recorded_and_again_costs_nothing(
+    hub: Hub, client: TestClient, room: Any
+) -> None:
+    digest = hashlib.sha256(SEGMENT).hexdigest()
+    early = _put(client, room, digest, SEGMENT)
+    assert (early.status_code, early.json()["code"]) == (409, "media_not_recorded")
+    assert _record(hub, room) == digest
+    assert _put(client, room, digest, SEGMENT).status_code == 201
+    assert _put(client, room, digest, SEGMENT).status_code == 200
+    assert hub.media.path(digest).read_bytes() == SEGMENT
+
+
+@pytest.mark.parametrize("content", [SEGMENT[:-1], SEGMENT + b"x", b"y" * len(SEGMENT), b""])
+def test_other_bytes_than_recorded_are_refused_and_leave_nothing(
+    hub: Hub, client: TestClient, room: Any, content: bytes
+) -> None:
+    digest = _record(hub, room)
+    answer = _put(client, room, digest, content)
+    assert answer.status_code in {413, 422}
+    assert answer.json()["code"] == "media_differs"
+    assert not hub.media.has(digest)
+    assert [path for path in hub.media.folder.rglob("*") if path.is_file()] == []
+    assert _put(client, room, digest, SEGMENT).status_code == 201
+
+
+@pytest.mark.parametrize(
+    "changed", [{"sig": "0" * 128}, {"kid": "0" * 16}, {"ctl": "c-000000000000"}, {"ctl": "../x"}]
+)
+def test_an_upload_needs_the_rooms_own_signature(
+    hub: Hub, client: TestClient, room: Any, changed: dict[str, str]
+) -> None:
+    digest = _record(hub, room)
+    answer = _put(client, room, digest, SEGMENT, **changed)
+    assert (answer.status_code, answer.json()["code"]) == (401, "upload_not_signed")
+
+
+def test_a_path_is_no_hash(client: TestClient, room: Any) -> None:
+    answer = _put(client, room, "..%2f..%2fetc", SEGMENT)
+    assert answer.status_code in {404, 422}
+
+
+def test_ranges_are_given_to_the_venue_and_to_nobody_else(
+    hub: Hub, client: TestClient, room: Any, accounts: dict[str, dict[str, Any]]
+) -> None:
+    digest = _record(hub, room)
+    _put(client, room, digest, SEGMENT)
+    url = f"/api/v1/media/{digest}"
+    assert client.get(url).status_code == 401
+    _sign_in(client, accounts["changsha.witness"])
+    whole = client.get(url)
+    assert (whole.status_code, whole.content) == (200, SEGMENT)
+    some = client.get(url, headers={"Range": "bytes=10-19"})
+    assert (some.status_code, some.content) == (206, SEGMENT[10:20])
+    assert some.headers["content-range"] == f"bytes 10-19/{len(SEGMENT)}"
+    assert client.get(url, headers={"Range": "bytes=-5"}).content == SEGMENT[-5:]
+    assert client.get(url, headers={"Range": "bytes=999999999-"}).status_code == 416
+    _sign_in(client, accounts["changsha.tenderer_agent"])
+    assert client.get(url).status_code == 404
+    _sign_in(client, accounts["hunan.witness"])
+    assert client.get(url).status_code == 404
+    with hub.store.read() as conn:
+        looked = conn.exec_driver_sql("SELECT count(*) FROM access_record").scalar_one()
+    assert looked >= 4
