@@ -13,6 +13,7 @@ from types import FrameType
 from edge.config import ConfigError, read_room_file
 from edge.simulators.cli import add_options, main_sim
 from edge.simulators.link import Link, Route
+from edge.simulators.system import EvaluationSystem
 
 EX_OK = 0
 EX_FAILED = 1
@@ -40,7 +41,9 @@ def main(argv: Sequence[str]) -> int:
     """
     words = list(argv)
     if words[:1] == ["sim"]:
-        return _link(words[2:]) if words[1:2] == ["link"] else _sim(words[1:])
+        kinds = {"link": _link, "system": _system}
+        own = kinds.get(words[1] if len(words) > 1 else "")
+        return own(words[2:]) if own is not None else _sim(words[1:])
     return _edge(words[1:])
 
 
@@ -81,6 +84,26 @@ def _link(words: list[str]) -> int:
     link = Link(routes=tuple(args.route), control=args.control, state_file=args.state)
     _on_signal(link.stop)
     link.run()
+    return EX_OK
+
+
+def _system(words: list[str]) -> int:
+    parser = argparse.ArgumentParser(
+        prog="evalroom sim system",
+        description="A simulated evaluation system: answers HTTP until it is told to be down.",
+        epilog="example:\n  evalroom sim system --listen 19010 --control out/s.sock --state out/s.txt",
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+    )
+    parser.add_argument("--listen", type=int, required=True, help="loopback port")
+    parser.add_argument("--control", type=Path, required=True, help="unix socket for commands")
+    parser.add_argument("--state", type=Path, required=True, help="file that keeps up or down")
+    try:
+        args = parser.parse_args(words)
+    except SystemExit as stop:
+        return EX_USAGE if stop.code else EX_OK
+    system = EvaluationSystem(listen=args.listen, control=args.control, state_file=args.state)
+    _on_signal(system.stop)
+    system.run()
     return EX_OK
 
 

@@ -49,6 +49,8 @@ SECTIONS: dict[str, dict[str, Option]] = {
         "mqtt_port": Option(int, required=False, default=0, low=0, high=PORT_MAX),
         "url": Option(str, required=False, default=""),
     },
+    # Address of the evaluation system; empty = nobody asks whether it answers.
+    "system": {"url": Option(str, required=False, default="")},
     "id_reader": {
         "port": Option(str),
         "baud": Option(int, required=False, default=115200, choices=BAUDS[1:6]),
@@ -98,7 +100,7 @@ LISTS: dict[str, tuple[int, dict[str, Option]]] = {
         {"stream": Option(str), "name": Option(str), "source": Option(str)},
     ),
 }
-OPTIONAL_SECTIONS = frozenset({"clock", "hub"})
+OPTIONAL_SECTIONS = frozenset({"clock", "hub", "system"})
 
 
 @dataclass(frozen=True, slots=True)

@@ -22,6 +22,7 @@ from edge.pipe import Pipe
 from edge.runtime import Runtime
 from edge.screen.app import create_screen
 from edge.screen_port import RoomDesk
+from edge.system_probe import SystemProbe
 from edge.uplink import Uplink
 from edge.watchdog import Watchdog
 from protocols.policy.session import Phase
@@ -66,8 +67,13 @@ class RoomService:
         self._resume_recording()
         self._start_screen()
         prober = self._prober()
+        system = SystemProbe(
+            self.room.get("system", "url"),
+            lambda ok: self.inbox.put(Observed("system_probe", {"ok": ok})),
+        )
         self.pipe.start()
         prober.start()
+        system.start()
         self.uploader.start()
         self.watchdog.ready()
         try:
@@ -75,6 +81,7 @@ class RoomService:
         finally:
             self.watchdog.stopping()
             prober.stop()
+            system.stop()
             self._close()
         return 0
 

@@ -61,6 +61,7 @@ def open_town(town: Town) -> None:
     for site in town.rooms:
         _enroll(town, site)
     town.supervisor.start("hub", evalroom("hub", "serve", str(town.data)))
+    _start_system(town)
     for site in town.rooms:
         _start_room(town, site)
     until("the hub answers", lambda: _ready(town), within_s=READY_S)
@@ -89,6 +90,14 @@ def _enroll(town: Town, site: RoomSite) -> None:
     site.ctl = json.loads((out / "id.json").read_text(encoding="utf-8"))["ctl"]
     offset = town.out / "clock-offset.txt"
     (site.folder / "room.toml").write_text(site.toml(offset.absolute()), encoding="utf-8")
+
+
+def _start_system(town: Town) -> None:
+    """The evaluation system of the home venue, simulated: it answers, that is all rooms ask."""
+    control, state = town.run / "system.sock", town.out / "system.txt"
+    words = ["--listen", str(town.system_port), "--control", str(control), "--state", str(state)]
+    town.supervisor.start("evaluation-system", evalroom("sim", "system", *words))
+    wait_socket(control)
 
 
 def _start_room(town: Town, site: RoomSite) -> None:

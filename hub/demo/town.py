@@ -50,6 +50,7 @@ class RoomSite:
     screen_port: int
     mqtt_port: int
     http_port: int
+    system_port: int
     ctl: str = ""
 
     @property
@@ -87,6 +88,8 @@ class RoomSite:
             'mqtt_host = "127.0.0.1"',
             f"mqtt_port = {self.mqtt_port}",
             f'url = "http://127.0.0.1:{self.http_port}"',
+            "[system]",
+            f'url = "http://127.0.0.1:{self.system_port}/"',
             "[id_reader]",
             f'port = "{self.pty("idcard")}"',
             "[locker]",
@@ -154,6 +157,7 @@ class Town:
     rooms: list[RoomSite]
     http_port: int
     mqtt_port: int
+    system_port: int
     accounts: dict[str, dict[str, Any]] = field(default_factory=dict)
     users: dict[str, HubUser] = field(default_factory=dict)
 
@@ -212,6 +216,7 @@ def plan_town(out: Path, guests: list[str], say: Callable[[str], None]) -> Town:
     """Lays out folders and ports; starts nothing."""
     out.mkdir(parents=True, exist_ok=True)
     run = Path(tempfile.mkdtemp(prefix="evalroom-"))
+    system_port = free_port()
     sites = [("hubei", "301", "301", "8a80", HOME_SEATS)]
     sites += [(guest, "2", "二室", "cu16", GUEST_SEATS) for guest in guests]
     rooms = [
@@ -226,6 +231,7 @@ def plan_town(out: Path, guests: list[str], say: Callable[[str], None]) -> Town:
             screen_port=free_port(),
             mqtt_port=free_port(),
             http_port=free_port(),
+            system_port=system_port,
         )
         for org, room, name, board, seats in sites
     ]
@@ -240,6 +246,7 @@ def plan_town(out: Path, guests: list[str], say: Callable[[str], None]) -> Town:
         rooms=rooms,
         http_port=free_port(),
         mqtt_port=free_port(),
+        system_port=system_port,
     )
 
 
