@@ -17,7 +17,7 @@ from protocols.policy.faults import (
     cause_of,
     judge,
     network_bad,
-    power_bad,
+    power_fault,
     power_what,
 )
 from protocols.policy.members import MemberStep
@@ -47,7 +47,7 @@ class Fact:
 
 def judge_all(work: Work) -> None:
     """Raise and clear what is due."""
-    for fact in tuple(_facts(work.state)):
+    for fact in tuple(_facts(work.state, work.now_ms)):
         _judge(work, fact)
 
 
@@ -138,12 +138,12 @@ def clear_fault(work: Work, fault: Fault, *, by: tuple[Signer, ...] = ()) -> Non
     work.do(Sound("notice"))
 
 
-def _facts(state: RoomState) -> Iterator[Fact]:
+def _facts(state: RoomState, now_ms: int) -> Iterator[Fact]:
     power = state.power
     yield Fact(
         FaultKind.POWER,
         "",
-        power_bad(power.mains, disagree=power.disagree),
+        power_fault(power.mains, disagree=power.disagree, held_ms=now_ms - power.since_ms),
         power.since_ms,
         power_what(disagree=power.disagree),
     )
@@ -159,7 +159,7 @@ def _facts(state: RoomState) -> Iterator[Fact]:
 
 
 def _streams(state: RoomState) -> Iterator[Fact]:
-    began = [one.phase_ms for one in open_sessions(state)]
+    began = [one.phase_ms for one in open_sessions(state) if one.recording]
     for stream in state.streams.values():
         # Just told to record is not yet a loss: the clock starts with the order.
         since_ms = max([stream.since_ms, *began[:1]])

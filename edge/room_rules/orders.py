@@ -174,7 +174,7 @@ def _follow(work: Work, session: Session, word: Order) -> None:
     work.emit("session.closed", session.id)
     work.emit("secrets.wiped", session.id)
     work.do(WipeSecrets(session.id))
-    if not open_sessions(work.state):
+    if not any(one.recording for one in open_sessions(work.state)):
         work.do(Record(on=False, session=session.id))
 
 

@@ -25,7 +25,8 @@ def started(work: Work) -> None:
         config_hash=str(work.data.get("config_hash") or ""),
     )
     for session in open_sessions(work.state):
-        work.do(Record(on=True, session=session.id))
+        if session.recording:
+            work.do(Record(on=True, session=session.id))
 
 
 def system(work: Work) -> None:

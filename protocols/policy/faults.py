@@ -28,6 +28,9 @@ NETWORK_RUNGS = (
 
 UNSTABLE = "unstable"
 
+AGREE_S = 6
+"""Seconds until contact and UPS must say the same: two polls of 2 s and one lost answer."""
+
 CONSEQUENCES_OF = {
     FaultKind.POWER: (
         FaultKind.NETWORK,
@@ -147,6 +150,17 @@ def power_bad(mains: str, *, disagree: bool) -> bool | None:
     if mains == "unknown":
         return None
     return mains == "off" or disagree
+
+
+def power_fault(mains: str, *, disagree: bool, held_ms: int) -> bool | None:
+    """Return whether the supply is to be called faulty by now; None = not to be said yet.
+
+    A UPS is asked in turns and believed after two answers, so contact and UPS never change in the
+    same moment: a contradiction counts only after `AGREE_S`.
+    """
+    if disagree and held_ms < AGREE_S * 1000:
+        return None
+    return power_bad(mains, disagree=disagree)
 
 
 def power_what(*, disagree: bool) -> str:

@@ -138,8 +138,15 @@ def _phase_changed(session: Session, fact: Fact) -> Session:
     if target is Phase.SUSPENDED:
         # What was confirmed before this interruption does not count for going on after it.
         members = {number: replace(one, saved=False) for number, one in members.items()}
-    started = session.started or target is Phase.EVALUATING
-    return replace(session, phase=target, phase_ms=fact.now_ms, members=members, started=started)
+    recording = target is Phase.CHECK_IN or (session.recording and target is not Phase.CLOSED)
+    return replace(
+        session,
+        phase=target,
+        phase_ms=fact.now_ms,
+        members=members,
+        started=session.started or target is Phase.EVALUATING,
+        recording=recording,
+    )
 
 
 def _order_accepted(state: RoomState, fact: Fact) -> RoomState:

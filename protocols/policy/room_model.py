@@ -180,6 +180,7 @@ class Session:
     committee_complete: bool = False
     sealing_waived: str = ""
     started: bool = False
+    recording: bool = False
     release_ms: int = 0
     exceptions: tuple[StartException, ...] = ()
     lead: int | None = None

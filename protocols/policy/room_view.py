@@ -131,7 +131,9 @@ def strip(state: RoomState) -> dict[str, str]:
     return {
         "power": _word(None if power is None else not power),
         "network": _word(None if state.network.state == "unknown" else state.network.state == "ok"),
-        "recording": _recording_word(recording, expected=bool(open_sessions(state))),
+        "recording": _recording_word(
+            recording, expected=any(one.recording for one in open_sessions(state))
+        ),
         "lockers": "bad"
         if alarmed
         else _word(all(doors_known) if doors_known else None, "unknown"),

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pytest
 
 from edge.room import Clip, Record, Sound
+from protocols.policy.faults import AGREE_S
 from tests.edge.room_bench import SESSION, Bench, member, session_plan
 
 
@@ -79,9 +80,34 @@ def test_contact_and_ups_disagreeing_is_a_fault_of_its_own_name() -> None:
     room = Bench().begin()
     room.feed("ups", {"utility_fail": True, "battery_low": False, "charge_pct": 90})
     assert room.only("power.state")["disagree"] is True
-    room.wait(room.pack.faults.power.raise_s)
+    room.wait(AGREE_S - 1)
+    assert room.journal("fault.raised") == []
+    room.wait(1)
     (fault,) = room.journal("fault.raised")
     assert (fault["kind"], fault["what"]) == ("power", "disagree")
+
+
+def test_contact_and_ups_need_not_change_in_the_same_second() -> None:
+    room = Bench().begin()
+    room.feed("mains", {"present": False})
+    room.wait(3)
+    room.feed("ups", {"utility_fail": True, "battery_low": False, "charge_pct": 99})
+    assert room.only("fault.raised")["what"] == "mains_lost"
+    room.feed("mains", {"present": True})
+    room.wait(3)
+    room.feed("ups", {"utility_fail": False, "battery_low": False, "charge_pct": 99})
+    room.wait(room.pack.faults.power.clear_s)
+    assert len(room.journal("fault.cleared")) == 1
+
+
+def test_a_session_that_was_never_opened_is_not_missed_on_the_recording() -> None:
+    room = Bench().begin()
+    room.order("postpone")
+    room.feed("recording", {"stream": "desk", "state": "off"})
+    room.wait(30)
+    assert room.journal("fault.raised") == []
+    room.feed("started", {})
+    assert room.effects == ()
 
 
 def test_a_discharging_ups_is_told_in_steps() -> None:
@@ -167,7 +193,7 @@ def test_segments_and_gaps_go_straight_to_the_record() -> None:
     room.feed("segment_lost", {"stream": "room", "seconds": 3})
     assert room.types() == ["media.lost"]
     room.feed("mains", {"present": False})
-    room.wait(room.pack.faults.power.raise_s)
+    room.wait(AGREE_S)
     room.feed("av_gap", {"stream": "room", "from_at": "a", "to_at": "b", "seconds": 3})
     assert room.only("media.gap")["cause"] == "power-1"
     room.feed("av_gap", {"stream": "room", "from_at": "a", "to_at": "b", "cause": "restart"})

@@ -9,6 +9,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from protocols.policy.faults import (
+    AGREE_S,
     CONSEQUENCE_KEYS,
     NETWORK_RUNGS,
     Limits,
@@ -21,6 +22,7 @@ from protocols.policy.faults import (
     network_bad,
     network_what,
     power_bad,
+    power_fault,
     power_what,
 )
 from protocols.terms import FaultKind
@@ -121,6 +123,9 @@ def test_power_is_bad_when_lost_or_contradicted() -> None:
         ("unknown", False): None,
         ("unknown", True): None,
     }
+    assert power_fault("off", disagree=True, held_ms=AGREE_S * 1000 - 1) is None
+    assert power_fault("off", disagree=True, held_ms=AGREE_S * 1000) is True
+    assert power_fault("off", disagree=False, held_ms=0) is True
     assert power_what(disagree=True) == "disagree"
     assert power_what(disagree=False) == "mains_lost"
 
