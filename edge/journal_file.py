@@ -29,8 +29,9 @@ BUSY_MS = 5_000
 # After a burst the write-ahead log shrinks back to this, so a full disk is not full of log.
 WAL_BYTES_MAX = 64 * 1024 * 1024
 # Between two readable ends of a damaged table, rows are tried one by one; a wider hole is given up.
-PROBE_ROWS_MAX = 200_000
+PROBE_ROWS_MAX = 20_000
 # A store that went bad this often needs a person, not another copy.
+HASH_DIGITS = 64
 BAD_COPIES_MAX = 100
 EVENT_COLUMNS = "id, n, seq, line, hash, session, type, at, trusted"
 
@@ -310,15 +311,37 @@ def read_salvage(aside: Path) -> Salvage:
     with closing(sqlite3.connect(aside)) as connection:
         if not list(_until_damage(connection, "SELECT name FROM sqlite_schema")):
             return found
-        for row in _scan(connection, "event", "id", EVENT_COLUMNS):
-            line = row[3]
-            if isinstance(line, bytes) and hashlib.sha256(line).hexdigest() == row[4]:
-                found.events[row[1], row[2]] = row
+        for row in filter(_is_event, _scan(connection, "event", "id", EVENT_COLUMNS)):
+            found.events[row[1], row[2]] = row
         columns = "n, epoch, last, last_hash, pred_epoch, pred_seq, pred_hash, cause, acked"
-        found.epochs = {row[0]: row for row in _scan(connection, "epoch", "n", columns)}
-        found.small = list(_scan(connection, "kv", "rowid", "key, value"))
-        found.results = list(_scan(connection, "result", "rowid", "id, value, at"))
+        epochs = filter(_is_epoch, _scan(connection, "epoch", "n", columns))
+        found.epochs = {row[0]: row for row in epochs}
+        small = _scan(connection, "kv", "rowid", "key, value")
+        found.small = [row for row in small if _types(row) == (str, bytes)]
+        results = _scan(connection, "result", "rowid", "id, value, at")
+        found.results = [row for row in results if _types(row) == (str, bytes, str)]
     return found
+
+
+def _types(row: Row) -> tuple[type, ...]:
+    return tuple(type(value) for value in row)
+
+
+def _is_epoch(row: Row) -> bool:
+    """A damaged page can also answer with rows that are none."""
+    return (
+        _types(row) == (int, str, int, str, str, int, str, str, int)
+        and all(len(row[column]) == HASH_DIGITS for column in (3, 6))
+        and len(row[1]) == HASH_DIGITS // 2
+        and 0 <= row[8] <= row[2]
+    )
+
+
+def _is_event(row: Row) -> bool:
+    return (
+        _types(row) == (int, int, int, bytes, str, str, str, str, int)
+        and hashlib.sha256(row[3]).hexdigest() == row[4]
+    )
 
 
 def _scan(connection: sqlite3.Connection, table: str, key: str, columns: str) -> Iterator[Row]:
