@@ -156,6 +156,17 @@ def test_the_board_hears_a_hold_that_a_stranger_sends() -> None:
     assert told(bytes.fromhex("9B 01 01 11 8A")) == [Hold(1, 1, on=False)]
 
 
+def test_the_bitmap_of_several_locks_begins_with_lock_1() -> None:
+    command = OpenSeveral(3, frozenset({1, 8, 9, 16, 17, 24}), evacuation=True)
+
+    assert encode(command)[2:5] == b"\x81\x81\x81"
+    assert told(encode(command)) == [command]
+    for lock in range(1, 25):
+        one = OpenSeveral(3, frozenset({lock}), evacuation=True)
+        assert int.from_bytes(encode(one)[2:5], "little") == 1 << lock - 1
+        assert told(encode(one)) == [one]
+
+
 def test_nothing_is_read_before_the_line_is_quiet() -> None:
     host = HostDecoder()
 
