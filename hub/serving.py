@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import logging
+import signal
 import socket
 import threading
 from collections.abc import Callable
@@ -144,6 +145,8 @@ def serve(hub: Hub, application: Any, *, ready: Callable[[str], None]) -> None:
         ready: gets the address when it answers.
     """
     config = hub.config
+    # The web server raises the signal again when it is done; then what runs besides ends in order.
+    signal.signal(signal.SIGTERM, _end)
     with socket.socket(_family(config.host)) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         listener.bind((config.host, config.port))
@@ -166,6 +169,10 @@ def serve(hub: Hub, application: Any, *, ready: Callable[[str], None]) -> None:
             uvicorn.Server(settings).run(sockets=[listener])
         finally:
             running.stop()
+
+
+def _end(_signal: int, _frame: object) -> None:
+    raise SystemExit(0)
 
 
 def _family(host: str) -> socket.AddressFamily:

@@ -104,7 +104,8 @@ class MqttTransport:
         self, _client: mqtt.Client, _data: Any, _flags: Any, reason: Any, _props: Any
     ) -> None:
         self.connected = False
-        log.warning("mqtt: connection lost: %s; trying again", reason)
+        if reason.is_failure:
+            log.warning("mqtt: connection lost: %s; trying again", reason)
 
     def _message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
         self._on_message(message.topic, bytes(message.payload))
