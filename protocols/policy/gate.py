@@ -17,6 +17,30 @@ from protocols.terms import OrderKind
 ROLES_TOGETHER = 2
 """Two persons in two different roles answer for an exceptional opening."""
 
+CONDITION_KEYS = (
+    "locker_assigned",
+    "locker_empty",
+    "identified",
+    "phase_deposit",
+    "declared",
+    "deposit_confirmed",
+    "order_end",
+    "order_postpone",
+    "order_terminate",
+    "committee_here",
+    "committee_elsewhere",
+    "member_release",
+    "two_roles",
+    "reason",
+    "item_held",
+    "phase_escorted",
+    "door_free",
+    "door_closed",
+)
+"""Every condition a refusal at the gate may name; a screen has a text for each."""
+CONDITION_PREFIXES = ("document_", "sealing_")
+"""And these before a document, and before a sealing step of the pack."""
+
 DEPOSIT_PHASES = (Phase.CHECK_IN, Phase.EVALUATING)
 """Late members deposit while the others already evaluate."""
 

@@ -23,7 +23,7 @@ from protocols.policy.permits import (
 from protocols.policy.room_fields import signer_json
 from protocols.policy.room_model import Fault, Locker, Member, RoomState, Session
 from protocols.policy.room_next import next_of_member, next_of_room
-from protocols.policy.session import OPEN_PHASES, Phase, legal_orders
+from protocols.policy.session import OPEN_PHASES, Condition, Phase, legal_orders
 
 LEAVING = (Phase.SIGNING, Phase.ENDED, Phase.POSTPONED, Phase.TERMINATED)
 """Phases in which a release is what people wait for."""
@@ -53,15 +53,7 @@ def room_view(state: RoomState, pack: Pack, now_ms: int) -> dict[str, Any]:
         "lockers": [_locker(state, one, now_ms) for _, one in sorted(state.lockers.items())],
         "seats": _seats(state, current, now_ms),
         "strip": strip(state),
-        "power": {
-            "mains": state.power.mains,
-            "contact": state.power.contact,
-            "ups": state.power.ups,
-            "charge_pct": state.power.charge_pct,
-            "disagree": state.power.disagree,
-            "elapsed_ms": now_ms - state.power.since_ms,
-            "pause_proposed": _pause_proposed(state, pack),
-        },
+        "power": _power(state, pack, now_ms),
         "network": {
             "rung": state.network.state,
             "detail": state.network.detail,
@@ -71,44 +63,11 @@ def room_view(state: RoomState, pack: Pack, now_ms: int) -> dict[str, Any]:
             "state": state.system.state,
             "elapsed_ms": now_ms - state.system.since_ms,
         },
-        "streams": [
-            {
-                "stream": one.name,
-                "state": one.state,
-                "segments": one.segments,
-                "gaps": one.gaps,
-                "gap_ms": one.gap_ms,
-                "last_at": one.last_at,
-            }
-            for _, one in sorted(state.streams.items())
-        ],
-        "devices": [
-            {
-                "device": one.name,
-                "kind": one.kind,
-                "state": one.state,
-                "reason": one.reason,
-                "elapsed_ms": now_ms - one.since_ms,
-            }
-            for _, one in sorted(state.devices.items())
-        ],
+        "streams": _streams(state),
+        "devices": _devices(state, now_ms),
         "faults": [_fault(state, one, pack, now_ms) for one in _by_weight(state)],
-        "selftest": None
-        if state.selftest is None
-        else {
-            "ok": state.selftest.ok,
-            "elapsed_ms": now_ms - state.selftest.at_ms,
-            "failed": list(state.selftest.failed),
-        },
-        "visitors": [
-            {
-                "who_post": one.who_post,
-                "purpose": one.purpose,
-                "devices": one.devices,
-                "elapsed_ms": now_ms - one.since_ms,
-            }
-            for one in state.visitors
-        ],
+        "selftest": _selftest(state, now_ms),
+        "visitors": _visitors(state, now_ms),
         "help_ms": None if state.help_ms is None else now_ms - state.help_ms,
     }
 
@@ -162,9 +121,73 @@ def _pause_proposed(state: RoomState, pack: Pack) -> bool:
     return power.ups == "battery" and low
 
 
+def _power(state: RoomState, pack: Pack, now_ms: int) -> dict[str, Any]:
+    return {
+        "mains": state.power.mains,
+        "contact": state.power.contact,
+        "ups": state.power.ups,
+        "charge_pct": state.power.charge_pct,
+        "disagree": state.power.disagree,
+        "elapsed_ms": now_ms - state.power.since_ms,
+        "pause_proposed": _pause_proposed(state, pack),
+    }
+
+
+def _streams(state: RoomState) -> list[dict[str, Any]]:
+    return [
+        {
+            "stream": one.name,
+            "state": one.state,
+            "segments": one.segments,
+            "gaps": one.gaps,
+            "gap_ms": one.gap_ms,
+            "last_at": one.last_at,
+        }
+        for _, one in sorted(state.streams.items())
+    ]
+
+
+def _devices(state: RoomState, now_ms: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "device": one.name,
+            "kind": one.kind,
+            "state": one.state,
+            "reason": one.reason,
+            "elapsed_ms": now_ms - one.since_ms,
+        }
+        for _, one in sorted(state.devices.items())
+    ]
+
+
+def _selftest(state: RoomState, now_ms: int) -> dict[str, Any] | None:
+    found = state.selftest
+    if found is None:
+        return None
+    return {
+        "ok": found.ok,
+        "elapsed_ms": now_ms - found.at_ms,
+        "failed": list(found.failed),
+    }
+
+
+def _visitors(state: RoomState, now_ms: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "who_post": one.who_post,
+            "purpose": one.purpose,
+            "devices": one.devices,
+            "elapsed_ms": now_ms - one.since_ms,
+        }
+        for one in state.visitors
+    ]
+
+
 def _session(state: RoomState, session: Session, pack: Pack, now_ms: int) -> dict[str, Any]:
     here = members_here(session)
     sealing = sealing_steps(session, pack)
+    starts = to_start(state, session, pack) if session.phase is Phase.CHECK_IN else ()
+    closes = to_close(state, session) if session.phase in LEAVING[1:] else ()
     return {
         "id": session.id,
         "booking": session.booking,
@@ -181,17 +204,7 @@ def _session(state: RoomState, session: Session, pack: Pack, now_ms: int) -> dic
         "order_out": session.order_out,
         "last_n": session.last_n,
         "legal_orders": [order.value for order in legal_orders(session.phase)],
-        "orders": [
-            {
-                "id": one.id,
-                "n": one.n,
-                "order": one.order,
-                "members": list(one.members),
-                "by": signer_json(one.by),
-                "elapsed_ms": now_ms - one.at_ms,
-            }
-            for one in session.orders
-        ],
+        "orders": _orders(session, now_ms),
         "exceptions": [
             {"need": one.need, "reason": one.reason, "by": signer_json(one.by)}
             for one in session.exceptions
@@ -200,13 +213,27 @@ def _session(state: RoomState, session: Session, pack: Pack, now_ms: int) -> dic
         "members": [_member(state, session, one, pack, now_ms) for one in here],
         "elsewhere": sorted(one.no for one in session.members.values() if not one.here),
         "counts": _counts(here),
-        "start_conditions": [one.to_json() for one in to_start(state, session, pack)]
-        if session.phase is Phase.CHECK_IN
-        else [],
-        "close_conditions": [one.to_json() for one in to_close(state, session)]
-        if session.phase in LEAVING[1:]
-        else [],
+        "start_conditions": _shown(starts),
+        "close_conditions": _shown(closes),
     }
+
+
+def _shown(conditions: tuple[Condition, ...]) -> list[dict[str, str | bool]]:
+    return [one.to_json() for one in conditions]
+
+
+def _orders(session: Session, now_ms: int) -> list[dict[str, Any]]:
+    return [
+        {
+            "id": one.id,
+            "n": one.n,
+            "order": one.order,
+            "members": list(one.members),
+            "by": signer_json(one.by),
+            "elapsed_ms": now_ms - one.at_ms,
+        }
+        for one in session.orders
+    ]
 
 
 def _counts(here: tuple[Member, ...]) -> dict[str, int]:
@@ -228,7 +255,6 @@ def _member(
 ) -> dict[str, Any]:
     held = deposit_of(state, session, member)
     answer = may_release(session, member, pack) if session.phase in OPEN_PHASES else None
-    away = member.away
     return {
         "no": member.no,
         "kind": member.kind,
@@ -250,19 +276,24 @@ def _member(
             document: member.documents.get(document, "") for document in pack.gate.documents
         },
         "saved": member.saved,
-        "away": None
-        if away is None
-        else {
-            "reason": away.reason,
-            "consent_by": away.consent_by,
-            "escort": away.escort,
-            "expected_min": away.expected_min,
-            "elapsed_ms": now_ms - away.since_ms,
-        },
+        "away": _away(member, now_ms),
         "may_leave": isinstance(answer, gate.Permit),
-        "conditions": [] if answer is None else [one.to_json() for one in answer.conditions],
+        "conditions": [] if answer is None else _shown(answer.conditions),
         "told": list(member.told),
         "next": next_of_member(state, session, member, pack),
+    }
+
+
+def _away(member: Member, now_ms: int) -> dict[str, Any] | None:
+    away = member.away
+    if away is None:
+        return None
+    return {
+        "reason": away.reason,
+        "consent_by": away.consent_by,
+        "escort": away.escort,
+        "expected_min": away.expected_min,
+        "elapsed_ms": now_ms - away.since_ms,
     }
 
 

@@ -11,7 +11,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from edge.room import INPUTS, Input, Pulse, decide, sense
-from protocols.policy.gate import Permit
+from protocols.policy.gate import CONDITION_KEYS, CONDITION_PREFIXES, Permit
 from protocols.policy.permits import locker_of, may_deposit, may_release
 from protocols.policy.room_state import recorded
 from protocols.policy.session import Order, Phase, next_phase
@@ -258,6 +258,7 @@ def test_whatever_happens_the_fold_is_the_room_and_the_gate_holds(
         else:
             room.feed(kind, data)
         no_door_without_a_permit(room, before)
+        no_condition_without_a_text(room)
     room.check_fold()
 
 
@@ -282,6 +283,13 @@ def no_door_without_a_permit(room: Bench, before: Any) -> None:
         else:
             assert draft.data["why"] == "escorted"
             assert {one["role"] for one in draft.data["by"]} == {"room_staff", "guest_coordinator"}
+
+
+def no_condition_without_a_text(room: Bench) -> None:
+    for draft in room.last:
+        if draft.type == "gate.refused":
+            keys = {row["key"] for row in draft.data["conditions"]}
+            assert all(key in CONDITION_KEYS or key.startswith(CONDITION_PREFIXES) for key in keys)
 
 
 def test_a_fold_has_no_raw_readings() -> None:
