@@ -67,6 +67,7 @@ def hub_parser() -> argparse.ArgumentParser:
     init = _command(sub, "init", "makes a data folder", "evalroom hub init /srv/hub --port 8300")
     init.add_argument("data", type=Path)
     init.add_argument("--demo", action="store_true", help="with rooms, people and known secrets")
+    init.add_argument("--demo-orgs", default="", help="only these, comma between (all paired)")
     init.add_argument("--port", type=int, default=8300)
     init.add_argument("--mqtt-port", type=int, default=0)
     init.add_argument("--url", default="", help="address rooms use; default from the port")
@@ -183,7 +184,8 @@ def _init(args: argparse.Namespace) -> int:
         hub_orders=args.hub_orders,
         clock_offset_file=_absolute(args.clock_offset_file),
     ).checked()
-    made = init(config, say=print)
+    orgs = tuple(one for one in args.demo_orgs.split(",") if one)
+    made = init(config, demo_orgs=orgs, say=print)
     print(f"hub {made.hub} in {made.data}\n  next: evalroom hub serve {made.data}")
     return EX_OK
 

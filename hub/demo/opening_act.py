@@ -49,6 +49,8 @@ def open_town(town: Town) -> None:
             "init",
             str(town.data),
             "--demo",
+            "--demo-orgs",
+            ",".join(site.org for site in town.rooms),
             "--port",
             str(town.http_port),
             "--mqtt-port",
