@@ -195,6 +195,8 @@ def test_a_cu16_opens_all_its_doors_in_an_evacuation() -> None:
 
     assert board.heard(cu16.encode(cu16.UnlockAll(1, evacuation=True))) == []
     assert board.heard(cu16.encode(cu16.ReadStatus(1))) == []
+    # Address F0 speaks to every board.
+    assert len(board.heard(bytes.fromhex("02 F0 32 03 27"))) == 1
     board.heard(cu16.encode(cu16.UnlockAll(3, evacuation=True)))
     assert board.quiet() == []
     assert all(locker["open"] for locker in board.state()["lockers"].values())  # type: ignore[attr-defined] - JSON
