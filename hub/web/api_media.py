@@ -5,12 +5,13 @@ from __future__ import annotations
 import asyncio
 import re
 from collections.abc import Iterator
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Final, Protocol
 
 from fastapi import APIRouter, Request
 from fastapi.responses import JSONResponse, Response, StreamingResponse
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from hub import crypto
 from hub.accounts.service import Accounts
@@ -19,7 +20,8 @@ from hub.media.blobs import Blobs
 from hub.problems import Problem, not_found
 from hub.store.engine import Store
 from hub.store.tables_business import access_record, booking, booking_venue
-from hub.store.tables_core import blob_refs, controllers
+from hub.store.tables_core import blob_refs, controllers, events
+from protocols.messages.event import decode_event
 
 PUT_PREFIX: Final = b"er1/put\x00"
 CHUNK_BYTES: Final = 256 * 1024
@@ -28,6 +30,8 @@ _AUTH: Final = re.compile(
     r"\s*sig=(?P<sig>[0-9a-f]{128})\Z"
 )
 _RANGE: Final = re.compile(r"bytes=(\d{0,15})-(\d{0,15})\Z")
+OVERRUN: Final = timedelta(hours=12)
+"""An evaluation may last longer than it was booked for."""
 OUTSIDERS: Final = frozenset({"tenderer_agent", "service"})
 """They take part, but recordings are not theirs to look at."""
 
@@ -101,20 +105,45 @@ def _controller(hub: HasMedia, sha256: str, header: str) -> str:
 
 
 def _may_read(hub: HasMedia, sha256: str, org: str, roles: tuple[str, ...]) -> bool:
-    """Whether this organisation took part in a session the segment belongs to, or recorded it."""
+    """Whether this organisation recorded the segment, or its session took place there then."""
+    if set(roles) <= OUTSIDERS:
+        return False
     with hub.store.read() as conn:
-        own = conn.execute(
-            select(blob_refs.c.sha256)
+        refs = conn.execute(
+            select(blob_refs, controllers.c.org, controllers.c.place)
             .join(controllers, controllers.c.ctl == blob_refs.c.ctl)
-            .where(blob_refs.c.sha256 == sha256, controllers.c.org == org)
-        ).first()
-        shared = conn.execute(
-            select(blob_refs.c.sha256)
-            .join(booking, booking.c.session == blob_refs.c.session)
-            .join(booking_venue, booking_venue.c.booking == booking.c.number)
-            .where(blob_refs.c.sha256 == sha256, booking_venue.c.org == org)
-        ).first()
-    return (own is not None or shared is not None) and not set(roles) <= OUTSIDERS
+            .where(blob_refs.c.sha256 == sha256)
+        ).all()
+        return any(ref.org == org or _took_part(conn, ref, org) for ref in refs)
+
+
+def _took_part(conn: Connection, ref: Any, org: str) -> bool:
+    """Whether a session of this organisation used the room the segment was recorded in.
+
+    Cameras belong to the room, not to a session: their segments are matched by place and time.
+    """
+    raw = conn.execute(
+        select(events.c.raw).where(
+            events.c.ctl == ref.ctl, events.c.epoch == ref.epoch, events.c.seq == ref.seq
+        )
+    ).scalar_one_or_none()
+    if raw is None:
+        return False
+    at = datetime.fromisoformat(decode_event(bytes(raw)).at)
+    own, there = booking_venue.alias("own"), booking_venue.alias("there")
+    found = conn.execute(
+        select(booking.c.number)
+        .join(own, own.c.booking == booking.c.number)
+        .join(there, there.c.booking == booking.c.number)
+        .where(
+            own.c.org == org,
+            there.c.place == ref.place,
+            booking.c.state.not_in(("declined", "withdrawn", "expired")),
+            booking.c.occupied_from <= at,
+            booking.c.occupied_to >= at - OVERRUN,
+        )
+    )
+    return found.first() is not None
 
 
 def _ranged(path: Path, header: str) -> Response:
