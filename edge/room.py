@@ -112,6 +112,8 @@ def step(
 
 def _run(state: RoomState, inp: Input, pack: Pack) -> Work:
     work = Work(state=sense(state, inp, pack=pack), inp=inp, pack=pack)
-    _HANDLERS[inp.kind](work)
+    handler = _HANDLERS[inp.kind]
+    sensors.heard(work)
+    handler(work)
     settle.settle(work)
     return work

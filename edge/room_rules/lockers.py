@@ -5,7 +5,7 @@ from __future__ import annotations
 from edge.room_rules import doors
 from edge.room_rules.kinds import Clip, Sound
 from edge.room_rules.work import Work
-from protocols.policy.custody import DOORS, ITEMS, SHUT, Stage, just_opened, unexplained
+from protocols.policy.custody import DOORS, ITEMS, SHUT, Stage, unexplained
 from protocols.policy.permits import members_here, open_sessions
 from protocols.policy.room_model import Locker
 
@@ -39,7 +39,7 @@ def _read_one(work: Work, before: Locker, row: list[object] | tuple[object, ...]
         _watch(work, before, after)
         return
     opening = after.opening
-    if just_opened(before.opening.stage, opening.stage):
+    if opening.opened_ms is None and opening.stage is not Stage.WAITING:
         doors.opened(work, after.number, opening)
     elif opening.interrupted and door == "closed" and opening.stage is Stage.WAITING:
         # The controller stopped between intent and outcome: the sensor decides, nothing is pulsed.

@@ -18,6 +18,8 @@ CHARGE_STEP_PCT = 10
 """The reserve is recorded in steps: a discharging UPS is ten facts, not a thousand."""
 READINGS_OF = {"mat": ("mat",), "radar": ("radar",), "seat": ("mat", "radar"), "gpio": ("mat",)}
 """Which raw readings fall silent with a device of a kind."""
+HEARD_KINDS = ("card", "card_error", "card_removed", "radar", "mat", "mains", "ups")
+"""Readings that only a device that works can give."""
 UPS_KINDS = ("ups", "megatec")
 MAINS_KINDS = ("mains", "gpio")
 """The mains contact hangs on the pins of the controller."""
@@ -158,9 +160,34 @@ def device(work: Work) -> None:
             _silence(work, kind)
         return
     if before is None or before.state != "ok":
-        lost = before is not None and before.state == "lost"
-        down_ms = work.now_ms - before.since_ms if before is not None and lost else 0
-        work.emit("device.back", "", device=name, kind=kind, down_ms=down_ms)
+        _back(work, name)
+
+
+def heard(work: Work) -> None:
+    """A device that tells something is there, whatever was known of it before.
+
+    A driver says "back" only after it has said "lost" itself; after a restart of the controller its
+    first reading has to say it.
+    """
+    name = work.data.get("device")
+    found = work.state.devices.get(name) if isinstance(name, str) else None
+    if found is not None and found.state != "ok" and _tells(work.inp):
+        _back(work, found.name)
+
+
+def _tells(inp: Input) -> bool:
+    if inp.kind == "lockers":
+        # A board that falls silent has its doors told as unknown: that is not a word of its own.
+        rows = inp.data.get("states")
+        doors = rows.values() if isinstance(rows, Mapping) else ()
+        return any(isinstance(row, (list, tuple)) and row[:1] != ["unknown"] for row in doors)
+    return inp.kind in HEARD_KINDS
+
+
+def _back(work: Work, name: str) -> None:
+    before = work.state.devices.get(name)
+    down_ms = 0 if before is None or not before.since_ms else work.now_ms - before.since_ms
+    work.emit("device.back", "", device=name, kind=kind_of(work.state, name), down_ms=down_ms)
 
 
 def _silence(work: Work, kind: str) -> None:
@@ -177,6 +204,10 @@ def selftest(work: Work) -> None:
     results = [_result(row) for row in rows if isinstance(row, Mapping)] if rows else []
     passed = bool(results) and all(row["ok"] for row in results)
     work.emit("selftest.done", "", ok=passed, results=results)
+    for row in results:
+        known = work.state.devices.get(row["device"])
+        if row["ok"] and known is not None and known.state != "ok":
+            _back(work, known.name)
 
 
 def _result(row: Mapping[str, Any]) -> dict[str, Any]:

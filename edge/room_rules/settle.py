@@ -8,6 +8,7 @@ from edge.room_rules import alarms, doors, sensors
 from edge.room_rules.kinds import Sound
 from edge.room_rules.work import Work
 from protocols.policy import gate
+from protocols.policy.custody import Stage
 from protocols.policy.members import ADMITTED, OUT, MemberStep
 from protocols.policy.permits import (
     SEATED_PHASES,
@@ -44,7 +45,7 @@ def settle(work: Work) -> None:
 def _doors(work: Work) -> None:
     for locker in tuple(work.state.lockers.values()):
         opening = locker.opening
-        if opening is None or opening.opened_ms is not None:
+        if opening is None or opening.stage is not Stage.WAITING:
             continue
         if work.now_ms - opening.since_ms >= OPEN_WAIT_MS:
             doors.failed(work, locker.number, opening, "timeout")

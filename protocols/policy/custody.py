@@ -98,11 +98,6 @@ def outcome(why: str, stage: Stage) -> Outcome | None:
     return OUTCOMES.get((why, stage))
 
 
-def just_opened(before: Stage, after: Stage) -> bool:
-    """Whether this reading is the first that shows the door open."""
-    return before is Stage.WAITING and after is not Stage.WAITING
-
-
 def unexplained(door_before: str, door_after: str, *, intended: bool, held: bool) -> bool:
     """Whether a door stands open that nobody here has opened.
 

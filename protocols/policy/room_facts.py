@@ -48,7 +48,12 @@ def _started(state: RoomState, fact: Fact) -> RoomState:
         else replace(one, opening=replace(one.opening, interrupted=True))
         for number, one in state.lockers.items()
     }
-    return replace(state, software=fact.words("software"), lockers=lockers)
+    # What was lost may be there again: only its next word or its next silence says so.
+    devices = {
+        name: replace(one, state="unknown") if one.state == "lost" else one
+        for name, one in state.devices.items()
+    }
+    return replace(state, software=fact.words("software"), lockers=lockers, devices=devices)
 
 
 def _plan(state: RoomState, fact: Fact) -> RoomState:

@@ -294,3 +294,35 @@ def test_a_diagnosis_that_stays_is_told_once() -> None:
     room = Bench().begin()
     room.feed("network", {"rung": "ok"})
     assert room.last == ()
+
+
+def test_a_device_is_there_when_it_tells_something() -> None:
+    room = Bench().begin()
+    assert room.state.devices["ups"].state == "unknown"
+    room.feed("ups", {"device": "ups", "utility_fail": False, "battery_low": False})
+    assert room.only("device.back") == {"device": "ups", "kind": "ups", "down_ms": 0}
+    room.feed("ups", {"device": "ups", "utility_fail": False, "battery_low": False})
+    assert room.last == ()
+    room.feed("pulse", {"device": "locker", "lock": 1, "outcome": "no_answer"})
+    room.feed("lockers", {"device": "locker", "states": {"1": ["unknown", "unknown"]}})
+    room.feed("lockers", {"device": "locker", "states": None})
+    assert room.state.devices["locker"].state == "unknown"
+    room.feed("lockers", {"device": "locker", "states": {"1": ["closed", "absent"]}})
+    assert room.state.devices["locker"].state == "ok"
+    room.feed("selftest", {"results": [{"device": "id_reader", "ok": True}, {"device": "disk"}]})
+    assert room.types() == ["selftest.done", "device.back"]
+
+
+def test_what_was_lost_before_a_restart_is_found_by_its_first_word() -> None:
+    room = Bench().begin()
+    room.feed("device", {"device": "ups", "state": "lost", "reason": "silent"})
+    room.wait(5)
+    assert len(room.journal("fault.raised")) == 1
+    room.state = room.refold()
+    room.feed("started", {})
+    room.wait(5)
+    assert room.journal("fault.cleared") == []
+    room.feed("ups", {"device": "ups", "utility_fail": False, "battery_low": False})
+    assert room.only("device.back")["down_ms"] == 10_000
+    room.wait(room.pack.faults.device.clear_s)
+    assert len(room.journal("fault.cleared")) == 1

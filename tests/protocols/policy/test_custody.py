@@ -14,7 +14,6 @@ from protocols.policy.custody import (
     TRACK_TABLE,
     Outcome,
     Stage,
-    just_opened,
     outcome,
     track,
     unexplained,
@@ -80,12 +79,6 @@ def test_an_item_left_behind_is_not_released() -> None:
 def test_a_door_that_is_not_shut_means_nothing_yet(why: str) -> None:
     for stage in set(Stage) - SHUT:
         assert outcome(why, stage) is None
-
-
-def test_the_first_open_reading_is_the_opening() -> None:
-    assert just_opened(Stage.WAITING, Stage.OPEN_EMPTY)
-    assert not just_opened(Stage.OPEN, Stage.OPEN_EMPTY)
-    assert not just_opened(Stage.WAITING, Stage.WAITING)
 
 
 @pytest.mark.parametrize(
