@@ -17,6 +17,7 @@ from paho.mqtt.enums import CallbackAPIVersion
 KEEPALIVE_S = 10  # a dead link is noticed in 15 s, the hub's own limit
 CONNECT_S = 5
 BACKOFF_S = (1.0, 60.0)
+HURRY_S = 4.0  # the line is back: rooms of one outage spread over this instead of a minute
 # Acks, plan and commands arrive faster than the loop only in a flood; paho then waits for us.
 QUEUED_MAX = 64
 
@@ -55,6 +56,7 @@ class Pipe:
     _client: mqtt.Client = field(init=False)
     _up: threading.Event = field(default_factory=threading.Event)
     _stop: threading.Event = field(default_factory=threading.Event)
+    _wake: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
     def __post_init__(self) -> None:
@@ -84,9 +86,14 @@ class Pipe:
     def stop(self) -> None:
         """Ends the connection without a will: the broker sees a clean farewell."""
         self._stop.set()
+        self._wake.set()
         self._client.disconnect()
         if self._thread is not None:
             self._thread.join(timeout=CONNECT_S)
+
+    def hurry(self) -> None:
+        """Something says that the broker can be reached again: the long wait is cut short."""
+        self._wake.set()
 
     def up(self) -> bool:
         """Whether the connection stands and its subscriptions are granted."""
@@ -110,7 +117,10 @@ class Pipe:
             if self._up.is_set():
                 self._lost()
                 wait_s = BACKOFF_S[0]
-            self._stop.wait(self.chance() * wait_s)
+            if self._wake.wait(self.chance() * wait_s):
+                self._wake.clear()
+                self._stop.wait(self.chance() * HURRY_S)
+                wait_s = HURRY_S
             wait_s = min(2 * wait_s, BACKOFF_S[1])
 
     def _connected(self, client: mqtt.Client, *rest: Any) -> None:

@@ -102,10 +102,13 @@ class RoomService:
             port=broker.port,
             mqtt_up=self.pipe.up,
             echo_age_ms=self.uplink.echo_age_ms,
-            report=lambda rung, detail: self.inbox.put(
-                Observed("network", {"rung": rung, "detail": detail})
-            ),
+            report=self._network,
         )
+
+    def _network(self, rung: str, detail: str) -> None:
+        if rung == "mqtt":
+            self.pipe.hurry()
+        self.inbox.put(Observed("network", {"rung": rung, "detail": detail}))
 
     def _start_screen(self) -> None:
         config = uvicorn.Config(

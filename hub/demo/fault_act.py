@@ -133,9 +133,16 @@ def _steps(day: Day, case: dict[str, Any], keys: tuple[str, ...]) -> None:
 
 def _decide(day: Day, case: dict[str, Any], reason: str) -> None:
     """The home manager decides, a person in another role signs too."""
+    ensure(
+        f"case {case['number']} decided",
+        lambda: _case(day, case)["decisions"],
+        lambda: _sign(day, case, "wait", reason),
+    )
+
+
+def _sign(day: Day, case: dict[str, Any], option: str, reason: str) -> None:
     manager = day.manager()
     second = day.user(day.town.home.org, "witness")
-    option = _case(day, case)["options"][0]["key"]
     body = {
         "option": option,
         "reason": reason,
@@ -144,18 +151,21 @@ def _decide(day: Day, case: dict[str, Any], reason: str) -> None:
         "second_pin": second.pin,
         "scope": "venue",
     }
-    ensure(
-        f"case {case['number']} decided",
-        lambda: _case(day, case)["decisions"],
-        lambda: manager.post(f"cases/{case['case']}/decisions", body),
-    )
+    manager.post(f"cases/{case['case']}/decisions", body)
 
 
 def _close(day: Day, case: dict[str, Any]) -> None:
     manager = day.manager()
+
+    def close() -> None:
+        # On a slow machine the limit may have passed: then a new decision is due first.
+        if _case(day, case)["state"] == "decision_due":
+            _sign(day, case, "continue", "时限已到，故障已排除，继续评标。")
+        manager.post(f"cases/{case['case']}/close", {"summary": "故障消除，记录完整。"})
+
     ensure(
         f"case {case['number']} closed",
         lambda: _case(day, case)["state"] == "closed",
-        lambda: manager.post(f"cases/{case['case']}/close", {"summary": "故障消除，记录完整。"}),
+        close,
         within_s=10,
     )
