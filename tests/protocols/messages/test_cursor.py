@@ -144,6 +144,19 @@ def test_a_rewind_to_what_is_no_longer_kept_needs_a_gap(state):
     assert out == (Rewound(EPOCH, 40, 20, 1), Unservable(EPOCH, 21, 30))
 
 
+def test_a_rewind_to_the_oldest_row_kept_needs_none(state):
+    _, out = take(state, ack(20, n=2, resend=True), (Head(EPOCH, 100, first=21),))
+
+    assert out == (Rewound(EPOCH, 40, 20, 1),)
+
+
+def test_an_epoch_at_rest_was_never_in_vain(state):
+    state, _ = take(state, ack(100, n=2))
+    state, _ = next_batch(state, HEADS, 10**9)
+
+    assert {cursor.tries for cursor in state.epochs.values()} == {0}
+
+
 def test_a_wrong_hash_is_said_once_and_sending_goes_on(state):
     state, out = take(state, ack(60, n=2, hash="0" * 63 + "1"))
     assert out == (AckBad(f"another hash at {EPOCH} 60"),)

@@ -17,6 +17,7 @@ from protocols.messages.recording import (
     Branch,
     Fork,
     Gap,
+    GapVerdict,
     Lineage,
     Opened,
     Quarantine,
@@ -165,6 +166,12 @@ def test_a_gap_over_rows_already_here_loses_only_the_rest(store):
     assert declare_gap(store.head, Gap(EPOCH, 2, 5, "rotten")).lost == (4, 5)
 
 
+def test_a_gap_that_ends_at_the_head_loses_nothing(store):
+    store.take(chain(3), 1)
+
+    assert declare_gap(store.head, Gap(EPOCH, 2, 3, "rotten")) == GapVerdict(store.head, None)
+
+
 def test_a_gap_waits_for_the_rows_in_front_of_it(store):
     lines = chain(6)
     store.take(lines[:1], 1)
@@ -275,6 +282,7 @@ def test_epoch_opened_is_read():
     "bad",
     [
         event(),
+        replace(opening(), type="power.state"),
         opening(pred_epoch="x"),
         opening(pred_seq=-1),
         opening(pred_hash="8" * 64),
@@ -297,7 +305,14 @@ def test_record_gap_is_read():
 
 
 @pytest.mark.parametrize(
-    "bad", [event(), declared(epoch=EPOCH), declared(to=2), declared(**{"from": 0})]
+    "bad",
+    [
+        event(),
+        replace(declared(), type="power.state"),
+        declared(epoch=EPOCH),
+        declared(to=2),
+        declared(**{"from": 0}),
+    ],
 )
 def test_record_gap_names_another_epoch_and_a_range(bad):
     with pytest.raises(RemoteError):
