@@ -246,4 +246,5 @@ def recording(work: Work) -> None:
     word = work.data.get("state")
     found = work.state.streams.get(name)
     if word in STREAM_STATES and (found is None or found.state != word):
-        work.emit("recording.state", "", stream=name, state=word)
+        reason = str(work.data.get("reason") or "")[:FAULT_WORDS_MAX]
+        work.emit("recording.state", "", stream=name, state=word, reason=reason)

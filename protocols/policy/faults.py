@@ -168,6 +168,21 @@ def power_what(*, disagree: bool) -> str:
     return "disagree" if disagree else "mains_lost"
 
 
+def av_proposal(down_ms: tuple[int, ...], *, covered: bool, warn_s: int, pause_s: int) -> str:
+    """Return none, warn or pause: what to propose while streams are not recorded.
+
+    Args:
+        down_ms: for each stream that is not recorded, since how long.
+        covered: whether another stream of the room is recorded meanwhile.
+        warn_s: a gap this long is told.
+        pause_s: after this long a pause is proposed, unless another stream covers the room.
+    """
+    longest_ms = max(down_ms, default=-1)
+    if longest_ms >= pause_s * 1000 and not covered:
+        return "pause"
+    return "warn" if longest_ms >= warn_s * 1000 else "none"
+
+
 def network_bad(rung: str) -> bool | None:
     """Return whether the network is at fault; an unknown word is not known."""
     if rung == "ok":

@@ -9,7 +9,7 @@ from __future__ import annotations
 from typing import Any
 
 from protocols.policy import gate
-from protocols.policy.faults import power_bad
+from protocols.policy.faults import av_proposal, power_bad
 from protocols.policy.pack import Pack
 from protocols.policy.permits import (
     deposit_of,
@@ -64,6 +64,7 @@ def room_view(state: RoomState, pack: Pack, now_ms: int) -> dict[str, Any]:
             "elapsed_ms": now_ms - state.system.since_ms,
         },
         "streams": _streams(state),
+        "av_proposal": _av_proposal(state, pack, now_ms),
         "devices": _devices(state, now_ms),
         "faults": [_fault(state, one, pack, now_ms) for one in _by_weight(state)],
         "selftest": _selftest(state, now_ms),
@@ -145,6 +146,23 @@ def _streams(state: RoomState) -> list[dict[str, Any]]:
         }
         for _, one in sorted(state.streams.items())
     ]
+
+
+def _av_proposal(state: RoomState, pack: Pack, now_ms: int) -> str:
+    began = [one.phase_ms for one in open_sessions(state) if one.recording]
+    if not began:
+        return "none"
+    down = tuple(
+        now_ms - max(one.since_ms, min(began))
+        for one in state.streams.values()
+        if one.state != "on"
+    )
+    return av_proposal(
+        down,
+        covered=len(down) < len(state.streams),
+        warn_s=pack.av.gap_warn_s,
+        pause_s=pack.av.gap_pause_s,
+    )
 
 
 def _devices(state: RoomState, now_ms: int) -> list[dict[str, Any]]:
@@ -275,6 +293,7 @@ def _member(
         "documents": {
             document: member.documents.get(document, "") for document in pack.gate.documents
         },
+        "signed": all(document in member.documents for document in pack.gate.documents),
         "saved": member.saved,
         "away": _away(member, now_ms),
         "may_leave": isinstance(answer, gate.Permit),

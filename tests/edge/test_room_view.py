@@ -314,3 +314,14 @@ def test_what_is_sealed_is_not_asked_for_again() -> None:
         room.collect(no)
         room.staff("left.confirm", no=no)
     assert says(room) == ("wait_close", None)
+
+
+def test_a_pause_is_proposed_when_nothing_records_the_room() -> None:
+    room = Bench().evaluating()
+    assert view(room)["av_proposal"] == "none"
+    room.feed("recording", {"stream": "desk", "state": "fault", "reason": "no camera"})
+    room.wait(room.pack.av.gap_pause_s)
+    assert view(room)["av_proposal"] == "warn"
+    room.feed("recording", {"stream": "room", "state": "fault", "reason": "no camera"})
+    assert view(room)["av_proposal"] == "pause"
+    assert not row(room, 3)["signed"]

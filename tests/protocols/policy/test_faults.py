@@ -16,6 +16,7 @@ from protocols.policy.faults import (
     PowerReading,
     Verdict,
     Watch,
+    av_proposal,
     cause_of,
     judge,
     mains_of,
@@ -128,6 +129,23 @@ def test_power_is_bad_when_lost_or_contradicted() -> None:
     assert power_fault("off", disagree=False, held_ms=0) is True
     assert power_what(disagree=True) == "disagree"
     assert power_what(disagree=False) == "mains_lost"
+
+
+@pytest.mark.parametrize(
+    ("down_s", "covered", "said"),
+    [
+        ((), False, "none"),
+        ((9,), False, "none"),
+        ((10, 3), False, "warn"),
+        ((120,), False, "pause"),
+        ((120,), True, "warn"),
+    ],
+)
+def test_a_gap_is_told_and_a_pause_proposed_only_if_nothing_covers_it(
+    *, down_s: tuple[int, ...], covered: bool, said: str
+) -> None:
+    down_ms = tuple(1000 * one for one in down_s)
+    assert av_proposal(down_ms, covered=covered, warn_s=10, pause_s=120) == said
 
 
 def test_the_lowest_failing_rung_is_the_diagnosis() -> None:
