@@ -1,0 +1,325 @@
+"""Cases: how they open, join, count, are decided by two persons, and close."""
+
+from __future__ import annotations
+
+import json
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+from sqlalchemy.exc import IntegrityError
+from tests.hub.booking.roomscript import Room, order, rooms_of
+from tests.hub.booking.town import PIN, Town
+
+from hub import crypto
+from hub.clock import iso_ms
+from hub.contingency.decisions import LABEL
+from hub.problems import Problem
+from hub.rooms import Link
+from hub.store.tables_business import case_decision, session_order
+
+
+def raised(fault: str, kind: str, **more: Any) -> dict[str, Any]:
+    return {
+        "fault": fault,
+        "kind": kind,
+        "device": "",
+        "what": "lost",
+        "p": "unset",
+        "consequence": "ups_carries",
+        "cause": "",
+        **more,
+    }
+
+
+def cut(room: Room, fault: str = "power-1", kind: str = "power", **more: Any) -> None:
+    room.say("fault.raised", raised(fault, kind), **more)
+
+
+def mended(room: Room, fault: str = "power-1", kind: str = "power") -> None:
+    room.say("fault.cleared", {"fault": fault, "kind": kind, "duration_ms": 1})
+
+
+@pytest.fixture
+def rooms(ready: Town) -> dict[str, Room]:
+    """Both rooms evaluating."""
+    made = rooms_of(ready)
+    order(ready, made, "open", "check_in")
+    order(ready, made, "start", "evaluating")
+    return made
+
+
+def one_case(town: Town) -> dict[str, Any]:
+    found = town.contingency.list()
+    assert len(found) == 1
+    return found[0]
+
+
+def decide(town: Town, case: str, option: str = "wait", **more: Any) -> dict[str, Any]:
+    values: dict[str, Any] = {"reason": "物业答复十五分钟恢复", "scope": "venue", **more}
+    return town.contingency.decide(
+        town.who("hubei.home_manager"), case, option, PIN, "hubei.witness", PIN, **values
+    )
+
+
+def test_a_power_fault_during_the_evaluation_opens_a_case_by_itself(
+    ready: Town, rooms: dict[str, Room]
+) -> None:
+    cut(rooms["changsha"])
+    case = one_case(ready)
+    assert (case["kind"], case["state"], case["priority"]) == ("power", "fault_open", "P1")
+    assert (case["number"], case["org"], case["waiting_for"]) == ("#0001", "changsha", "ack")
+    assert case["clock"]["article"]["zh"].startswith("第十六条")
+    whole = ready.contingency.view(case["case"])
+    assert whole["scope"] is None
+    assert whole["scope_proposed"] == "venue"
+    assert whole["pack_hash"] == ready.pack.hash
+    assert [one["state"] for one in whole["steps"]] == ["open"] * len(whole["steps"])
+    with ready.store.read() as conn:
+        raw = conn.exec_driver_sql("SELECT raw FROM events WHERE type = 'case.opened'").scalar_one()
+    assert json.loads(raw)["data"]["fault"] == {"ctl": rooms["changsha"].ctl, "fault": "power-1"}
+
+
+def test_the_same_fault_twice_is_one_case_and_a_device_fault_is_none(
+    ready: Town, rooms: dict[str, Room]
+) -> None:
+    cut(rooms["changsha"])
+    cut(rooms["changsha"])
+    cut(rooms["changsha"], "device-2", "device")
+    one_case(ready)
+
+
+def test_a_fault_outside_a_session_opens_nothing(ready: Town) -> None:
+    room = Room(ready, "changsha")
+    cut(room)
+    assert ready.contingency.list() == []
+
+
+def test_what_a_standing_fault_explains_joins_its_case(ready: Town, rooms: dict[str, Room]) -> None:
+    cut(rooms["changsha"])
+    rooms["changsha"].say("fault.raised", raised("network-2", "network", cause="power-1"))
+    case = ready.contingency.view(one_case(ready)["case"])
+    assert [one["fault"] for one in case["faults"]] == ["power-1", "network-2"]
+    mended(rooms["changsha"])
+    assert one_case(ready)["cleared_at"] is None
+    mended(rooms["changsha"], "network-2", "network")
+    assert one_case(ready)["cleared_at"] is not None
+
+
+def test_the_hubs_case_and_the_rooms_for_one_silence_are_one(
+    ready: Town, rooms: dict[str, Room]
+) -> None:
+    ctl = rooms["changsha"].ctl
+    ready.contingency.on_link(ctl, Link(reachable=False))
+    ready.contingency.on_link(ctl, Link(reachable=False))
+    case = one_case(ready)
+    assert case["kind"] == "network"
+    cut(rooms["changsha"], "network-1", "network")
+    one_case(ready)
+    ready.contingency.on_link(ctl, Link(reachable=True))
+    assert one_case(ready)["cleared_at"] is None
+    mended(rooms["changsha"], "network-1", "network")
+    assert one_case(ready)["cleared_at"] is not None
+
+
+def test_a_fault_found_later_pages_nobody(ready: Town, rooms: dict[str, Room]) -> None:
+    at = iso_ms(ready.clock.wall())
+    ready.clock.pass_s(700)
+    cut(rooms["changsha"], at=at)
+    case = one_case(ready)
+    assert case["found_later"]
+    assert case["waiting_for"] == "decision"
+    assert case["clock"]["elapsed_s"] == 700
+
+
+def test_the_clock_counts_through_wall_steps_and_a_restart_and_stands_when_cleared(
+    ready: Town, rooms: dict[str, Room]
+) -> None:
+    cut(rooms["changsha"])
+    ready.clock.pass_s(60)
+    ready.contingency.tick()
+    ready.clock.now = ready.clock.now.replace(hour=0)
+    assert one_case(ready)["clock"]["elapsed_s"] == 60
+    ready.clock.mono += 30_000
+    again = type(ready.contingency)(ready)
+    again.tick()
+    assert again.list()[0]["clock"]["elapsed_s"] == 90
+    mended(rooms["changsha"])
+    ready.clock.pass_s(500)
+    assert one_case(ready)["clock"]["elapsed_s"] == 90
+    cut(rooms["changsha"], "power-2")
+    ready.clock.pass_s(5)
+    assert one_case(ready)["clock"]["elapsed_s"] == 95
+
+
+def test_at_the_limit_a_decision_is_due_and_nothing_else_happens(
+    ready: Town, rooms: dict[str, Room]
+) -> None:
+    cut(rooms["changsha"])
+    limit = one_case(ready)["clock"]["limit_s"]
+    ready.clock.pass_s(limit)
+    assert ready.contingency.tick() == []
+    ready.clock.pass_s(1)
+    case = one_case(ready)["case"]
+    assert ready.contingency.tick() == [case]
+    assert ready.contingency.tick() == []
+    view = ready.contingency.view(case)
+    assert (view["state"], view["waiting_for"]) == ("decision_due", "ack")
+    assert ready.sessions.view(rooms["hubei"].session)["phase"] == "evaluating"
+
+
+def test_people_acknowledge_tick_off_and_note(ready: Town, rooms: dict[str, Room]) -> None:
+    cut(rooms["changsha"])
+    case = one_case(ready)["case"]
+    handler = ready.who("hubei.fault_handler")
+    assert ready.contingency.ack(handler, case)["acked_by"] == handler.post
+    view = ready.contingency.step(handler, case, "people_safe", "done")
+    assert next(s for s in view["steps"] if s["key"] == "people_safe")["by"] == handler.post
+    with pytest.raises(Problem):
+        ready.contingency.step(handler, case, "spare_room", "skipped")
+    with pytest.raises(Problem):
+        ready.contingency.step(handler, case, "dance", "done")
+    view = ready.contingency.note(handler, case, "物业：配电间跳闸")
+    assert view["entries"][-1]["data"] == {"text": "物业：配电间跳闸"}
+    assert ready.contingency.scope(handler, case, "all")["scope"] == "all"
+    with pytest.raises(Problem) as caught:
+        ready.contingency.ack(ready.who("hubei.supervisor"), case)
+    assert caught.value.status == 403
+
+
+def test_the_rooms_own_steps_and_acknowledgement_merge(ready: Town, rooms: dict[str, Room]) -> None:
+    cut(rooms["changsha"])
+    staff = [{"person": "p-1", "post": "CH-03", "role": "room_staff"}]
+    step = {"fault": "power-1", "key": "ups_carries", "state": "done", "reason": "", "by": staff}
+    rooms["changsha"].mine("case.step", step)
+    rooms["changsha"].say("fault.acked", {"fault": "power-1", "by": staff})
+    view = ready.contingency.view(one_case(ready)["case"])
+    assert view["acked_by"] == "CH-03"
+    assert next(s for s in view["steps"] if s["key"] == "ups_carries")["by"] == "CH-03"
+
+
+def test_a_decision_has_two_persons_signatures_over_the_same_bytes_and_issues_no_order(
+    ready: Town, rooms: dict[str, Room]
+) -> None:
+    cut(rooms["changsha"])
+    case = one_case(ready)["case"]
+    view = decide(ready, case, "suspend")
+    assert view["decision"] == {
+        "case": case,
+        "n": 1,
+        "state": "paused",
+        "offers_order": "suspend",
+        "needs_seal": False,
+    }
+    ring = ready.keys.keyring()
+    with ready.store.read() as conn:
+        row = conn.execute(select(case_decision)).one()
+        ordered = conn.execute(select(session_order.c.order)).scalars().all()
+    assert ordered == ["open", "start"]
+    assert len(row.proof["sigs"]) == 2
+    for one in row.proof["sigs"]:
+        who = ring.resolve(one["kid"])
+        assert who is not None
+        assert who.subject == one["person"]
+        signed = bytes.fromhex(one["sig"])
+        assert crypto.verify(who.pub, signed, LABEL + bytes(row.body))
+    assert json.loads(row.body)["option"] == "suspend"
+
+
+@pytest.mark.parametrize(
+    "sql", ["UPDATE case_decision SET reason = 'x'", "DELETE FROM case_decision"]
+)
+def test_a_decision_cannot_be_changed_not_even_in_the_database(
+    ready: Town, rooms: dict[str, Room], sql: str
+) -> None:
+    cut(rooms["changsha"])
+    decide(ready, one_case(ready)["case"])
+    with pytest.raises(IntegrityError, match="case_decision_is_final"), ready.store.write() as conn:
+        conn.exec_driver_sql(sql)
+
+
+def test_a_decision_lacking_something_is_refused_with_the_field(
+    ready: Town, rooms: dict[str, Room]
+) -> None:
+    cut(rooms["changsha"])
+    case = one_case(ready)["case"]
+    manager = ready.who("hubei.home_manager")
+
+    def refused(*people: str, **values: Any) -> str:
+        given = {"reason": "理由", "scope": "venue", **values}
+        with pytest.raises(Problem) as caught:
+            ready.contingency.decide(
+                manager, case, given.pop("option", "wait"), PIN, *people, **given
+            )
+        return caught.value.where
+
+    assert refused("hubei.witness", PIN, reason=" ") == "decision.reason"
+    assert refused("hubei.witness", PIN, scope="world") == "decision.scope"
+    assert refused() == "decision.second_login"
+    assert refused("hubei.home_manager", PIN) == "decision.second_login"
+    assert refused("nobody", PIN) == "second_login"
+    assert refused("hubei.witness", PIN, option="dance") == "decision.option"
+    assert refused("changsha.home_manager", PIN) == "decision.recorded_by"
+
+
+def test_after_the_limit_the_named_decider_is_needed(ready: Town, rooms: dict[str, Room]) -> None:
+    cut(rooms["changsha"])
+    case = one_case(ready)["case"]
+    ready.clock.pass_s(one_case(ready)["clock"]["limit_s"] + 1)
+    ready.contingency.tick()
+    staff = ready.who("hubei.room_staff")
+    with pytest.raises(Problem) as caught:
+        ready.contingency.decide(
+            staff, case, "wait", PIN, "hubei.witness", PIN, reason="理由", scope="venue"
+        )
+    assert caught.value.where == "decision.decided_by"
+    assert decide(ready, case, "continue")["state"] == "continue_ordered"
+
+
+def test_a_case_closes_only_when_the_fault_is_cleared_and_a_decision_stands(
+    ready: Town, rooms: dict[str, Room]
+) -> None:
+    cut(rooms["changsha"])
+    case = one_case(ready)["case"]
+    manager = ready.who("hubei.home_manager")
+    with pytest.raises(Problem) as caught:
+        ready.contingency.close(manager, case, "完")
+    assert "fault_cleared" in caught.value.got
+    assert "decision_taken" in caught.value.got
+    decide(ready, case)
+    order(ready, rooms, "suspend", "suspended")
+    mended(rooms["changsha"])
+    order(ready, rooms, "resume", "evaluating")
+    assert one_case(ready)["state"] == "resumed"
+    view = ready.contingency.close(manager, case, "故障消除，记录完整。")
+    assert (view["state"], view["closed_by"]) == ("closed", manager.post)
+    with pytest.raises(Problem) as caught:
+        ready.contingency.note(manager, case, "补充")
+    assert caught.value.code == "case_closed"
+
+
+def test_sealing_needs_two_roles_and_a_seal_is_lifted_before_closing(
+    ready: Town, rooms: dict[str, Room]
+) -> None:
+    cut(rooms["changsha"])
+    case = one_case(ready)["case"]
+    decide(ready, case)
+    mended(rooms["changsha"])
+    witness = ready.who("hubei.witness")
+    sealing = {"seal_no": "FT-0091", "what": "评标资料", "pin": PIN, "second_pin": PIN}
+    with pytest.raises(Problem):
+        ready.contingency.seal(
+            witness, case, action="seal", second_login="hubei.witness", **sealing
+        )
+    view = ready.contingency.seal(
+        witness, case, action="seal", second_login="hubei.room_staff", **sealing
+    )
+    assert view["seals"][0]["seal_no"] == "FT-0091"
+    manager = ready.who("hubei.home_manager")
+    with pytest.raises(Problem) as caught:
+        ready.contingency.close(manager, case, "完")
+    assert "seals_lifted" in caught.value.got
+    ready.contingency.seal(
+        witness, case, action="unseal", second_login="hubei.room_staff", **sealing
+    )
+    assert ready.contingency.close(manager, case, "完")["state"] == "closed"
