@@ -6,12 +6,12 @@ goes out.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection
+from sqlalchemy import Connection, func, select
 
 from hub import crypto, quarantine, streams
 from hub.clock import Clock
@@ -44,7 +44,7 @@ from protocols.messages.topics import MESSAGE_BYTES_MAX, UP_EV, UP_NOTICE
 LATE: Final = timedelta(minutes=10)
 """WIRE §5: cases from older events open as found later and page nobody."""
 NOTICES_MAX: Final = 1_000
-"""Notices of one controller that wait for their rows; beyond it the oldest are not shown."""
+"""Notices of one controller that wait for their rows; what comes beyond waits for its row."""
 ALARMING: Final = frozenset(
     {StreamState.CLONE, StreamState.FORK, StreamState.ROLLBACK, StreamState.TAIL_LOST}
 )
@@ -169,9 +169,10 @@ class Recorder:
                 self._quarantine(conn, ctl, UP_EV, one.line, reason=one.reason, now=now)
         if before is not None and not records:
             return outcome
-        decoded = [self._insert(conn, batch, one, now) for one in records]
         outcome.recorded = len(records)
+        decoded: list[Event | None] = []
         if records:
+            decoded = _insert(conn, batch, records, now)
             _keep_seal(conn, signed, batch, now)
             self._alive.heard(ctl, epoch)
         for event in decoded:
@@ -180,36 +181,6 @@ class Recorder:
         self._pending_closed(conn, before, verdict.head)
         self._judge_children(conn, ctl, epoch, outcome)
         return outcome
-
-    def _insert(self, conn: Connection, batch: Batch, one: Record, now: datetime) -> Event | None:
-        """Writes one row; the event if this program can read it."""
-        try:
-            event = decode_event(one.line)
-        except RemoteError:
-            event = None
-        late = event is not None and now - _instant(event.at) > LATE
-        done = conn.execute(
-            events.insert().values(
-                ctl=batch.ctl,
-                epoch=batch.epoch,
-                seq=one.seq,
-                hash=one.hash,
-                session=event.session if event else "",
-                type=event.type if event else "",
-                raw=one.line,
-                recorded_at=now,
-                late=late,
-            )
-        )
-        row_id = int((done.inserted_primary_key or (0,))[0])
-        streams.move_stream(conn, batch.ctl, batch.epoch, row_id=row_id, at=now)
-        key = {"ctl": batch.ctl, "epoch": batch.epoch, "seq": one.seq}
-        conn.execute(
-            notices.update()
-            .where(*(notices.c[name] == value for name, value in key.items()))
-            .values(state="recorded")
-        )
-        return event
 
     def _fork(self, conn: Connection, batch: Batch, fork: Fork, now: datetime) -> None:
         digest = event_hash(fork.line)
@@ -383,8 +354,15 @@ class Recorder:
             return False
         key = {"ctl": batch.ctl, "epoch": event.epoch, "seq": event.seq}
         known = conn.execute(notices.select().filter_by(**key)).first()
+        waiting = conn.execute(
+            select(func.count())
+            .select_from(notices)
+            .where(notices.c.ctl == batch.ctl, notices.c.state == "ahead")
+        ).scalar_one()
         stored = streams.recorded_hash(conn, batch.ctl, event.epoch, event.seq)
         if known is not None or stored is not None or event.ctl != batch.ctl:
+            return False
+        if int(waiting) >= NOTICES_MAX:
             return False
         conn.execute(
             notices.insert().values(
@@ -392,6 +370,55 @@ class Recorder:
             )
         )
         return True
+
+
+def _insert(
+    conn: Connection, batch: Batch, records: Sequence[Record], now: datetime
+) -> list[Event | None]:
+    """Writes the rows; the events of those this program can read."""
+    decoded = [_decoded(one.line) for one in records]
+    conn.execute(
+        events.insert(),
+        [
+            {
+                "ctl": batch.ctl,
+                "epoch": batch.epoch,
+                "seq": one.seq,
+                "hash": one.hash,
+                "session": event.session if event else "",
+                "type": event.type if event else "",
+                "raw": one.line,
+                "recorded_at": now,
+                "late": event is not None and now - _instant(event.at) > LATE,
+            }
+            for one, event in zip(records, decoded, strict=True)
+        ],
+    )
+    row_id = conn.execute(
+        select(events.c.id).where(
+            events.c.ctl == batch.ctl,
+            events.c.epoch == batch.epoch,
+            events.c.seq == records[-1].seq,
+        )
+    ).scalar_one()
+    streams.move_stream(conn, batch.ctl, batch.epoch, row_id=int(row_id), at=now)
+    conn.execute(
+        notices.update()
+        .where(
+            notices.c.ctl == batch.ctl,
+            notices.c.epoch == batch.epoch,
+            notices.c.seq.between(records[0].seq, records[-1].seq),
+        )
+        .values(state="recorded")
+    )
+    return decoded
+
+
+def _decoded(line: bytes) -> Event | None:
+    try:
+        return decode_event(line)
+    except RemoteError:
+        return None
 
 
 def _keep_seal(conn: Connection, signed: Signed, batch: Batch, now: datetime) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -18,21 +16,7 @@ from hub.store.tables_core import events, organisations
 from protocols.messages.cursor import CursorState, Rewound, on_ack, on_ask
 from protocols.messages.event import GENESIS, decode_event, event_hash, first_prev
 from protocols.messages.topics import UP_EV, UP_ST, UP_TM
-
-
-def _helpers() -> Any:
-    path = Path(__file__).parent.parent / "scripted_room.py"
-    spec = importlib.util.spec_from_file_location("scripted_room", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules.get("scripted_room") or importlib.util.module_from_spec(spec)
-    if "scripted_room" not in sys.modules:
-        sys.modules["scripted_room"] = module
-        spec.loader.exec_module(module)
-    return module
-
-
-scripted = _helpers()
+from tests.hub import scripted_room as scripted
 
 
 class _Head:

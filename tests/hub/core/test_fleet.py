@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-import importlib.util
 import json
-import sys
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -20,24 +18,10 @@ from protocols.messages.event import decode_event
 from protocols.messages.signed import parse_message
 from protocols.messages.topics import UP_EV, UP_ST, UP_TM
 from protocols.policy.pack import Pack
+from tests.hub import scripted_room as scripted
 
 SESSION = "s-0123456789ab"
 ORDER = "d" * 32
-
-
-def _helpers() -> Any:
-    path = Path(__file__).parent.parent / "scripted_room.py"
-    spec = importlib.util.spec_from_file_location("scripted_room", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules.get("scripted_room") or importlib.util.module_from_spec(spec)
-    if "scripted_room" not in sys.modules:
-        sys.modules["scripted_room"] = module
-        spec.loader.exec_module(module)
-    return module
-
-
-scripted = _helpers()
 
 
 class HandClock:

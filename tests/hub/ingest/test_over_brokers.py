@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import importlib.util
 import queue
 import shutil
-import sys
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -23,23 +21,9 @@ from hub.store.tables_core import events, outgoing
 from protocols.messages.bodies import Ack, CommandWrapper, Ping
 from protocols.messages.signed import parse_message
 from protocols.messages.topics import UP_EV, UP_ST, UP_TM, parse_topic, room_subscriptions
+from tests.hub import scripted_room as scripted
 
 WITHIN_S = 20.0
-
-
-def _helpers() -> Any:
-    path = Path(__file__).parent.parent / "scripted_room.py"
-    spec = importlib.util.spec_from_file_location("scripted_room", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules.get("scripted_room") or importlib.util.module_from_spec(spec)
-    if "scripted_room" not in sys.modules:
-        sys.modules["scripted_room"] = module
-        spec.loader.exec_module(module)
-    return module
-
-
-scripted = _helpers()
 
 
 class Line:

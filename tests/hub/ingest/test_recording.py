@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import importlib.util
-import sys
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -15,21 +13,7 @@ from hub.app import Hub
 from hub.store.tables_core import controllers, epochs, events, forks, gaps, quarantine, seals
 from protocols.messages.event import GENESIS, event_hash
 from protocols.messages.topics import UP_EV, UP_NOTICE, UP_ST, UP_TM
-
-
-def _helpers() -> Any:
-    path = Path(__file__).parent.parent / "scripted_room.py"
-    spec = importlib.util.spec_from_file_location("scripted_room", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules.get("scripted_room") or importlib.util.module_from_spec(spec)
-    if "scripted_room" not in sys.modules:
-        sys.modules["scripted_room"] = module
-        spec.loader.exec_module(module)
-    return module
-
-
-scripted = _helpers()
+from tests.hub import scripted_room as scripted
 
 
 @pytest.fixture

@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import importlib.util
-import sys
 from pathlib import Path
 from typing import Any
 
@@ -14,23 +12,9 @@ from fastapi.testclient import TestClient
 from hub.app import Hub
 from hub.web.api_media import PUT_PREFIX
 from protocols.messages.topics import UP_EV
+from tests.hub import scripted_room as scripted
 
 SEGMENT = bytes(range(256)) * 400
-
-
-def _helpers() -> Any:
-    path = Path(__file__).parent.parent / "scripted_room.py"
-    spec = importlib.util.spec_from_file_location("scripted_room", path)
-    assert spec is not None
-    assert spec.loader is not None
-    module = sys.modules.get("scripted_room") or importlib.util.module_from_spec(spec)
-    if "scripted_room" not in sys.modules:
-        sys.modules["scripted_room"] = module
-        spec.loader.exec_module(module)
-    return module
-
-
-scripted = _helpers()
 
 
 @pytest.fixture
