@@ -192,7 +192,12 @@ def _refused(work: Work, session: Session | None, error: RefusedError) -> None:
 
 
 def order_refused(work: Work) -> None:
-    """An order whose signature does not hold: recorded, told, nothing else."""
+    """An order whose signature does not hold: recorded, told, nothing else.
+
+    An order that was answered before and is sent again is old by now; its first answer stands.
+    """
+    if _repeated(work):
+        return
     session = work.session(work.data.get("session"))
     reason = str(work.data.get("reason") or "unsigned")
     work.emit(

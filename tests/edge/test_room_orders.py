@@ -419,3 +419,13 @@ def test_a_member_is_taken_off_without_a_substitute() -> None:
     command(room, "member.replace", no=5)
     assert room.only("member.replaced")["substitute"] is None
     assert room.step_of(5) == "replaced"
+
+
+def test_an_accepted_order_that_comes_again_as_old_stays_accepted() -> None:
+    room = Bench().begin()
+    room.order("open", id="first")
+    room.order("postpone", id="second")
+    room.feed("order_refused", {"id": "first", "session": SESSION, "reason": "old_n"})
+    assert room.last == ()
+    assert room.answer()["ok"]
+    assert room.state.answers["first"] == "accepted"
