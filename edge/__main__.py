@@ -91,7 +91,7 @@ def _system(words: list[str]) -> int:
     parser = argparse.ArgumentParser(
         prog="evalroom sim system",
         description="A simulated evaluation system: answers HTTP until it is told to be down.",
-        epilog="example:\n  evalroom sim system --listen 19010 --control out/s.sock --state out/s.txt",
+        epilog="example: evalroom sim system --listen 19010 --control s.sock --state s.txt",
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     parser.add_argument("--listen", type=int, required=True, help="loopback port")

@@ -92,7 +92,7 @@ def build_board(room: RoomFile, sink: Sink, mono: Mono) -> LockBoard:
         mono=mono,
         count=count,
         baud=baud or 9_600,
-        address=address,
+        address=address or 1,
         feedback=Feedback(room.get("locker", "feedback")),
         bit_order=BitOrder(room.get("locker", "bit_order")),
     )
@@ -156,7 +156,7 @@ def build(room: RoomFile) -> RoomService:
 
 
 def _room_path(room: RoomFile, section: str, name: str) -> Path:
-    return (room.path.parent / room.get(section, name)).resolve()
+    return (room.path.parent / str(room.get(section, name))).resolve()
 
 
 @dataclass(slots=True)
@@ -320,13 +320,15 @@ class _Builder:
     def _pipe(self, uploader: Uploader) -> Pipe:
         room, me = self.room, self.room.credentials
 
-        def link(up: bool) -> None:  # noqa: FBT001 - the pipe's callback
+        def link(*, up: bool) -> None:
             uploader.set_link(up=up)
             self.inbox.put(LinkChanged(up))
 
-        def arrived(name: str, payload: bytes, retained: bool) -> None:  # noqa: FBT001
-            leaf = name.removeprefix(topic(me.ctl, UP_ST).removesuffix(UP_ST))
-            self.inbox.put(Arrived(leaf, payload, retained))
+        birth = topic(me.ctl, UP_ST)
+        prefix = birth.removesuffix(UP_ST)
+
+        def arrived(topic: str, payload: bytes, *, retained: bool) -> None:
+            self.inbox.put(Arrived(topic.removeprefix(prefix), payload, retained))
 
         return Pipe(
             broker=Broker(
@@ -337,7 +339,7 @@ class _Builder:
                 client_id=me.ctl,
             ),
             subscriptions=room_subscriptions(me.ctl),
-            will=(topic(me.ctl, UP_ST), Will(ctl=me.ctl, boot=boot_id()).encode()),
+            will=(birth, Will(ctl=me.ctl, boot=boot_id()).encode()),
             on_link=link,
             on_bytes=arrived,
             chance=random.SystemRandom().random,

@@ -101,6 +101,9 @@ def _steps(room: RoomFile) -> Iterator[Step]:
     def door(wanted: str) -> Callable[[Reading], bool]:
         return lambda r: r.kind == "lockers" and _door(r.data, 1) == wanted
 
+    def sits(station: int) -> Callable[[Reading], bool]:
+        return lambda r: r.kind == "mat" and r.data == {"station": station, "on": True}
+
     yield Step(
         "刷一次身份证 / Present an ID card",
         lambda r: r.kind == "card",
@@ -116,7 +119,7 @@ def _steps(room: RoomFile) -> Iterator[Step]:
     for seat in room.seats:
         yield Step(
             f"坐到 {seat.station} 号机位 / Sit down at station {seat.station}",
-            lambda r, n=seat.station: r.kind == "mat" and r.data == {"station": n, "on": True},
+            sits(seat.station),
             f"mat pin {seat.mat_pin}",
         )
     yield Step(

@@ -9,7 +9,7 @@ from __future__ import annotations
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
-from typing import Any
+from typing import Any, Protocol
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
@@ -21,7 +21,17 @@ HURRY_S = 4.0  # the line is back: rooms of one outage spread over this instead 
 # Acks, plan and commands arrive faster than the loop only in a flood; paho then waits for us.
 QUEUED_MAX = 64
 
-OnBytes = Callable[[str, bytes, bool], None]
+
+class OnLink(Protocol):
+    """Told of the connection; see `Pipe`."""
+
+    def __call__(self, *, up: bool) -> None: ...  # noqa: D102
+
+
+class OnBytes(Protocol):
+    """Told of each message; see `Pipe`."""
+
+    def __call__(self, topic: str, payload: bytes, *, retained: bool) -> None: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -42,15 +52,15 @@ class Pipe:
     Args:
         subscriptions: (topic, QoS) to subscribe at each connect.
         will: (topic, payload) of the retained last will.
-        on_link: called with True after each connect (subscribed), False after each loss.
-        on_bytes: called with (topic, payload, retained) from the pipe's thread.
+        on_link: called with up=True after each connect (subscribed), False after each loss.
+        on_bytes: called with topic, payload and retained from the pipe's thread.
         chance: 0 <= chance() < 1, the jitter's entropy.
     """
 
     broker: Broker
     subscriptions: Sequence[tuple[str, int]]
     will: tuple[str, bytes]
-    on_link: Callable[[bool], None]
+    on_link: OnLink
     on_bytes: OnBytes
     chance: Callable[[], float]
     _client: mqtt.Client = field(init=False)
@@ -130,7 +140,7 @@ class Pipe:
 
     def _subscribed(self, *_: Any) -> None:
         self._up.set()
-        self.on_link(True)
+        self.on_link(up=True)
 
     def _disconnected(self, *_: Any) -> None:
         if self._up.is_set():
@@ -138,7 +148,7 @@ class Pipe:
 
     def _lost(self) -> None:
         self._up.clear()
-        self.on_link(False)
+        self.on_link(up=False)
 
     def _message(self, _client: mqtt.Client, _userdata: Any, message: mqtt.MQTTMessage) -> None:
-        self.on_bytes(message.topic, bytes(message.payload), bool(message.retain))
+        self.on_bytes(message.topic, bytes(message.payload), retained=bool(message.retain))

@@ -38,7 +38,7 @@ class EvaluationSystem:
         class Handler(BaseHTTPRequestHandler):
             """200 while up, 503 while down."""
 
-            def do_GET(self) -> None:  # noqa: N802 - http.server's name
+            def do_GET(self) -> None:
                 """Answers any path."""
                 self.send_response(200 if system.up() else 503)
                 self.send_header("Content-Length", "0")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Callable
 from datetime import date, datetime, time
 from importlib import resources
 from typing import Any
@@ -45,14 +46,7 @@ def play_booking(day: Day) -> None:
     day.booking, day.session = answer["number"], answer["session"]
     _second_booking_is_refused(day, operator)
     for guest in day.town.guests:
-        ensure(
-            f"{guest.org} accepts",
-            lambda org=guest.org: _venue(day, org)["state"] == "accepted",
-            lambda org=guest.org: day.user(org, "guest_coordinator").post(
-                f"bookings/{day.booking}/accept", {"meal_fen": MEAL_FEN}
-            ),
-        )
-        day.say(f"  {guest.org} 受理，列明就餐费用标准 30 元")
+        _accept(day, guest.org)
     _reach(day, "confirmed", lambda: operator.post(f"bookings/{day.booking}/confirm", {}))
     day.say(f"  预约 {day.booking} 已确认")
     for site in day.town.rooms:
@@ -103,6 +97,16 @@ def _second_booking_is_refused(day: Day, operator: HubUser) -> None:
     raise RuntimeError("a second booking of the same stations: expected a refusal, got a booking")
 
 
+def _accept(day: Day, org: str) -> None:
+    coordinator = day.user(org, "guest_coordinator")
+    ensure(
+        f"{org} accepts",
+        lambda: _venue(day, org)["state"] == "accepted",
+        lambda: coordinator.post(f"bookings/{day.booking}/accept", {"meal_fen": MEAL_FEN}),
+    )
+    day.say(f"  {org} 受理，列明就餐费用标准 30 元")
+
+
 def _booking(day: Day) -> dict[str, Any]:
     answer: dict[str, Any] = day.manager().get(f"bookings/{day.booking}")
     return answer
@@ -151,15 +155,19 @@ def _roster(day: Day, org: str) -> None:
 
     ensure(
         f"duty roster of {org}",
-        lambda: wanted <= known("assigned", "confirmed", "certified"),
+        lambda: wanted <= known("assigned", "confirmed"),
         lambda: people[0].post(f"bookings/{day.booking}/duty", {"persons": persons}),
     )
     for user in people:
-        ensure(
-            f"{user.login} confirms duty",
-            lambda one=user.person: one in known("confirmed", "certified"),
-            lambda one=user: one.post(f"bookings/{day.booking}/duty/confirm", {"pin": one.pin}),
-        )
+        _confirm_duty(day, user, lambda: known("confirmed"))
+
+
+def _confirm_duty(day: Day, user: HubUser, confirmed: Callable[[], set[str]]) -> None:
+    ensure(
+        f"{user.login} confirms duty",
+        lambda: user.person in confirmed(),
+        lambda: user.post(f"bookings/{day.booking}/duty/confirm", {"pin": user.pin}),
+    )
 
 
 def _publish(day: Day, org: str) -> None:

@@ -67,18 +67,22 @@ def _arrivals(room: RoomHands) -> None:
     here = room.day.of(room.site.org)
     for member in here:
         if member.late:
-            until(
-                f"{member.no}号评委 is late",
-                lambda one=member: look.member(room.state(), room.session, one.no).get("late"),
-                within_s=60,
-            )
-            room.day.say(f"  {member.no}号评委 迟到，已记录")
+            _wait_late(room, member)
         room.check_in(member)
         how = "刷身份证" if member.card else "未带身份证，两名工作人员核验"
         room.day.say(f"  {room.site.place}：{member.no}号评委 {how}，寄存 {len(member.items)} 件")
     if room.site is not room.day.town.home:
         room.stranger()
         room.day.say(f"  {room.site.place}：一张无关的身份证，不予识别")
+
+
+def _wait_late(room: RoomHands, member: Member) -> None:
+    until(
+        f"{member.no}号评委 is late",
+        lambda: look.member(room.state(), room.session, member.no).get("late"),
+        within_s=60,
+    )
+    room.day.say(f"  {member.no}号评委 迟到，已记录")
 
 
 def _evaluate(day: Day, home: RoomHands, guests: list[RoomHands]) -> None:

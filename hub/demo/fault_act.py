@@ -121,14 +121,16 @@ def _steps(day: Day, case: dict[str, Any], keys: tuple[str, ...]) -> None:
     def state(key: str) -> str:
         return next(str(s["state"]) for s in _case(day, case)["steps"] if s["key"] == key)
 
-    for key in keys:
+    def tick(key: str) -> None:
+        body = {"key": key, "state": "done", "reason": ""}
         ensure(
             f"step {key}",
-            lambda one=key: state(one) == "done",
-            lambda one=key: handler.post(
-                f"cases/{case['case']}/steps", {"key": one, "state": "done", "reason": ""}
-            ),
+            lambda: state(key) == "done",
+            lambda: handler.post(f"cases/{case['case']}/steps", body),
         )
+
+    for key in keys:
+        tick(key)
 
 
 def _decide(day: Day, case: dict[str, Any], reason: str) -> None:

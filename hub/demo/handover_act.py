@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from hub.demo.day import CHINA, EVALUATION_AT, Day, ensure, utc
+from hub.demo.people import Member
 from hub.demo.supervise import until
 from hub.demo.town import RoomSite
 
@@ -18,14 +19,18 @@ POINTS_LATE = "late"
 def wait_uploads(day: Day) -> None:
     """Everything the rooms recorded is at the hub: events acknowledged, media stored."""
     for site in day.town.rooms:
-        until(
-            f"{site.place} has sent everything",
-            lambda one=site: one.screen().state()["link"]["waiting"] == 0,
-            within_s=UPLOAD_S,
-        )
+        _wait_sent(site)
     until(
         "every recorded segment is stored",
         lambda: day.view()["media_missing"] == 0,
+        within_s=UPLOAD_S,
+    )
+
+
+def _wait_sent(site: RoomSite) -> None:
+    until(
+        f"{site.place} has sent everything",
+        lambda: site.screen().state()["link"]["waiting"] == 0,
         within_s=UPLOAD_S,
     )
 
@@ -36,7 +41,8 @@ def play_handover(day: Day) -> None:
     day.town.set_wall(utc(datetime.combine(on, time(9, 30), tzinfo=CHINA)))
     day.say(f"[{on}] 移交：考核、打包、校验、回执（3 个工作日内）")
     for site in day.town.guests:
-        _appraise(day, site)
+        for member in day.of(site.org):
+            _appraise(day, site, member)
         day.packages[site.org] = _build(day, site)
         _receipt(day, site)
 
@@ -46,17 +52,14 @@ def package_path(day: Day, org: str) -> Path:
     return day.town.data / "packages" / day.packages[org]
 
 
-def _appraise(day: Day, site: RoomSite) -> None:
+def _appraise(day: Day, site: RoomSite, member: Member) -> None:
     staff = day.user(site.org, "guest_coordinator")
-    for member in day.of(site.org):
-        ensure(
-            f"appraisal of {member.no}号评委",
-            lambda no=member.no: any(a["member"] == no for a in day.view()["appraisals"]),
-            lambda no=member.no: staff.post(
-                f"sessions/{day.session}/appraisals",
-                {"member": no, "items": [], "remark": "履职正常。"},
-            ),
-        )
+    body = {"member": member.no, "items": [], "remark": "履职正常。"}
+    ensure(
+        f"appraisal of {member.no}号评委",
+        lambda: any(one["member"] == member.no for one in day.view()["appraisals"]),
+        lambda: staff.post(f"sessions/{day.session}/appraisals", body),
+    )
 
 
 def _build(day: Day, site: RoomSite) -> str:

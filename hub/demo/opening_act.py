@@ -68,12 +68,16 @@ def open_town(town: Town) -> None:
         _start_room(town, site)
     until("the hub answers", lambda: _ready(town), within_s=READY_S)
     for site in town.rooms:
-        until(
-            f"{site.place} is connected",
-            lambda one=site: one.screen().state()["link"]["up"],
-            within_s=READY_S,
-        )
+        _wait_connected(site)
     town.say(f"中心 {town.url}；{len(town.rooms)} 间评标室已连接")
+
+
+def _wait_connected(site: RoomSite) -> None:
+    until(
+        f"{site.place} is connected",
+        lambda: site.screen().state()["link"]["up"],
+        within_s=READY_S,
+    )
 
 
 def _enroll(town: Town, site: RoomSite) -> None:

@@ -173,11 +173,7 @@ class RoomHands:
     def confirm_saved(self) -> None:
         """Before resuming, each member confirms that the saved scores are right."""
         for member in self.day.of(self.site.org):
-            ensure(
-                f"{member.no}号评委 confirms the saved scores",
-                lambda one=member: look.member(self.state(), self.session, one.no).get("saved"),
-                lambda one=member: self.act("saved.confirm", {"no": one.no}),
-            )
+            self._confirm_one(member)
 
     def go_home(self, member: Member) -> None:
         """Card at the locker, items out, door closed, seat empty, out."""
@@ -199,6 +195,13 @@ class RoomHands:
             f"{member.no}号评委 left",
             lambda: self.step(member) == "left",
             lambda: self.act("left.confirm", {"no": member.no}),
+        )
+
+    def _confirm_one(self, member: Member) -> None:
+        ensure(
+            f"{member.no}号评委 confirms the saved scores",
+            lambda: look.member(self.state(), self.session, member.no).get("saved"),
+            lambda: self.act("saved.confirm", {"no": member.no}),
         )
 
     def _ask_for_door(self, member: Member) -> None:
