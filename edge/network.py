@@ -1,7 +1,7 @@
 """Finds the lowest failing rung between this room and the hub, by the ladder of DESIGN §6.3.
 
 `diagnose` is pure: each rung is judged only if those below it hold. `Prober` does the looking in a
-thread of its own and reports changes; whether a change is a fault is the room's rule, not decided here.
+thread of its own and reports changes; whether a change is a fault is the room's rule.
 """
 
 from __future__ import annotations

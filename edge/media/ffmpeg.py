@@ -1,9 +1,9 @@
 """The one place that knows ffmpeg's words.
 
 A camera's picture is never transcoded: it is copied as it comes, cut at key frames into fragmented
-MP4. A file of one fragment per key frame can be read up to its last fragment after a kill or a power
-cut; plain MP4 cannot be read at all then (measured). Sound is made into AAC, because the sound of
-most cameras here (G.711) is refused by MP4.
+MP4. A file of one fragment per key frame can be read up to its last fragment after a kill or a
+power cut; plain MP4 cannot be read at all then (measured). Sound is made into AAC, because the
+sound of most cameras here (G.711) is refused by MP4.
 """
 
 from __future__ import annotations

@@ -115,8 +115,18 @@ def _refused_release(day: Day, home: RoomHands) -> None:
 
 def refusals(day: Day) -> int:
     """How often the gate said no, as recorded at the hub."""
-    rows = day.manager().get(f"sessions/{day.session}/timeline?limit=1000")["rows"]
-    return sum(row["type"] == "gate.refused" for row in rows)
+    return sum(row["type"] == "gate.refused" for row in timeline(day))
+
+
+def timeline(day: Day) -> list[dict[str, Any]]:
+    """The whole witness timeline, page by page."""
+    rows: list[dict[str, Any]] = []
+    after, more = 0, True
+    while more:
+        page = day.manager().get(f"sessions/{day.session}/timeline?after={after}&limit=500")
+        rows += page["entries"]
+        after, more = page["next"], page["more"]
+    return rows
 
 
 def _sign(day: Day) -> None:
