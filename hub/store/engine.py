@@ -22,6 +22,8 @@ from hub.store.tables_core import meta
 
 BUSY_TIMEOUT_MS: Final = 30_000
 """Another process (backup, `hub user`) may hold the lock; nobody holds it for half a minute."""
+WRITERS_LOCK: Final = 0x65723101
+"""Any number that nothing else in this database locks: `er1` and a one."""
 WRITE_OPTION: Final = "evalroom_write"
 
 _Acts = list[Callable[[], None]]
@@ -157,6 +159,9 @@ class Store:
         with self.engine.connect() as raw:
             conn = raw.execution_options(**{WRITE_OPTION: True, "evalroom_capture": capture})
             with conn.begin():
+                if self.dialect == "postgresql":
+                    # Row ids must become visible in their order: projections read behind a cursor.
+                    conn.exec_driver_sql(f"SELECT pg_advisory_xact_lock({WRITERS_LOCK})")
                 opened = _Open(conn=conn, capture=capture)
                 self._local.open = opened
                 try:

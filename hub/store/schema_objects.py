@@ -46,7 +46,7 @@ def create_schema_objects(conn: Connection) -> None:
     standing = _standing(conn)
     for name, sql in schema_objects(conn.dialect.name):
         if name not in standing:
-            conn.exec_driver_sql(sql)
+            conn.execute(text(sql.replace(":", "\\:")))  # no parameters: colons are SQL's own
 
 
 def missing_schema_objects(conn: Connection) -> list[str]:
