@@ -6,7 +6,6 @@ No request leaves the hub: the content policy allows this origin alone, no inlin
 from __future__ import annotations
 
 import importlib
-import importlib.util
 import json
 import logging
 import secrets
@@ -230,8 +229,7 @@ def create_app(hub: ConsoleHub) -> FastAPI:
         now_ms=lambda: int(hub.clock.wall().timestamp() * MS_PER_S),
     )
     for name in API_ROUTERS:
-        if importlib.util.find_spec(name) is not None:
-            app.include_router(importlib.import_module(name).router(hub))
+        app.include_router(importlib.import_module(name).router(hub))
     app.include_router(health_router(hub))
     return app
 
@@ -277,6 +275,7 @@ def console(source: ViewSource, access: Access, *, bus: Bus, now_ms: Callable[[]
     app.add_middleware(SecurityHeaders)
     app.mount("/static", KeptStatic(directory=STATIC_DIR), name="static")
     app.include_router(watch_pages.router(pages))
+    app.include_router(watch_pages.desk_router(pages))
     app.include_router(stream_router(bus, now_ms, access))
     _add_handlers(app, pages)
     return app

@@ -13,7 +13,7 @@ from starlette.responses import HTMLResponse, RedirectResponse, Response
 from hub.web.i18n import LANGS, choose_lang
 from hub.web.templating import render
 from hub.web.views_common import Frame, Viewer
-from hub.web.views_source import Access, NotAllowed, NotThere, ViewSource
+from hub.web.views_source import Access, NotAllowedError, NotThereError, ViewSource
 
 LANG_COOKIE: Final = "er_lang"
 LANG_COOKIE_S: Final = 365 * 86400  # a year: nobody chooses a language twice
@@ -77,9 +77,9 @@ class Pages:
             return to_sign_in(request)
         try:
             view = page.view(viewer)
-        except NotThere:
+        except NotThereError:
             return self.refuse(request, viewer, 404)
-        except NotAllowed:
+        except NotAllowedError:
             return self.refuse(request, viewer, 403)
         frame = Frame(
             now=view.now, nav=page.nav, topic=page.topic, drill=getattr(view, "drill", False)
@@ -141,6 +141,14 @@ def router(pages: Pages) -> APIRouter:
 
         return pages.serve(request, Page("case.html", "cases", view, topic=f"case:{case} board"))
 
+    return routes
+
+
+def desk_router(pages: Pages) -> APIRouter:
+    """The pages a reader works with: bookings, hand-over, devices, signing in."""
+    routes = APIRouter(include_in_schema=False)
+    source = pages.source
+
     @routes.get("/bookings")
     def bookings(request: Request, day: str = "") -> Response:
         def view(viewer: Viewer) -> Any:
@@ -155,6 +163,22 @@ def router(pages: Pages) -> APIRouter:
 
         topic = f"booking:{number} bookings board"
         return pages.serve(request, Page("booking.html", "bookings", view, topic=topic))
+
+    @routes.get("/archive")
+    def archive(request: Request) -> Response:
+        return pages.serve(request, Page("archive.html", "archive", source.archive, "board"))
+
+    @routes.get("/packages/{package}")
+    def package(request: Request, package: str) -> Response:
+        def view(viewer: Viewer) -> Any:
+            return source.package(viewer, package)
+
+        # Not "board": looking at a package is recorded, a living page would look all day.
+        return pages.serve(request, Page("package.html", "archive", view, f"package:{package}"))
+
+    @routes.get("/devices")
+    def devices(request: Request) -> Response:
+        return pages.serve(request, Page("devices.html", "devices", source.devices, "board"))
 
     @routes.get("/sign-in")
     def sign_in(request: Request) -> Response:

@@ -9,6 +9,7 @@ from typing import Any, Final, Protocol
 from starlette.requests import Request
 
 from hub.accounts.actor import Actor
+from hub.archive.service import Archive
 from hub.booking.service import Booking
 from hub.contingency.service import Contingency
 from hub.ports import Parts
@@ -16,6 +17,8 @@ from hub.problems import Problem
 from hub.session.service import Sessions
 from hub.web.i18n import Both, Text, say
 from hub.web.templating import local, ymd
+from hub.web.views_archive import ArchiveView, DueRow, PackageView
+from hub.web.views_archive_make import archive_view, due_rows, package_state, package_view
 from hub.web.views_board import BoardView
 from hub.web.views_board_make import (
     BoardData,
@@ -32,9 +35,10 @@ from hub.web.views_booking_make import booking_view, bookings_view
 from hub.web.views_case import CaseListView, CaseView
 from hub.web.views_case_make import case_list, case_view
 from hub.web.views_common import Viewer
+from hub.web.views_devices import DevicesView, devices_view
 from hub.web.views_session import SessionLine, SessionListView, SessionView
 from hub.web.views_session_make import session_view
-from hub.web.views_source import NotAllowed, NotThere
+from hub.web.views_source import NotAllowedError, NotThereError
 
 TIMELINE_ROWS_MAX: Final = 20_000
 """Rows of one session a page reads at most; a long day with seven venues has about 5000."""
@@ -51,6 +55,19 @@ HANDLING: Final = (
 )
 RUNNING: Final = ("confirmed", "in_use", "ended", "closed", "aborted")
 """Bookings that have a session to look at."""
+OVER: Final = ("ended", "closed", "aborted")
+ARCHIVE_READING: Final = (
+    "guest_coordinator",
+    "home_manager",
+    "deputy",
+    "operator",
+    "room_staff",
+    "witness",
+    "fault_handler",
+    "supervisor",
+    "administrator",
+)
+READS_SHOWN: Final = 20
 PEOPLE_ROLES: Final = ("tenderer_agent", "supervisor", "service", "administrator")
 
 
@@ -60,6 +77,7 @@ class ConsoleHub(Parts, Protocol):
     booking: Booking
     sessions: Sessions
     contingency: Contingency
+    archive: Archive
 
 
 class HubAccess:
@@ -142,7 +160,8 @@ class ServiceViews:
             data,
             entries=self._entries(session),
             cases=self._hub.contingency.list(session=session),
-            package=self._package(viewer, session, data),
+            package=self._package(viewer, session),
+            appraisal=self._hub.pack.appraisal,
             whole_timeline=whole_timeline,
         )
 
@@ -155,8 +174,51 @@ class ServiceViews:
             after, more = part["next"], part["more"]
         return rows
 
-    def _package(self, viewer: Viewer, session: str, data: Mapping[str, Any]) -> tuple[str, Text]:
-        return "", say("session.package_none")
+    def _package(self, viewer: Viewer, session: str) -> tuple[str, Text]:
+        """Address and words of the session's newest package, or by when one is due."""
+        if not viewer.may(*ARCHIVE_READING):
+            return "", say("session.package_none")
+        found = self._hub.archive.list(self._actor(viewer), session=session)
+        if found:
+            state = package_state(found[0]).text
+            return f"/packages/{found[0]['package']}", say("session.package_state", state=state)
+        due = self._hub.archive.deadline(session)["due"]
+        if due is None:
+            return "", say("session.package_none")
+        return "", say("session.package_due", date=due["due_on"])
+
+    def archive(self, viewer: Viewer) -> ArchiveView:
+        """What is to be handed over, and all packages."""
+        hub, actor, names = self._hub, self._actor(viewer), org_names(self._hub)
+        found = self._found(lambda: hub.archive.list(actor))
+        due: list[DueRow] = []
+        for one in hub.booking.listed(actor):
+            ours = any(venue["org"] == viewer.org for venue in one["venues"])
+            if ours and one["state"] in OVER:
+                told = hub.archive.deadline(one["session"])
+                due.extend(due_rows(viewer, one["number"], told, names))
+        return archive_view(hub.clock.wall(), due=due, packages=found, names=names)
+
+    def package(self, viewer: Viewer, package: str) -> PackageView:
+        """One package; looking at it is recorded."""
+        hub, actor = self._hub, self._actor(viewer)
+        row = self._found(lambda: hub.archive.get(actor, package))
+        booking = hub.booking.get(actor, row["booking"])
+        due = hub.archive.deadline(row["session"])["due"]
+        return package_view(
+            viewer,
+            row,
+            now=hub.clock.wall(),
+            names=org_names(hub),
+            home_org=booking["home_org"],
+            due=due["due_on"] if due else "–",
+            reads=hub.archive.who_looked(actor, package)[:READS_SHOWN],
+        )
+
+    def devices(self, viewer: Viewer) -> DevicesView:  # noqa: ARG002 - every reader sees the fleet
+        """The health of every room."""
+        hub = self._hub
+        return devices_view(hub.rooms.snapshot(), org_names(hub), hub.clock.wall())
 
     def cases(self, viewer: Viewer) -> CaseListView:
         """Contingency cases, open ones first."""
@@ -197,9 +259,9 @@ class ServiceViews:
             return ask()
         except Problem as problem:
             if problem.status == 403:
-                raise NotAllowed(problem.what) from problem
+                raise NotAllowedError(problem.what) from problem
             if problem.status in {404, 422}:
-                raise NotThere(problem.what) from problem
+                raise NotThereError(problem.what) from problem
             raise
 
 

@@ -195,6 +195,7 @@ class SessionView:
     package_href: str
     package_text: Text
     appraisal_open: bool
+    appraisal_items: tuple[tuple[str, Text], ...]
 
     @property
     def member_options(self) -> tuple[tuple[str, Text], ...]:

@@ -543,6 +543,7 @@ def session_view(
     entries: Sequence[Mapping[str, Any]],
     cases: Sequence[Mapping[str, Any]],
     package: tuple[str, Text],
+    appraisal: Mapping[str, Any],
     whole_timeline: bool,
 ) -> SessionView:
     """The whole page."""

@@ -6,18 +6,20 @@ from typing import Protocol
 
 from starlette.requests import Request
 
+from hub.web.views_archive import ArchiveView, PackageView
 from hub.web.views_board import BoardView
 from hub.web.views_booking import BookingsView, BookingView
 from hub.web.views_case import CaseListView, CaseView
 from hub.web.views_common import Viewer
+from hub.web.views_devices import DevicesView
 from hub.web.views_session import SessionListView, SessionView
 
 
-class NotThere(LookupError):
+class NotThereError(LookupError):
     """There is no such booking, session, case or package for this reader."""
 
 
-class NotAllowed(PermissionError):
+class NotAllowedError(PermissionError):
     """The reader's roles do not reach this page."""
 
 
@@ -30,7 +32,7 @@ class Access(Protocol):
 
 
 class ViewSource(Protocol):
-    """One method per page; raises `NotThere` and `NotAllowed`."""
+    """One method per page; raises `NotThereError` and `NotAllowedError`."""
 
     def board(self, viewer: Viewer) -> BoardView:
         """All rooms of all venues, today's sessions and the open alarms."""
@@ -58,4 +60,16 @@ class ViewSource(Protocol):
 
     def booking(self, viewer: Viewer, number: str) -> BookingView:
         """One booking."""
+        ...
+
+    def archive(self, viewer: Viewer) -> ArchiveView:
+        """What is to be handed over, and all packages."""
+        ...
+
+    def package(self, viewer: Viewer, package: str) -> PackageView:
+        """One package; looking at it is recorded."""
+        ...
+
+    def devices(self, viewer: Viewer) -> DevicesView:
+        """The health of every room's controller and devices."""
         ...

@@ -354,6 +354,7 @@ def session() -> SessionView:
         package_href="",
         package_text=say("session.package_none"),
         appraisal_open=False,
+        appraisal_items=(("late", Both("迟到 -10", "Late -10")),),
     )
 
 

@@ -10,7 +10,7 @@ from hub.web.views_booking_make import booking_view, bookings_view
 from hub.web.views_case import CaseListView, CaseView
 from hub.web.views_common import Viewer
 from hub.web.views_session import SessionListView, SessionView
-from hub.web.views_source import NotThere
+from hub.web.views_source import NotThereError
 from tests.hub.web import sample_case, sample_services, sample_session, sample_views
 
 
@@ -32,7 +32,7 @@ class SampleSource:
 
     def session(self, viewer: Viewer, session: str, *, whole_timeline: bool) -> SessionView:
         if session != sample_views.SESSION:
-            raise NotThere(session)
+            raise NotThereError(session)
         return sample_session.session()
 
     def cases(self, viewer: Viewer) -> CaseListView:
@@ -40,7 +40,7 @@ class SampleSource:
 
     def case(self, viewer: Viewer, case: str) -> CaseView:
         if case not in {sample_views.CASE, "drill"}:
-            raise NotThere(case)
+            raise NotThereError(case)
         return sample_case.case(drill=case == "drill")
 
     def bookings(self, viewer: Viewer, day: str) -> BookingsView:
@@ -64,7 +64,7 @@ class SampleSource:
             "2026-1124-08": "accepted",
         }
         if number not in states:
-            raise NotThere(number)
+            raise NotThereError(number)
         booking = sample_services.booking(number, states[number])
         reader = sample_views.GUEST if number.endswith("07") else viewer
         return booking_view(reader, booking, now=sample_views.NOW, people=sample_services.people())

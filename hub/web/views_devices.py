@@ -1,0 +1,156 @@
+"""Fleet health: every room's line, record and devices, each with its age."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Final
+
+from hub.rooms import RoomView
+from hub.web.i18n import Both, Text, catalogue, say
+from hub.web.templating import local
+from hub.web.views_common import Shape, State
+
+S_PER_MIN: Final = 60
+S_PER_HOUR: Final = 3600
+S_PER_DAY: Final = 86400
+
+
+@dataclass(frozen=True, slots=True)
+class DeviceRow:
+    """One device: what was last read of it, and how long that has been so."""
+
+    name: str
+    kind: Text
+    state: State
+    note: Text
+
+
+@dataclass(frozen=True, slots=True)
+class RoomHealth:
+    """One room's controller."""
+
+    ctl: str
+    name: Text
+    link: State
+    facts: tuple[tuple[Text, Text], ...]
+    devices: tuple[DeviceRow, ...]
+    old: bool
+
+
+@dataclass(frozen=True, slots=True)
+class DevicesView:
+    """The whole fleet."""
+
+    now: datetime
+    rooms: tuple[RoomHealth, ...]
+    summary: Text
+
+
+def age_text(seconds: float | None) -> Text:
+    """An age in words; none is unknown."""
+    if seconds is None:
+        return say("unknown")
+    whole = max(0, int(seconds))
+    if whole < S_PER_MIN:
+        return say("span.sec", n=whole)
+    if whole < S_PER_HOUR:
+        return say("span.min", n=whole // S_PER_MIN)
+    if whole < S_PER_DAY:
+        hours, rest = divmod(whole, S_PER_HOUR)
+        return say("span.hour_min", h=hours, m=rest // S_PER_MIN)
+    days, rest = divmod(whole, S_PER_DAY)
+    return say("span.day_hour", d=days, h=rest // S_PER_HOUR)
+
+
+def link_state(room: RoomView) -> State:
+    """Reachable, silent, or not known since the hub started; silent is never called dead."""
+    if room.link.reachable is True:
+        text = say("fleet.catching_up") if room.catching_up else say("fleet.reachable")
+        return State(Shape.NOW if room.catching_up else Shape.OK, text)
+    if room.link.reachable is False:
+        return State(Shape.UNKNOWN, say("fleet.silent"))
+    return State(Shape.UNKNOWN, say("fleet.unsure"))
+
+
+def _facts(room: RoomView) -> tuple[tuple[Text, Text], ...]:
+    state = room.state
+    rows: list[tuple[Text, Text]] = [
+        (say("fleet.age"), age_text(room.age_s)),
+        (say("fleet.record"), _record_text(room)),
+        (say("fleet.outbox"), "–" if room.link.outbox is None else str(room.link.outbox)),
+    ]
+    if state is not None:
+        rows.append((say("fleet.software"), state.software or "–"))
+        if state.plan is not None:
+            rows.append((say("fleet.plan"), f"{state.plan.generation}.{state.plan.n}"))
+        if state.selftest is not None:
+            key = "board.tile.selftest_ok" if state.selftest.ok else "board.tile.selftest_not"
+            rows.append((say("fleet.selftest"), say(key)))
+    if room.link.journal_ok is False:
+        rows.append((say("fleet.journal"), say("fleet.journal_bad")))
+    if room.unreadable:
+        rows.append((say("fleet.unreadable"), str(room.unreadable)))
+    return tuple(rows)
+
+
+def _record_text(room: RoomView) -> Text:
+    if not room.as_of:
+        return say("board.tile.never")
+    return f"{local(datetime.fromisoformat(room.as_of)):%m-%d %H:%M:%S}"
+
+
+def _devices(room: RoomView) -> tuple[DeviceRow, ...]:
+    state = room.state
+    if state is None:
+        return ()
+    looks = {
+        "ok": State(Shape.OK, say("fleet.ok")),
+        "lost": State(Shape.UNKNOWN, say("fleet.lost")),
+    }
+    rows = [
+        DeviceRow(
+            one.name,
+            kind_text(one.kind),
+            looks.get(one.state, State(Shape.UNKNOWN, say("unknown"))),
+            say(
+                "fleet.since",
+                age=age_text((state.mono_ms - one.since_ms) / 1000),
+                reason=one.reason,
+            )
+            if one.state == "lost"
+            else "",
+        )
+        for _, one in sorted(state.devices.items())
+    ]
+    for _, stream in sorted(state.streams.items()):
+        shape = {"on": Shape.OK, "off": Shape.NONE}.get(stream.state, Shape.UNKNOWN)
+        word = {"on": "av.on", "off": "av.off", "fault": "av.fault"}.get(stream.state, "unknown")
+        note = say("fleet.stream", n=stream.segments, gaps=stream.gaps)
+        rows.append(DeviceRow(stream.name, say("fleet.kind.stream"), State(shape, say(word)), note))
+    return tuple(rows)
+
+
+def kind_text(kind: str) -> Text:
+    """A device's kind in words; an unknown driver's word as it stands."""
+    return say(f"fleet.kind.{kind}") if catalogue().has(f"fleet.kind.{kind}") else kind
+
+
+def devices_view(
+    rooms: Sequence[RoomView], names: Mapping[str, Both], now: datetime
+) -> DevicesView:
+    """The page: rooms by organisation."""
+    made = tuple(
+        RoomHealth(
+            ctl=room.ctl,
+            name=say("board.place", org=names.get(room.org, room.org), room=room.name),
+            link=link_state(room),
+            facts=_facts(room),
+            devices=_devices(room),
+            old=room.link.reachable is not True,
+        )
+        for room in rooms
+    )
+    online = sum(room.link.reachable is True for room in rooms)
+    return DevicesView(now, made, say("fleet.summary", online=online, all=len(made)))
