@@ -9,12 +9,11 @@ from dataclasses import dataclass, field
 from datetime import timedelta
 from typing import Any
 
-from tests.hub.booking.town import CTLS, PIN, PLACES, Town, room_signer
-
 from hub.clock import iso_ms
 from protocols.messages.bodies import seal_batch
 from protocols.messages.event import Event, encode_event, event_hash, first_prev
 from protocols.messages.signed import parse_message
+from tests.hub.booking.town import CTLS, PIN, PLACES, Town, room_signer
 
 DOCUMENTS = ("personal_sheet", "summary", "report")
 

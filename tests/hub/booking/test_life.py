@@ -7,17 +7,6 @@ from base64 import b64decode
 
 import pytest
 from sqlalchemy import select, text
-from tests.hub.booking.town import (
-    CTLS,
-    NUMBER,
-    PASSWORD,
-    PIN,
-    Town,
-    booked,
-    members_of,
-    booking_of,
-    request_body,
-)
 
 from hub import crypto
 from hub.booking.identity import open_identity
@@ -28,6 +17,17 @@ from hub.store.tables_core import outgoing, plans
 from protocols.messages.plan import read_plan
 from protocols.messages.signed import parse_message
 from protocols.messages.trust import Keyring
+from tests.hub.booking.town import (
+    CTLS,
+    NUMBER,
+    PASSWORD,
+    PIN,
+    Town,
+    booked,
+    booking_of,
+    members_of,
+    request_body,
+)
 
 
 def test_guests_answer_for_themselves_and_home_confirms(town: Town) -> None:

@@ -9,10 +9,10 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, text
 from sqlalchemy.exc import IntegrityError
-from tests.hub.booking.town import Town, request_body
 
 from hub.problems import Problem
 from hub.store.tables_business import booking_station
+from tests.hub.booking.town import Town, request_body
 
 
 def ask(town: Town, **changes: Any) -> dict[str, Any]:

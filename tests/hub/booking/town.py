@@ -215,6 +215,17 @@ def _people(town: Town) -> None:
         for org, one in wraps.items():
             pub = crypto.public_of(town.seeds[f"venue:{org}"])
             town.keys.add_key(conn, owner_kind="venue", owner=org, pub=pub, wraps=one)
+    for org, ctl in CTLS.items():
+        pub = crypto.public_of(town.seeds[f"ctl:{org}"])
+        town.keys.certify_with(
+            crypto.signer(town.seeds[f"venue:{org}"], "venue"),
+            org,
+            subject=ctl,
+            kind="controller",
+            roles=("controller",),
+            kid=kid_of(pub),
+            pub=pub.hex(),
+        )
 
 
 def _venue(conn: Any, town: Town, org: str) -> None:

@@ -8,8 +8,6 @@ from typing import Any
 import pytest
 from sqlalchemy import select
 from sqlalchemy.exc import IntegrityError
-from tests.hub.booking.roomscript import Room, order, rooms_of
-from tests.hub.booking.town import PIN, Town
 
 from hub import crypto
 from hub.clock import iso_ms
@@ -17,6 +15,8 @@ from hub.contingency.decisions import LABEL
 from hub.problems import Problem
 from hub.rooms import Link
 from hub.store.tables_business import case_decision, session_order
+from tests.hub.booking.roomscript import Room, order, rooms_of
+from tests.hub.booking.town import PIN, Town
 
 
 def raised(fault: str, kind: str, **more: Any) -> dict[str, Any]:

@@ -5,13 +5,13 @@ from __future__ import annotations
 from typing import Any
 
 import pytest
-from tests.hub.booking.town import PASSWORD, PIN, Town, booking_of
 
 from hub import crypto
 from hub.problems import Problem
 from protocols.messages.acts import Statement
 from protocols.messages.identity import kid as kid_of
 from protocols.messages.signed import Signer
+from tests.hub.booking.town import PASSWORD, PIN, Town, booking_of
 
 DIGEST = "ab" * 32
 

@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import pytest
-from tests.hub.booking.roomscript import evaluated, order, rooms_of
-from tests.hub.booking.town import NUMBER, Town, booking_of
 
 from hub.problems import Problem
+from tests.hub.booking.roomscript import evaluated, order, rooms_of
+from tests.hub.booking.town import NUMBER, Town, booking_of
 
 
 def test_an_unknown_session_is_a_problem(town: Town) -> None:

@@ -1,0 +1,231 @@
+"""A package from a whole day: sound, altered, incomplete, unproven; receipts; who may build it."""
+
+from __future__ import annotations
+
+import base64
+import json
+import shutil
+import subprocess
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import bagit
+import pytest
+
+from hub import crypto
+from hub.archive.checking import check, judged
+from hub.archive.reports import chinese_font
+from hub.problems import Problem
+from protocols.messages.signed import parse_message
+from protocols.terms import Verdict
+from tests.hub.booking.roomscript import evaluated, rooms_of
+from tests.hub.booking.town import PASSWORD, Town, booking_of, build_town
+
+
+@dataclass
+class Day:
+    """A finished day with the guest's package."""
+
+    town: Town
+    session: str
+    answer: dict[str, Any]
+    trust: bytes
+
+    @property
+    def folder(self) -> Path:
+        return Path(self.answer["path"])
+
+
+@pytest.fixture(scope="session")
+def day(tmp_path_factory: pytest.TempPathFactory, published_once: Town) -> Iterator[Day]:
+    """Played once; tests copy the folder."""
+    town = build_town(tmp_path_factory.mktemp("day"), like=published_once)
+    rooms = evaluated(town)
+    session = rooms["hubei"].session
+    coordinator = town.who("changsha.guest_coordinator")
+    for member in (4, 5):
+        town.archive.enter_appraisal(coordinator, session, member, [], None, "履职正常。")
+    answer = town.archive.build_package(town.who("changsha.home_manager"), session, PASSWORD)
+    yield Day(town, session, answer, town.keys.trust().encode())
+    town.store.close()
+
+
+@pytest.fixture
+def folder(day: Day, tmp_path: Path) -> Path:
+    """A copy of the package to damage."""
+    copy = tmp_path / "package"
+    shutil.copytree(day.folder, copy)
+    return copy
+
+
+def test_a_package_is_sound_and_offered(day: Day) -> None:
+    report = check(day.folder, day.trust, "en")
+    assert report.code == 0, "\n".join(report.lines())
+    assert report.counts["segments"] == 3
+    assert report.counts["acts"] >= 4
+    assert day.answer["state"] == "offered"
+    assert day.answer["notes"] == [] or "font" in day.answer["notes"][0]
+
+
+def test_the_packages_own_program_says_the_same(day: Day, tmp_path: Path) -> None:
+    trust = tmp_path / "trust.json"
+    trust.write_bytes(day.trust)
+    done = subprocess.run(
+        [sys.executable, "-I", str(day.folder / "verify.py"), "--trust", str(trust)],
+        capture_output=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stdout.decode() + done.stderr.decode()
+    assert not list(day.folder.rglob("__pycache__"))
+
+
+def test_another_bagit_reader_finds_it_valid(folder: Path) -> None:
+    (folder / "tagmanifest-sha256.txt.sig").unlink()
+    (folder / "manifest-sm3.txt").unlink(missing_ok=True)
+    lines = (folder / "tagmanifest-sha256.txt").read_text("utf-8").splitlines(keepends=True)
+    kept = [line for line in lines if "sm3" not in line]
+    (folder / "tagmanifest-sha256.txt").write_text("".join(kept), "utf-8")
+    assert bagit.Bag(str(folder)).is_valid()
+
+
+def test_every_single_flipped_byte_is_named(day: Day, folder: Path) -> None:
+    for path in sorted(one for one in day.folder.rglob("*") if one.is_file()):
+        name = path.relative_to(day.folder).as_posix()
+        target = folder / name
+        raw = bytearray(path.read_bytes())
+        if not raw:
+            continue
+        raw[len(raw) // 2] ^= 0x01
+        target.unlink()
+        target.write_bytes(bytes(raw))
+        report = check(folder, day.trust)
+        assert report.code == 2, name
+        assert report.first_bad, name
+        target.write_bytes(path.read_bytes())
+
+
+@pytest.mark.parametrize(
+    ("gone", "item"),
+    [
+        ("data/record/witness.json", "witness_record"),
+        ("data/record/appraisal.json", "appraisal_record"),
+        ("data/av", "av"),
+    ],
+)
+def test_a_removed_part_is_incomplete_and_the_receipt_partial(
+    day: Day, folder: Path, gone: str, item: str
+) -> None:
+    path = folder / gone
+    if path.is_dir():
+        next(path.rglob("*.mp4")).unlink()
+    else:
+        path.unlink()
+    report = check(folder, day.trust)
+    assert report.code == 3
+    found = judged(report, day.town.pack)
+    assert found.verdict is Verdict.PARTIAL
+    assert [gap.item for gap in found.gaps] == [item]
+
+
+def test_without_a_trust_file_the_origin_is_not_proven(day: Day) -> None:
+    assert check(day.folder, None).code == 4
+
+
+def test_a_name_that_leads_out_of_the_folder_is_altered(day: Day, folder: Path) -> None:
+    manifest = folder / "manifest-sha256.txt"
+    text = manifest.read_text("utf-8")
+    manifest.write_text(text.replace("data/record/witness.json", "data/../../witness.json"))
+    assert check(folder, day.trust).code == 2
+    (folder / "link").symlink_to("/etc/hostname")
+    report = check(folder, day.trust)
+    assert report.code == 2
+
+
+def test_nobodys_name_or_number_is_in_it(day: Day) -> None:
+    for path in day.folder.rglob("*"):
+        if path.is_file() and path.suffix in {".json", ".jsonl", ".txt"}:
+            text = path.read_text("utf-8")
+            assert "赵文" not in text
+            assert "4222011931" not in text
+
+
+def test_records_say_what_the_rules_ask_for(day: Day) -> None:
+    def load(name: str) -> dict[str, Any]:
+        found: dict[str, Any] = json.loads((day.folder / "data/record" / name).read_text("utf-8"))
+        return found
+
+    witness = load("witness.json")
+    assert [one["no"] for one in witness["members"]] == [4, 5]
+    assert set(witness["members"][0]["documents"]) == {"personal_sheet", "summary", "report"}
+    assert [one["order"] for one in witness["orders"]] == ["open", "start", "sign", "end"]
+    assert {one["post"] for one in witness["on_duty"]}
+    assert [one["member"] for one in load("appraisal.json")["entries"]] == [4, 5]
+    assert load("session.json")["home_org"] == "hubei"
+    index = json.loads((day.folder / "data/av/index.json").read_text("utf-8"))
+    assert [len(one["segments"]) for one in index["streams"]] == [3]
+    assert (day.folder / "data/report/ledger.xlsx").read_bytes()[:2] == b"PK"
+    pdf = day.folder / "data/report/minutes.pdf"
+    assert pdf.exists() == bool(chinese_font())
+    if pdf.exists():
+        assert pdf.read_bytes()[:5] == b"%PDF-"
+
+
+def test_the_home_venue_signs_a_receipt_and_the_duty_is_met(day: Day) -> None:
+    town, ident = day.town, day.answer["package"]
+    due = town.archive.deadline(day.session)
+    assert due["due"]["due_on"] == "2026-11-27"
+    assert due["venues"][0]["state"] == "open"
+    with pytest.raises(Problem) as caught:
+        town.archive.verify_and_receipt(town.who("changsha.home_manager"), ident, PASSWORD)
+    assert caught.value.code == "other_organisation"
+    with pytest.raises(Problem) as caught:
+        town.archive.verify_and_receipt(town.who("hubei.home_manager"), ident, "wrong secret")
+    assert caught.value.status == 403
+    answer = town.archive.verify_and_receipt(town.who("hubei.home_manager"), ident, PASSWORD)
+    assert (answer["receipt"]["verdict"], answer["verify_code"]) == ("full", 0)
+    raw = base64.b64decode(answer["receipt"]["raw"])
+    signed = parse_message(raw, limit=64 * 1024)
+    assert signed.header["verdict"] == "full"
+    signers = town.keys.keyring().signers(signed, crypto.verify)
+    assert [one.principal.subject for one in signers] == ["hubei"]
+    assert town.archive.deadline(day.session)["venues"][0]["state"] == "met"
+    looked = town.archive.who_looked(town.who("hubei.home_manager"), ident)
+    assert {one["act"] for one in looked} == {"package.read"}
+
+
+def test_appraisals_are_of_ones_own_experts_by_the_packs_items(day: Day) -> None:
+    town = day.town
+    staff = town.who("changsha.guest_coordinator")
+    made = town.archive.enter_appraisal(staff, day.session, 4, ["late"])
+    assert made["points"] == town.pack.appraisal["late"].points
+    home = town.who("hubei.room_staff")
+    for who, member, items, points in (
+        (staff, 1, [], None),
+        (home, 2, [], None),
+        (staff, 4, ["dancing"], None),
+        (staff, 4, ["late"], -1),
+    ):
+        with pytest.raises(Problem) as caught:
+            town.archive.enter_appraisal(who, day.session, member, items, points)
+        assert caught.value.status == 422
+
+
+def test_a_package_too_early_or_without_appraisal_is_refused(ready: Town) -> None:
+    rooms = rooms_of(ready)
+    session = rooms["hubei"].session
+    with pytest.raises(Problem) as caught:
+        ready.archive.build_package(ready.who("changsha.home_manager"), session, PASSWORD)
+    assert caught.value.code == "session_not_ended"
+    rooms["changsha"].segment(b"not here yet", stored=False)
+    for room in rooms.values():
+        room.phase("ended", before="signing")
+    with pytest.raises(Problem) as caught:
+        ready.archive.build_package(ready.who("changsha.home_manager"), session, PASSWORD)
+    assert caught.value.code == "media_waiting"
+    with pytest.raises(Problem) as caught:
+        ready.archive.build_package(ready.who("hubei.home_manager"), session, PASSWORD)
+    assert caught.value.code == "appraisal_missing"
+    assert booking_of(ready)["state"] == "ended"
