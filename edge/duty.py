@@ -52,15 +52,21 @@ class DutyRoster:
     _people: dict[tuple[str, str], DutyPerson] = field(default_factory=dict)
     _tries: dict[str, tuple[int, int]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
+    # One PIN at a time: side by side they would get more than five tries, and 128 MiB each.
+    _one: threading.Lock = field(default_factory=threading.Lock)
 
     def learn(self, session: str, people: list[DutyPerson]) -> None:
         """Takes a session's roster; a new plan replaces the old one."""
         with self._lock:
-            self.forget(session)
+            self._drop(session)
             self._people |= {(session, one.person): one for one in people}
 
     def forget(self, session: str) -> None:
         """Drops a session's people and wrapped keys."""
+        with self._lock:
+            self._drop(session)
+
+    def _drop(self, session: str) -> None:
         self._people = {key: one for key, one in self._people.items() if key[0] != session}
 
     def here(self, session: str = "") -> list[DutyPerson]:
@@ -82,6 +88,11 @@ class DutyRoster:
                 got=person[:32],
                 do="choose a name from the list, or have the plan published again",
             )
+        with self._one:
+            return found, self._seed(found, found.wrapped, pin)
+
+    def _seed(self, found: DutyPerson, wrapped: Mapping[str, Any], pin: str) -> bytes:
+        person = found.person
         self._allow(person)
         if len(pin) < PIN_DIGITS_MIN or not pin.isdigit():
             raise DutyError(
@@ -91,7 +102,7 @@ class DutyRoster:
                 do="enter the PIN again",
             )
         try:
-            seed = unwrap_key(found.wrapped, pin)
+            seed = unwrap_key(wrapped, pin)
         except CryptoError as error:
             left = self._wrong(person)
             raise DutyError(
@@ -102,7 +113,7 @@ class DutyRoster:
             ) from error
         with self._lock:
             self._tries.pop(person, None)
-        return found, seed
+        return seed
 
     def _allow(self, person: str) -> None:
         count, since = self._tries.get(person, (0, 0))

@@ -5,6 +5,7 @@ Nothing here decides. What could not be done comes back as a reading, so that it
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
@@ -14,6 +15,8 @@ from edge.inbox import Inbox, Observed
 from edge.media.recorder import Recorder
 from edge.media.spool import Spool
 from edge.room import Clip, Effect, Pulse, Record, Reset, SelfTest, Sound, WipeSecrets
+
+log = logging.getLogger("evalroom.edge.effects")
 
 
 @dataclass(slots=True)
@@ -42,11 +45,11 @@ class Effects:
         elif isinstance(effect, Record):
             self.record(effect.session, on=effect.on)
         elif isinstance(effect, SelfTest):
-            self._slow.submit(self._selftest)
+            self._later("selftest", self._selftest)
         elif isinstance(effect, Reset):
-            self._slow.submit(self._reset, effect.device)
+            self._later(f"reset {effect.device}", lambda: self._reset(effect.device))
         elif isinstance(effect, Clip):
-            self._slow.submit(self._prefer)
+            self._later("clip", self._prefer)
         elif isinstance(effect, WipeSecrets):
             self.forget(effect.session)
         elif isinstance(effect, Sound):
@@ -54,17 +57,34 @@ class Effects:
 
     def record(self, session: str, *, on: bool) -> None:
         """Starts or stops recording for a session."""
-        self._slow.submit(self.recorder.start if on else self.recorder.stop, session)
+        word, act = ("on", self.recorder.start) if on else ("off", self.recorder.stop)
+        self._later(f"recording {word}", lambda: act(session))
 
     def close(self) -> None:
         """Waits for what is being done, takes nothing more."""
         self._slow.shutdown(wait=True, cancel_futures=True)
 
+    def _later(self, what: str, act: Callable[[], None]) -> None:
+        """Does it in the slow thread; what fails there is on the record."""
+
+        def work() -> None:
+            try:
+                act()
+            except Exception as error:
+                log.exception("%s failed", what)
+                data = {"what": what, "reason": f"{type(error).__name__}: {error}"[:300]}
+                about = {"type": "effect.failed", "session": "", "data": data}
+                self.inbox.put(Observed("system", about))
+
+        self._slow.submit(work)
+
     def _pulse(self, pulse: Pulse) -> None:
         try:
             self.board.open(pulse.lock)
         except DeviceError:
-            self.inbox.put(Observed("pulse", {"lock": pulse.lock, "outcome": "no_answer"}))
+            # The loop itself runs this: were it to wait for room in its own queue, it would hang.
+            told = Observed("pulse", {"lock": pulse.lock, "outcome": "no_answer"})
+            self._later("pulse", lambda: self.inbox.put(told))
 
     def _selftest(self) -> None:
         results = []

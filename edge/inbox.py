@@ -6,6 +6,7 @@ queue full is left out, for the next one says the same.
 
 from __future__ import annotations
 
+import contextlib
 import queue
 import threading
 from collections.abc import Callable
@@ -72,10 +73,13 @@ class Inbox:
         """Runs `work` in the loop and returns its answer.
 
         Raises:
-            TimeoutError: the loop did not answer in time; what `work` raised is raised here.
+            TimeoutError: the loop did not answer in time or has ended; what `work` raised is
+                raised here.
         """
         answer: Future[Any] = Future()
         self.put(Call(work, answer))
+        if self._closed.is_set():
+            raise TimeoutError("the room's loop has ended")
         return answer.result(timeout=timeout_s)
 
     def get(self, timeout_s: float) -> Item | None:
@@ -90,5 +94,10 @@ class Inbox:
         return self._items.qsize()
 
     def close(self) -> None:
-        """Lets writers go; nothing is read any more."""
+        """Lets writers and askers go; nothing is read any more."""
         self._closed.set()
+        with contextlib.suppress(queue.Empty):
+            while True:
+                item = self._items.get_nowait()
+                if isinstance(item, Call):
+                    item.answer.set_exception(TimeoutError("the room's loop has ended"))

@@ -17,6 +17,7 @@ PROBE_S = 2.0  # healthy and failing alike: one TCP connect on a LAN costs nothi
 CONNECT_S = 2.0
 ECHO_MS_MAX = 15_000  # three of the hub's five-second pings (WIRE §3)
 ROUTES = Path("/proc/net/route")
+LINKS = Path("/sys/class/net")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,15 +53,7 @@ def _is_loopback(host: str) -> bool:
 
 def look(host: str, port: int) -> tuple[bool | None, bool | None, bool | None, bool | None]:
     """Looks at carrier, route, DNS and TCP towards the broker; blocks at most about 4 s."""
-    local = _is_loopback(host)
-    carrier: bool | None = None
-    route: bool | None = None
-    if not local:
-        lines = ROUTES.read_text(encoding="ascii").splitlines()[1:]
-        route = any(line.split()[1] == "00000000" for line in lines if line.strip())
-        links = [path for path in Path("/sys/class/net").iterdir() if path.name != "lo"]
-        states = [(link / "operstate").read_text(encoding="ascii").strip() for link in links]
-        carrier = any(state == "up" for state in states) if states else None
+    carrier, route = (None, None) if _is_loopback(host) else _local_rungs()
     try:
         socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError:
@@ -70,6 +63,18 @@ def look(host: str, port: int) -> tuple[bool | None, bool | None, bool | None, b
             return carrier, route, True, True
     except OSError:
         return carrier, route, True, False
+
+
+def _local_rungs() -> tuple[bool | None, bool | None]:
+    """Carrier and default route of this machine; None where it does not tell."""
+    try:
+        lines = ROUTES.read_text(encoding="ascii").splitlines()[1:]
+        route = any(line.split()[1] == "00000000" for line in lines if line.strip())
+        links = [path for path in LINKS.iterdir() if path.name != "lo"]
+        states = [(link / "operstate").read_text(encoding="ascii").strip() for link in links]
+    except (OSError, IndexError):
+        return None, None
+    return any(state == "up" for state in states) if states else None, route
 
 
 @dataclass(slots=True)

@@ -6,6 +6,8 @@ back in step). What is not acknowledged by the hub is sent again by the cursor, 
 
 from __future__ import annotations
 
+import contextlib
+import logging
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -20,6 +22,8 @@ BACKOFF_S = (1.0, 60.0)
 HURRY_S = 4.0  # the line is back: rooms of one outage spread over this instead of a minute
 # Acks, plan and commands arrive faster than the loop only in a flood; paho then waits for us.
 QUEUED_MAX = 64
+FAREWELL_S = 1.0
+log = logging.getLogger("evalroom.edge.pipe")
 
 
 class OnLink(Protocol):
@@ -68,9 +72,14 @@ class Pipe:
     _stop: threading.Event = field(default_factory=threading.Event)
     _wake: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
+    _was_up: bool = False
 
     def __post_init__(self) -> None:
         """Prepares the client; nothing is connected yet."""
+        self._client = self._fresh()
+
+    def _fresh(self) -> mqtt.Client:
+        """A client that remembers nothing of an earlier connection, so that it repeats nothing."""
         client = mqtt.Client(
             CallbackAPIVersion.VERSION2,
             client_id=self.broker.client_id,
@@ -86,7 +95,7 @@ class Pipe:
         client.on_subscribe = self._subscribed
         client.on_disconnect = self._disconnected
         client.on_message = self._message
-        self._client = client
+        return client
 
     def start(self) -> None:
         """Starts connecting, and goes on doing so until `stop`."""
@@ -94,9 +103,13 @@ class Pipe:
         self._thread.start()
 
     def stop(self) -> None:
-        """Ends the connection without a will: the broker sees a clean farewell."""
+        """Ends the connection in order: we publish the will ourselves, the broker then does not."""
         self._stop.set()
         self._wake.set()
+        if self._up.is_set():
+            with contextlib.suppress(RuntimeError, ValueError):
+                said = self._client.publish(self.will[0], self.will[1], qos=1, retain=True)
+                said.wait_for_publish(FAREWELL_S)
         self._client.disconnect()
         if self._thread is not None:
             self._thread.join(timeout=CONNECT_S)
@@ -119,6 +132,8 @@ class Pipe:
     def _run(self) -> None:
         wait_s = BACKOFF_S[0]
         while not self._stop.is_set():
+            self._was_up = False
+            self._client = self._fresh()
             try:
                 self._client.connect(self.broker.host, self.broker.port, keepalive=KEEPALIVE_S)
                 self._client.loop_forever(retry_first_connection=False)
@@ -126,6 +141,7 @@ class Pipe:
                 pass  # the prober says which rung failed; here only the next try matters
             if self._up.is_set():
                 self._lost()
+            if self._was_up:
                 wait_s = BACKOFF_S[0]
             if self._wake.wait(self.chance() * wait_s):
                 self._wake.clear()
@@ -138,7 +154,12 @@ class Pipe:
         if not reason.is_failure:
             client.subscribe(list(self.subscriptions))
 
-    def _subscribed(self, *_: Any) -> None:
+    def _subscribed(self, client: mqtt.Client, *rest: Any) -> None:
+        if any(code.is_failure for code in rest[2]):
+            log.warning("the broker refuses our topics: %s", [str(code) for code in rest[2]])
+            client.disconnect()
+            return
+        self._was_up = True
         self._up.set()
         self.on_link(up=True)
 

@@ -12,8 +12,6 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from protocols.policy.room_view import room_view
-
 from edge.crypto import signer
 from edge.duty import DutyError, DutyPerson, DutyRoster
 from edge.inbox import Inbox
@@ -25,6 +23,7 @@ from protocols.messages.errors import LocalError
 from protocols.messages.event import decode_event
 from protocols.messages.signed import Signer, parse_message
 from protocols.messages.topics import MESSAGE_BYTES_MAX
+from protocols.policy.room_view import room_view
 
 ID_BYTES = 16
 PEOPLE_MAX = 4  # the most any act asks for is two
@@ -45,6 +44,7 @@ class Bell:
     """Rings when the state changed; every screen waits on it by a count of its own."""
 
     _count: int = 0
+    _over: bool = False
     _changed: threading.Condition = field(default_factory=threading.Condition)
 
     def ring(self) -> None:
@@ -53,11 +53,17 @@ class Bell:
             self._count += 1
             self._changed.notify_all()
 
-    def wait(self, seen: int, timeout_s: float) -> int:
-        """Waits until the count is above `seen`; returns it."""
+    def close(self) -> None:
+        """The room ends: nobody waits any longer."""
         with self._changed:
-            self._changed.wait_for(lambda: self._count > seen, timeout_s)
-            return self._count
+            self._over = True
+            self._changed.notify_all()
+
+    def wait(self, seen: int, timeout_s: float) -> int | None:
+        """Waits until the count is above `seen`; returns it, None when the room has ended."""
+        with self._changed:
+            self._changed.wait_for(lambda: self._over or self._count > seen, timeout_s)
+            return None if self._over else self._count
 
 
 @dataclass(slots=True)
@@ -97,10 +103,11 @@ class RoomDesk:
 
     def subscribe(self) -> Iterator[int]:
         """Yields a count after each change, and every ten seconds without one."""
-        seen = 0
-        while True:
+        seen: int | None = 0
+        while seen is not None:
             seen = self.bell.wait(seen, BELL_S)
-            yield seen
+            if seen is not None:
+                yield seen
 
     def duty(self) -> list[dict[str, str]]:
         """Who can act here: person, post, role, org, session."""

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, field, replace
+from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from edge.journal import Journal, Row
@@ -29,6 +29,7 @@ from protocols.messages.cursor import (
     on_ask,
     on_bad_ack,
     on_disconnect,
+    on_hole,
     on_sent,
 )
 from protocols.messages.errors import RemoteError
@@ -54,7 +55,14 @@ KV_CURSOR = "cursor"
 NONCE_BYTES = 16
 # What a person must hear of at once even when a backlog waits (WIRE §3).
 NOTICE_TYPES = frozenset(
-    ("fault.raised", "fault.cleared", "locker.unexplained", "cmd.done", "order.issued")
+    (
+        "fault.raised",
+        "fault.cleared",
+        "locker.unexplained",
+        "cmd.done",
+        "cmd.refused",
+        "order.issued",
+    )
 )
 
 
@@ -128,6 +136,7 @@ class Uplink:
     def link(self, *, up: bool) -> None:
         """The connection came up (birth, then what waits) or went down."""
         self._up = up
+        self.last_ping_ms = None
         if not up:
             self.state = on_disconnect(self.state)
             return
@@ -304,8 +313,10 @@ class Uplink:
             if end is None:
                 return False
             self._declare_gap(plan.epoch, plan.first, end, "rotten")
-        epochs = {**self.state.epochs, plan.epoch: EpochCursor(acked=end)}
-        self.state = replace(self.state, epochs=epochs)
+        chance = int.from_bytes(self.entropy(4), "big")
+        self.state = on_hole(
+            self.state, epoch=plan.epoch, last=end, now_ms=self.mono_ms(), entropy=chance
+        )
         return True
 
     def _declare_gap(self, epoch: str, first: int, last: int, cause: str) -> None:
