@@ -15,6 +15,7 @@ from tests.protocols.evidence.sample_package import (
     MANAGER,
     SYSTEM,
     WITNESS,
+    WITNESS_ID,
     Recorder,
     b64,
     certificate_file,
@@ -93,6 +94,17 @@ def test_acts_of_others_do_not(kind, raw):
     report = act(kind, b64(raw))
 
     assert (report.code, report.first_bad) == (2, ACT)
+
+
+@pytest.mark.parametrize(
+    ("subject", "role"), [("p-0000000000cc", "witness"), (WITNESS_ID, "home_manager")]
+)
+def test_two_in_one_role_or_one_in_two_roles_are_not_two(subject, role):
+    other = Key("second key")
+    certs = [*certificates(), certify(other, subject, roles=[role])]
+    raw = STATEMENT.seal([WITNESS.signer("witness"), other.signer(role)])
+
+    assert act("statement.received", b64(raw), certs=certs).first_bad == ACT
 
 
 def test_an_order_by_a_guests_manager_does_not_hold():
