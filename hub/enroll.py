@@ -9,6 +9,7 @@ from __future__ import annotations
 import datetime as dt
 import json
 import secrets
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
@@ -74,34 +75,40 @@ def enroll(hub: Hub, *, org: str, room: str, name: str, secret: str, out: Path) 
     with hub.store.write() as conn:
         place = add_room(conn, org=org, room=room, name=name)
         _replace(conn, place)
-        conn.execute(
-            controllers.insert().values(
-                ctl=ctl,
-                place=place,
-                org=org,
-                sign_kid=kid,
-                sign_pub=pub.hex(),
-                seal_pub=seal_public.hex(),
-                mqtt_user=ctl,
-                state="enrolled",
-                enrolled_at=hub.clock.wall(),
-                held=False,
-            )
-        )
+        row = {
+            "ctl": ctl,
+            "place": place,
+            "org": org,
+            "sign_kid": kid,
+            "sign_pub": pub.hex(),
+            "seal_pub": seal_public.hex(),
+            "mqtt_user": ctl,
+            "state": "enrolled",
+            "enrolled_at": hub.clock.wall(),
+            "held": False,
+        }
+        conn.execute(controllers.insert().values(row))
         conn.execute(rooms.update().where(rooms.c.id == place).values(ctl=ctl, name=name))
         data = {"ctl": ctl, "place": place, "kids": [kid]}
         hub.facts.append(conn, type="controller.enrolled", session="", data=data)
     add_broker_user(hub, ctl, password)
-    out.mkdir(parents=True, exist_ok=True, mode=0o700)
-    crypto.write_private(out / "sign.key", seed)
-    crypto.write_private(out / "seal.key", seal_private)
-    _write_tls(out, ctl)
-    (out / "cert.er1").write_bytes(cert)
     write_trust(hub)
-    (out / "trust.json").write_bytes(hub.config.trust.read_bytes())
     about = _identity(hub, ctl=ctl, place=place, org=org, password=password)
-    _private(out / "id.json", json.dumps(about, ensure_ascii=False, indent=1) + "\n")
+    _write_folder(hub, out, keys=(seed, seal_private), cert=cert, about=about)
     return Enrolled(ctl=ctl, place=place, folder=out)
+
+
+def _write_folder(
+    hub: Hub, out: Path, *, keys: tuple[bytes, bytes], cert: bytes, about: Mapping[str, Any]
+) -> None:
+    """What is carried to the room; `id.json` last, because with it the folder is whole."""
+    out.mkdir(parents=True, exist_ok=True, mode=0o700)
+    crypto.write_private(out / "sign.key", keys[0])
+    crypto.write_private(out / "seal.key", keys[1])
+    _write_tls(out, str(about["ctl"]))
+    (out / "cert.er1").write_bytes(cert)
+    (out / "trust.json").write_bytes(hub.config.trust.read_bytes())
+    _private(out / "id.json", json.dumps(dict(about), ensure_ascii=False, indent=1) + "\n")
 
 
 def add_broker_user(hub: Hub, name: str, password: str) -> None:

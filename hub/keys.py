@@ -18,7 +18,15 @@ from hub.clock import Clock, iso_ms
 from hub.problems import Problem
 from hub.store.engine import Store
 from hub.store.tables_core import certificates, controllers, key_wraps, keys, organisations
-from protocols.messages.bodies import Certificate, HubKey, Keyring, TrustFile, VenueKey
+from protocols.messages.bodies import (
+    Certificate,
+    HubKey,
+    Keyring,
+    Position,
+    Retired,
+    TrustFile,
+    VenueKey,
+)
 from protocols.messages.identity import kid as kid_of
 from protocols.messages.signed import Signer, seal_message
 
@@ -251,6 +259,27 @@ class Keys:
                 VenueKey(org=row.owner, name=row.name, kid=row.kid, pub=row.pub) for row in rows
             ),
             hub=HubKey(id=self.hub, kid=kid_of(pub), pub=pub.hex()),
+            retired=self._retired(conn),
+        )
+
+    def retire(
+        self, conn: Connection, *, owner_kind: str, owner: str, epoch: str, seq: int
+    ) -> None:
+        """The owner's present keys count no longer behind this row of the hub's stream."""
+        conn.execute(
+            keys.update()
+            .where(keys.c.owner_kind == owner_kind, keys.c.owner == owner, ~keys.c.retired)
+            .values(retired=True, retired_epoch=epoch, retired_seq=seq)
+        )
+
+    def _retired(self, conn: Connection) -> tuple[Retired, ...]:
+        rows = conn.execute(
+            select(keys.c.kid, keys.c.retired_epoch, keys.c.retired_seq)
+            .where(keys.c.retired, keys.c.retired_seq.is_not(None))
+            .order_by(keys.c.kid)
+        )
+        return tuple(
+            Retired(row.kid, Position(self.hub, row.retired_epoch, row.retired_seq)) for row in rows
         )
 
     def certificate_messages(self, conn: Connection) -> list[bytes]:

@@ -73,19 +73,16 @@ def reset_user(hub: Hub, *, login: str, password: str, pin: str, by: By) -> None
     venue_seed = _venue_seed(hub, who.org, (), by)
     with hub.store.write() as conn:
         hub.accounts.set_password(conn, who.person, hashed)
-        conn.execute(
-            keys.update()
-            .where(keys.c.owner_kind == "person", keys.c.owner == who.person)
-            .values(retired=True)
-        )
+        data = {"person": who.person, "post": who.post, "org": who.org, "roles": list(who.roles)}
+        at = hub.facts.append(conn, type="user.role_changed", session="", data=data)
+        hub.keys.retire(conn, owner_kind="person", owner=who.person, epoch=at.epoch, seq=at.seq)
         if set(who.roles) & set(VENUE_KEY_ROLES):
             conn.execute(key_wraps.delete().where(key_wraps.c.holder == who.person))
             _hold_venue_key(
                 hub, conn, org=who.org, person=who.person, seed=venue_seed, password=password
             )
         _new_key(hub, conn, venue_seed, org=who.org, person=who.person, roles=who.roles, pin=pin)
-        data = {"person": who.person, "post": who.post, "org": who.org, "roles": list(who.roles)}
-        hub.facts.append(conn, type="user.role_changed", session="", data=data)
+    write_trust(hub)
 
 
 def _venue_seed(hub: Hub, org: str, roles: Sequence[str], by: By) -> bytes:

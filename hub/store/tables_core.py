@@ -286,6 +286,8 @@ keys = Table(
     Column("owner", String(48), nullable=False, index=True),
     Column("pub", String(64), nullable=False),
     Column("retired", Boolean, nullable=False),
+    Column("retired_epoch", String(32)),
+    Column("retired_seq", Integer),
     Column("created_at", UtcDateTime, nullable=False),
 )
 
