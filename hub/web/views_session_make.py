@@ -580,4 +580,8 @@ def session_view(
         package_href=package[0],
         package_text=package[1],
         appraisal_open=ours and data["phase"] in {"ended", "closed"} and viewer.may(*APPRAISING),
+        appraisal_items=tuple(
+            (key, say("appraisal.item", text=Both(item.zh, item.en), points=item.points))
+            for key, item in appraisal.items()
+        ),
     )
