@@ -2,29 +2,25 @@
 
 from __future__ import annotations
 
-import base64
 import logging
 import secrets
 import threading
 from collections.abc import Mapping, Sequence
-from datetime import date, datetime
 from pathlib import Path
 from typing import Any, Final
 
 from sqlalchemy import Connection, insert, select, update
 
-from hub.archive import building, checking, records
+from hub.archive import building, checking, receipts, records
+from hub.archive.readiness import SCORED_KIND, invalid, refuse_early
 from hub.booking_link import SessionLink, link_of
 from hub.clock import iso_ms
 from hub.ports import Actor, Parts, allow, by, refuse
 from hub.problems import Problem
 from hub.session_record import fold
-from hub.store.tables_business import access_record, appraisal, package, package_receipt
-from hub.store.tables_core import blob_refs, blobs
-from protocols.messages.signed import Signer, seal_message
+from hub.store.tables_business import access_record, appraisal, package
+from protocols.messages.signed import Signer
 from protocols.policy.booking import SHANGHAI
-from protocols.policy.handover import HandoverDays, handover_due, handover_state
-from protocols.terms import Verdict
 
 APPRAISING: Final = (
     "guest_coordinator",
@@ -39,8 +35,6 @@ READING: Final = (*APPRAISING, "fault_handler", "supervisor", "administrator")
 REMARK_CHARS_MAX: Final = 1000
 ITEMS_MAX: Final = 16
 LIST_ROWS_MAX: Final = 500
-SCORED_KIND: Final = "expert"
-"""The tenderer's representative has no appraisal (RULES §3.5)."""
 
 log = logging.getLogger(__name__)
 
@@ -82,7 +76,7 @@ class Archive:
             row = link.members(conn).get(member)
         total = self._points(items, points, remark)
         if row is None or row["org"] != actor.org or row["kind"] != SCORED_KIND:
-            raise _invalid(
+            raise invalid(
                 "appraisal.member", f"an expert who sits at {actor.org}", f"member {member}"
             )
         now = self._parts.clock.wall()
@@ -128,7 +122,7 @@ class Archive:
         allow(actor, BUILDING)
         with self._parts.store.read() as conn:
             link = self._link(conn, session)
-            self._refuse_early(conn, link, actor.org)
+            refuse_early(conn, link, actor.org)
         signer = self._parts.keys.venue_signer(actor.org, password, actor.person)
         with self._building:
             ident = self._begin(actor, link)
@@ -169,7 +163,9 @@ class Archive:
         trust = self._parts.keys.trust().encode()
         report = checking.check(Path(str(row["path"])), trust)
         found = checking.judged(report, self._parts.pack)
-        receipt = self._sign_receipt(row, link, actor, signer=signer, found=found, report=report)
+        receipt = receipts.sign(
+            self._parts, row, link, actor, signer=signer, found=found, report=report
+        )
         now = self._parts.clock.wall()
         with self._parts.store.write() as conn:
             conn.execute(
@@ -182,7 +178,7 @@ class Archive:
                     verified_at=now,
                 )
             )
-            self._keep_receipt(conn, row, actor, found=found, raw=receipt, code=report.code)
+            receipts.keep(self._parts, conn, row, actor, found=found, raw=receipt, code=report.code)
         return self.get(actor, ident)
 
     def get(self, actor: Actor, ident: str) -> dict[str, Any]:
@@ -191,10 +187,10 @@ class Archive:
         with self._parts.store.read() as conn:
             row = self._row(conn, ident)
             link = self._link(conn, str(row["session"]))
-            receipts = self._receipts(conn, ident)
+            given = receipts.listed(conn, ident)
         _may_read(actor, link)
         self.looked(actor, "package.read", ident)
-        return _package_json(row, receipts)
+        return _package_json(row, given)
 
     def deadline(self, session: str) -> dict[str, Any]:
         """By when the hand-over is due, and how it stands for every guest."""
@@ -204,7 +200,7 @@ class Archive:
             record = fold(conn, session)
             due = records.deadline_json(record, self._parts.pack, self._parts.calendar, SHANGHAI)
             guests = [
-                self._standing(conn, link, venue.org, due, today)
+                receipts.standing(self._parts, conn, link, venue.org, due, today)
                 for venue in link.venues
                 if venue.role == "guest"
             ]
@@ -239,75 +235,15 @@ class Archive:
         known = self._parts.pack.appraisal
         strange = [one for one in items if one not in known]
         if strange or len(items) > ITEMS_MAX or len(set(items)) != len(items):
-            raise _invalid("appraisal.items", " or ".join(known), ", ".join(items)[:80])
+            raise invalid("appraisal.items", " or ".join(known), ", ".join(items)[:80])
         total = sum(known[one].points for one in items)
         if len(remark) > REMARK_CHARS_MAX:
-            raise _invalid("appraisal.remark", f"at most {REMARK_CHARS_MAX} characters", "more")
+            raise invalid("appraisal.remark", f"at most {REMARK_CHARS_MAX} characters", "more")
         if points is None or points == total:
             return total
         if not remark.strip() or points > 0:
-            raise _invalid("appraisal.points", f"{total}, or another with a remark", str(points))
+            raise invalid("appraisal.points", f"{total}, or another with a remark", str(points))
         return points
-
-    def _refuse_early(self, conn: Connection, link: SessionLink, org: str) -> None:
-        if link.venue(org) is None:
-            raise _invalid("package.org", " or ".join(link.orgs), org)
-        if not fold(conn, link.session).ended_at:
-            raise refuse(
-                409,
-                "session_not_ended",
-                zh="场次尚未结束",
-                en="The session has not ended",
-                where=f"session {link.session}",
-                expected="an end, postpone or terminate order in force",
-                got=link.state,
-                do="结束后再打包",
-            )
-        waiting = self._media_waiting(conn, link, org)
-        if waiting:
-            raise refuse(
-                409,
-                "media_waiting",
-                zh="还有音视频片段未上传",
-                en="Recorded segments have not arrived yet",
-                where=f"session {link.session}, venue {org}",
-                expected="every recorded segment at the hub",
-                got=f"{waiting} missing",
-                do="等待上传完成",
-            )
-        scored = set(
-            conn.execute(
-                select(appraisal.c.member).where(appraisal.c.session == link.session)
-            ).scalars()
-        )
-        mine = [
-            no
-            for no, row in link.members(conn).items()
-            if row["org"] == org and row["kind"] == SCORED_KIND
-        ]
-        missing = [f"{no}" for no in mine if no not in scored]
-        if missing:
-            raise refuse(
-                422,
-                "appraisal_missing",
-                zh="专家考核记录不全",
-                en="Appraisals are missing",
-                where=f"session {link.session}, venue {org}",
-                expected="an entry for every expert of the venue",
-                got="missing: " + ", ".join(missing),
-                do="先录入考核",
-            )
-
-    def _media_waiting(self, conn: Connection, link: SessionLink, org: str) -> int:
-        venue = link.venue(org)
-        ctl = venue.ctl if venue is not None else None
-        query = (
-            select(blob_refs.c.sha256)
-            .join(blobs, blobs.c.sha256 == blob_refs.c.sha256)
-            .where(blob_refs.c.ctl == ctl, blobs.c.state != "stored")
-            .distinct()
-        )
-        return len(conn.execute(query).all())
 
     def _begin(self, actor: Actor, link: SessionLink) -> str:
         ident = f"pk-{secrets.token_hex(6)}"
@@ -337,7 +273,7 @@ class Archive:
     ) -> building.Built:
         known = self._parts.keys.public_key("venue", org)
         if known is None:
-            raise _invalid("package.org", "a venue with a key", org)
+            raise invalid("package.org", "a venue with a key", org)
 
         def progress(stage: str, done: int, total: int) -> None:
             with self._parts.store.write() as conn:
@@ -402,117 +338,6 @@ class Archive:
         session = str(row["session"])
         self._parts.facts.append(conn, type="package.offered", session=session, data=data)
 
-    def _sign_receipt(
-        self,
-        row: Mapping[str, Any],
-        link: SessionLink,
-        actor: Actor,
-        *,
-        signer: Signer,
-        found: Any,
-        report: Any,
-    ) -> bytes:
-        gaps = [
-            {**gap, "names": gap["names"][: checking.NAMES_MAX]}
-            for gap in checking.gaps_json(found)
-        ]
-        header = {
-            "package": row["id"],
-            "session": link.session,
-            "org": row["org"],
-            "home_org": link.home_org,
-            "verdict": str(found.verdict.value),
-            "verify": report.code,
-            "tag_sha256": row["tag_sha256"] or "",
-            "files": row["files"] or 0,
-            "bytes": row["bytes"] or 0,
-            "gaps": gaps,
-            "declared": checking.declared_gaps(report),
-            "outside": list(found.outside),
-            "by": actor.post,
-            "at": iso_ms(self._parts.clock.wall()),
-        }
-        return seal_message(ctx="er1/receipt", header=header, lines=(), signers=[signer])
-
-    def _keep_receipt(
-        self,
-        conn: Connection,
-        row: Mapping[str, Any],
-        actor: Actor,
-        *,
-        found: Any,
-        raw: bytes,
-        code: int,
-    ) -> None:
-        now, gaps = self._parts.clock.wall(), checking.gaps_json(found)
-        verdict = str(found.verdict.value)
-        conn.execute(
-            insert(package_receipt).values(
-                package=row["id"], verdict=verdict, gaps=gaps, raw=raw, by=by(actor), at=now
-            )
-        )
-        session = str(row["session"])
-        checked = {"package": row["id"], "code": code, "by": by(actor)}
-        self._parts.facts.append(conn, type="package.verified", session=session, data=checked)
-        data = {
-            "package": row["id"],
-            "verdict": verdict,
-            "gaps": [{k: gap[k] for k in ("item", "kind", "count")} for gap in gaps],
-            "by": by(actor),
-            "raw": base64.b64encode(raw).decode("ascii"),
-        }
-        self._parts.facts.append(conn, type="receipt.issued", session=session, data=data)
-
-    def _standing(
-        self,
-        conn: Connection,
-        link: SessionLink,
-        org: str,
-        due: Mapping[str, Any] | None,
-        today: date,
-    ) -> dict[str, Any]:
-        rows = conn.execute(
-            select(package)
-            .where(package.c.session == link.session, package.c.org == org)
-            .order_by(package.c.started_at.desc())
-        ).mappings()
-        newest = next((dict(row) for row in rows if row["state"] != "failed"), None)
-        receipts = self._receipts(conn, newest["id"]) if newest is not None else []
-        full = [one for one in receipts if one["verdict"] == Verdict.FULL.value]
-        days = HandoverDays(
-            sent_on=_day(newest["built_at"]) if newest is not None else None,
-            received_on=_day(newest["verified_at"]) if newest is not None else None,
-            receipt_on=_day(datetime.fromisoformat(full[-1]["at"])) if full else None,
-        )
-        state = None
-        if due is not None:
-            ended = date.fromisoformat(due["ended_on"])
-            until = handover_due(ended, self._parts.pack, self._parts.calendar)
-            state = str(handover_state(until, today, days, self._parts.pack).value)
-        return {
-            "org": org,
-            "package": newest["id"] if newest is not None else None,
-            "state": state,
-            "receipt": receipts[-1]["verdict"] if receipts else None,
-        }
-
-    def _receipts(self, conn: Connection, ident: str) -> list[dict[str, Any]]:
-        rows = conn.execute(
-            select(package_receipt)
-            .where(package_receipt.c.package == ident)
-            .order_by(package_receipt.c.id)
-        )
-        return [
-            {
-                "verdict": row.verdict,
-                "gaps": row.gaps,
-                "by": row.by,
-                "at": iso_ms(row.at),
-                "raw": base64.b64encode(bytes(row.raw)).decode("ascii"),
-            }
-            for row in rows
-        ]
-
     def _row(self, conn: Connection, ident: str) -> Mapping[str, Any]:
         row = conn.execute(select(package).where(package.c.id == ident)).mappings().first()
         if row is None:
@@ -553,7 +378,7 @@ class Archive:
             rows = [dict(row) for row in conn.execute(query).mappings()]
             links = {row["session"]: link_of(conn, row["session"]) for row in rows}
             shown = [row for row in rows if _reads(actor, links[row["session"]])]
-            return [_package_json(row, self._receipts(conn, row["id"])) for row in shown]
+            return [_package_json(row, receipts.listed(conn, row["id"])) for row in shown]
 
 
 def _package_json(row: Mapping[str, Any], receipts: list[dict[str, Any]]) -> dict[str, Any]:
@@ -569,10 +394,6 @@ def _package_json(row: Mapping[str, Any], receipts: list[dict[str, Any]]) -> dic
         "receipt": receipts[-1] if receipts else None,
         "receipts": receipts,
     }
-
-
-def _day(moment: datetime | None) -> date | None:
-    return None if moment is None else moment.astimezone(SHANGHAI).date()
 
 
 def _reads(actor: Actor, link: SessionLink | None) -> bool:
@@ -617,17 +438,4 @@ def _state(ident: str, state: str) -> Problem:
         expected="built or offered",
         got=state,
         do="等待打包完成",
-    )
-
-
-def _invalid(where: str, expected: str, got: str) -> Problem:
-    return refuse(
-        422,
-        "archive_act_invalid",
-        zh="填写内容不符合要求",
-        en="The act is not complete",
-        where=where,
-        expected=expected,
-        got=got,
-        do="按所列字段更正",
     )

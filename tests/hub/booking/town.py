@@ -1,4 +1,4 @@
-"""A small platform for tests: two venues with rooms, people with PINs, keys, a clock that stands."""
+"""A small platform for tests: two venues, their rooms, people with PINs and keys, a still clock."""
 
 from __future__ import annotations
 
@@ -41,7 +41,7 @@ from protocols.policy.workdays import Calendar
 POLICY = Path(__file__).resolve().parents[3] / "protocols" / "policy"
 SALT = bytes(16)
 PIN = "13572468"
-PASSWORD = "correct horse battery"
+PASSWORD = "correct horse battery"  # noqa: S105 - of a venue that exists in tests alone
 ROLES = (
     "home_manager",
     "deputy",
