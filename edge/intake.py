@@ -11,7 +11,7 @@ import base64
 import json
 from collections import deque
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from typing import Any
 
 from edge.crypto import CryptoError, open_box, verify
@@ -19,7 +19,7 @@ from edge.duty import DutyPerson, DutyRoster
 from edge.identify import Identifier, SessionTags
 from edge.journal import Journal
 from edge.turn import Turn
-from protocols.messages.errors import RemoteError
+from protocols.messages.errors import LocalError, RemoteError
 from protocols.messages.orders import (
     OrderBook,
     Refused,
@@ -30,7 +30,7 @@ from protocols.messages.orders import (
     judge_statement,
     unwrap_command,
 )
-from protocols.messages.plan import Plan, PlanVerdict, judge_plan, read_plan
+from protocols.messages.plan import Plan, PlanVerdict, judge_plan, parse_plan_body, read_plan
 from protocols.messages.signed import Signed, parse_message
 from protocols.messages.status import PlanRef
 from protocols.messages.topics import BROKER_BYTES_MAX
@@ -39,6 +39,19 @@ from protocols.policy.errors import PolicyError
 from protocols.policy.pack import Pack
 
 KV_PLAN = "plan"
+# What the rules behind this file read of a session; a plan without them is not taken up.
+SESSION_SHAPE: Mapping[str, type] = {
+    "session": str,
+    "org": str,
+    "home_org": str,
+    "salt": str,
+    "tags": str,
+    "venues": list,
+    "members": list,
+    "duty": list,
+}
+DUTY_KEYS = ("person", "post", "role", "org", "kid")
+UNUSABLE = (PolicyError, CryptoError, LocalError, KeyError, TypeError, ValueError, AttributeError)
 # A ping goes out every 5 s: half a minute of nonces is fresh enough for a command on its way.
 ASKS_MAX = 8
 MEMBER_PREFIX = "x"  # members are tokens on the wire: x3 is member number 3
@@ -56,6 +69,7 @@ class Intake:
         order_numbers: last accepted (n, id) of a session, from the room's folded state.
         closed: whether a session is closed, so that its secrets are not taken up again.
         use_pack: told of the policy that is in force from now on.
+        fetch: asked for the body, by its hash, of a plan that came without one.
     """
 
     ctl: str
@@ -68,10 +82,13 @@ class Intake:
     order_numbers: Callable[[str], tuple[int, str]]
     closed: Callable[[str], bool]
     use_pack: Callable[[Pack], None]
+    fetch: Callable[[str], None] = lambda _hash: None
     keyring: Keyring = field(init=False)
     certificates: list[bytes] = field(default_factory=list)
     sessions: dict[str, Mapping[str, Any]] = field(default_factory=dict)
     _ref: PlanRef = field(default_factory=PlanRef)
+    _plan: Plan | None = None
+    _wanted: Plan | None = None
     _asks: deque[str] = field(default_factory=lambda: deque(maxlen=ASKS_MAX))
 
     def __post_init__(self) -> None:
@@ -87,8 +104,15 @@ class Intake:
         kept = self.journal.kv_get(KV_PLAN)
         if not kept:
             return []
-        plan = read_plan(parse_message(kept, limit=BROKER_BYTES_MAX))
-        return self._apply(plan, kept)
+        plan = Plan(ctl=self.ctl, generation=0, n=0, hash="", body=None)
+        try:
+            about = json.loads(kept)
+            plan = replace(plan, **{key: about[key] for key in ("generation", "n", "hash", "body")})
+            return self._apply(plan)
+        except UNUSABLE as error:
+            # Kept by another program, or sealed to a key that was enrolled anew: ask for it again.
+            reason = f"kept plan unusable: {type(error).__name__}: {error}"[:300]
+            return [_plan_refused(plan, reason)]
 
     def plan_ref(self) -> PlanRef:
         """Version and hash of the plan in force."""
@@ -116,9 +140,30 @@ class Intake:
             return []
         if reason or verdict is not PlanVerdict.APPLY:
             return [_plan_refused(plan, reason or verdict.value)]
+        if plan.body is None:
+            self._wanted = plan
+            self.fetch(plan.hash)
+            return []
+        return self._take(plan)
+
+    def plan_body(self, line: bytes) -> list[Turn]:
+        """The body of the plan that came without one.
+
+        Raises:
+            RemoteError: not the bytes whose hash was signed.
+        """
+        wanted = self._wanted
+        if wanted is None:
+            return []
+        plan = replace(wanted, body=parse_plan_body(line, wanted.hash))
+        self._wanted = None
+        newer = judge_plan(self._ref, plan.ref) is PlanVerdict.APPLY
+        return self._take(plan) if newer else []
+
+    def _take(self, plan: Plan) -> list[Turn]:
         try:
-            return self._apply(plan, payload)
-        except (PolicyError, CryptoError, KeyError, TypeError, ValueError) as error:
+            return self._apply(plan)
+        except UNUSABLE as error:
             return [_plan_refused(plan, f"unusable: {type(error).__name__}: {error}"[:300])]
 
     def command(self, payload: bytes, *, retained: bool) -> list[Turn]:
@@ -168,6 +213,7 @@ class Intake:
             "members": [_number(token) for token in order.members],
             "venues": list(order.venues),
             "committee": order.committee,
+            "exceptions": list(order.exceptions),
             "reason": order.reason,
             "by": self._who(order.session, order.by, judged.signers),
             "via": via,
@@ -198,9 +244,11 @@ class Intake:
         return [Turn("statement", data)]
 
     def forget(self, session: str) -> None:
-        """Wipes a closed session's secrets from memory and from the kept plan's use."""
+        """Wipes a closed session's secrets from memory and from the kept plan."""
         self.identifier.wipe(session)
         self.roster.forget(session)
+        if self._plan is not None:
+            self._keep(self._plan)
 
     def _command(self, found: Unwrapped) -> list[Turn]:
         orgs = {str(v["org"]) for plan in self.sessions.values() for v in plan["venues"]}
@@ -250,8 +298,22 @@ class Intake:
             "org": "" if actor is None else actor.principal.venue_org,
         }
 
-    def _apply(self, plan: Plan, raw: bytes) -> list[Turn]:
+    def _keep(self, plan: Plan) -> None:
+        """Writes the plan for the next start, without the secrets of sessions that are closed."""
+        body = dict(plan.body or {})
+        body["sessions"] = [
+            _without_secrets(one) if self.closed(str(one["session"])) else one
+            for one in body["sessions"]
+        ]
+        about = {"generation": plan.generation, "n": plan.n, "hash": plan.hash, "body": body}
+        raw = json.dumps(about, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
+        if raw != self.journal.kv_get(KV_PLAN):
+            self.journal.kv_put(KV_PLAN, raw)
+        self._plan = replace(plan, body=body)
+
+    def _apply(self, plan: Plan) -> list[Turn]:
         body = plan.body or {}
+        _check_shape(body["sessions"])
         pack = Pack.from_canonical(
             json.dumps(
                 body["pack"], ensure_ascii=False, sort_keys=True, separators=(",", ":")
@@ -262,7 +324,7 @@ class Intake:
         secrets = [(one, self._open_tags(one)) for one in open_ones]
         certificates = [base64.b64decode(text) for text in body["certs"]]
         keyring = Keyring(self.trust, certificates, verify)
-        self.journal.kv_put(KV_PLAN, raw)
+        self._keep(plan)
         self.keyring, self.certificates = keyring, certificates
         self.sessions, self._ref = sessions, plan.ref
         self.use_pack(pack)
@@ -288,13 +350,30 @@ class Intake:
             return "retained"
         if not self.from_hub(signed):
             return "not signed by the hub"
-        if plan.ctl != self.ctl:
-            return f"meant for {plan.ctl}"
-        return "" if plan.body is not None else "too large for one message"
+        return "" if plan.ctl == self.ctl else f"meant for {plan.ctl}"
 
     def _open_tags(self, session: Mapping[str, Any]) -> dict[int, str]:
         tags = json.loads(open_box(self.seal_key, session["tags"]))
         return {int(no): str(tag) for no, tag in tags.items()}
+
+
+def _check_shape(sessions: Any) -> None:
+    """Raises ValueError for sessions without what the rules behind this file read of them."""
+    for at, one in enumerate(sessions):
+        for key, kind in SESSION_SHAPE.items():
+            if not isinstance(one.get(key), kind):
+                raise ValueError(f"sessions[{at}].{key}: expected {kind.__name__}")
+        people = all(
+            isinstance(person.get(key), str) for person in one["duty"] for key in DUTY_KEYS
+        )
+        if not people or not all(isinstance(venue.get("org"), str) for venue in one["venues"]):
+            raise ValueError(f"sessions[{at}]: expected duty of {DUTY_KEYS} and venues with org")
+
+
+def _without_secrets(session: Mapping[str, Any]) -> dict[str, Any]:
+    """A closed session's plan: who took part stays known, tags and wrapped keys do not."""
+    duty = [{**person, "wrapped": None} for person in session["duty"]]
+    return {**session, "salt": "", "tags": "", "duty": duty}
 
 
 def _public(session: Mapping[str, Any]) -> dict[str, Any]:

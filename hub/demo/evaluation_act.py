@@ -198,3 +198,4 @@ def _departures(room: RoomHands) -> None:
     for member in room.day.of(room.site.org):
         room.go_home(member)
         room.day.say(f"  {room.site.place}：{member.no}号评委 取物、离场")
+    room.confirm_empty()

@@ -197,6 +197,24 @@ class RoomHands:
             lambda: self.act("left.confirm", {"no": member.no}),
         )
 
+    def confirm_empty(self) -> None:
+        """Without item beams nobody but two people can say that a locker is empty."""
+        if self.site.board == "cu16":
+            return
+        for member in self.day.of(self.site.org):
+            self._confirm_empty(self.locker_of(member))
+
+    def _confirm_empty(self, number: int) -> None:
+        def done() -> bool:
+            rows = look.session_of(self.state(), self.session)["close_conditions"]
+            return all(row["waiting_for"] != f"locker:{number}" for row in rows)
+
+        ensure(
+            f"locker {number} confirmed empty",
+            done,
+            lambda: self.act("locker.confirm_empty", {"locker": number}, count=2),
+        )
+
     def _confirm_one(self, member: Member) -> None:
         ensure(
             f"{member.no}号评委 confirms the saved scores",
