@@ -6,7 +6,7 @@ import argparse
 import json
 import signal
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
@@ -19,6 +19,7 @@ EX_OK = 0
 EX_FAILED = 1
 EX_USAGE = 64  # sysexits.h: wrong words, or a file that cannot be used
 EX_SOFTWARE = 70
+EX_TEMPFAIL = 75  # sysexits.h: something is in the way now; a later start may go well
 
 EXAMPLES = """examples:
   evalroom edge check firmware-config/rooms/example.toml
@@ -37,7 +38,8 @@ def main(argv: Sequence[str]) -> int:
     """Runs one command; `argv` begins with `edge` or `sim`.
 
     Returns:
-        0 done, 1 something was found wrong, 64 wrong words or file, 70 our own fault.
+        0 done, 1 something was found wrong, 64 wrong words or file, 70 our own fault, 75 something
+        is in the way now.
     """
     words = list(argv)
     if words[:1] == ["sim"]:
@@ -137,16 +139,40 @@ def _edge(words: list[str]) -> int:
         args = parser.parse_args(words)
     except SystemExit as stop:
         return EX_USAGE if stop.code else EX_OK
+    return _clean(f"evalroom edge {args.command}", lambda: _do(args.command, args.config))
+
+
+def _clean(name: str, work: Callable[[], int]) -> int:
+    """Runs a command; what is wrong outside this program is said in words, without a traceback."""
+    from edge.crypto import CryptoError  # noqa: PLC0415 - a simulated board starts without all this
+    from edge.devices import DeviceError  # noqa: PLC0415 - as above
+    from edge.journal import JournalError  # noqa: PLC0415 - as above
+    from edge.service import StartError  # noqa: PLC0415 - as above
+
     try:
-        return _do(args.command, args.config)
-    except ConfigError as error:
-        sys.stderr.write(f"evalroom edge {args.command}: {error}\n")
+        return work()
+    except (ConfigError, CryptoError, DeviceError) as error:
+        sys.stderr.write(f"{name}: {error}\n")
+        return EX_USAGE
+    except (JournalError, StartError) as error:
+        sys.stderr.write(f"{name}: {error}\n")
+        return EX_TEMPFAIL
+    except OSError as error:
+        if error.filename is None:
+            raise
+        sys.stderr.write(
+            f"{name}: {error.filename}: expected a path this program may use, "
+            f"got {error.strerror}\n  do: check the path and who owns it\n"
+        )
         return EX_USAGE
 
 
 def _do(command: str, path: Path) -> int:
+    from edge.app import build, check_credentials  # noqa: PLC0415 - a simulated board needs none
+
     room = read_room_file(path)
     if command == "check":
+        check_credentials(room)
         sys.stdout.write(
             f"{path}: good; room {room.credentials.place}, controller {room.credentials.ctl}, "
             f"{len(room.seats)} seats, {room.get('locker', 'count')} lockers, "
@@ -162,8 +188,6 @@ def _do(command: str, path: Path) -> int:
         from edge.commission import commission, selftest  # noqa: PLC0415
 
         return (selftest if command == "selftest" else commission)(room)
-    from edge.app import build  # noqa: PLC0415 - the other commands open no port
-
     app = build(room)
     _on_signal(app.stop)
     return app.run()

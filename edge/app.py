@@ -12,7 +12,7 @@ from pathlib import Path
 import yaml
 
 from edge.clock import Clock, boot_id
-from edge.config import RoomFile
+from edge.config import ConfigError, RoomFile
 from edge.crypto import member_tag, read_private, signer
 from edge.devices import Device, LockBoard, Mono, Reading, Sink
 from edge.drivers.cu16 import LockBoardCu16
@@ -31,16 +31,19 @@ from edge.media.recorder import Recorder, Source
 from edge.media.spool import Spool
 from edge.media.uploader import Account, Uploader
 from edge.pipe import Broker, Pipe
+from edge.plan_fetch import PlanFetcher
 from edge.runtime import Runtime
 from edge.screen_port import Bell, Facts, RoomDesk
 from edge.service import RoomService
-from edge.uplink import Identity, Uplink, Vitals
+from edge.uplink import PLAN_BODY, Identity, Uplink, Vitals
 from edge.watchdog import Watchdog
+from protocols.messages.errors import RemoteError
 from protocols.messages.identity import kid
 from protocols.messages.signed import Signer
 from protocols.messages.status import RoomKeys, Will
 from protocols.messages.topics import UP_ST, room_subscriptions, topic
 from protocols.messages.trust import ROLE_CONTROLLER, TrustFile
+from protocols.policy.errors import PolicyError
 from protocols.policy.pack import Pack
 from protocols.policy.room_model import DeviceConfig, RoomConfig
 from protocols.policy.session import Phase
@@ -193,7 +196,9 @@ class _Builder:
         )
         watchdog = Watchdog.from_environment()
         runtime = self._runtime(journal, effects, watchdog)
+        fetcher = self._fetcher()
         intake = self._intake(journal, identifier, roster, runtime)
+        intake.fetch = fetcher.want
         effects.forget = intake.forget
         uploader = self._uploader(spool)
         pipe = self._pipe(uploader)
@@ -225,6 +230,7 @@ class _Builder:
             effects=effects,
             desk=desk,
             watchdog=watchdog,
+            fetcher=fetcher,
         )
 
     def _sink(self, identifier: Identifier) -> Sink:
@@ -257,7 +263,7 @@ class _Builder:
         kept = journal.kv_get(KV_PACK)
         return Runtime(
             config=room_config(self.room),
-            pack=Pack.from_canonical(kept) if kept else default_pack(),
+            pack=kept_pack(kept),
             journal=journal,
             clock=self.clock,
             inbox=self.inbox,
@@ -271,7 +277,6 @@ class _Builder:
     def _intake(
         self, journal: Journal, identifier: Identifier, roster: DutyRoster, runtime: Runtime
     ) -> Intake:
-        folder = self.room.credentials.folder
 
         def use_pack(pack: Pack) -> None:
             if pack.hash != runtime.pack.hash:
@@ -291,8 +296,8 @@ class _Builder:
 
         return Intake(
             ctl=self.room.credentials.ctl,
-            trust=TrustFile.decode((folder / "trust.json").read_bytes()),
-            seal_key=read_private(folder / "seal.key"),
+            trust=read_trust(self.room),
+            seal_key=read_private(self.room.credentials.folder / "seal.key"),
             journal=journal,
             identifier=identifier,
             roster=roster,
@@ -302,15 +307,26 @@ class _Builder:
             use_pack=use_pack,
         )
 
-    def _uploader(self, spool: Spool) -> Uploader:
+    def _account(self) -> Account:
         me = self.room.credentials
         public, sign = signer(read_private(me.folder / "sign.key"))
-        return Uploader(
-            spool,
-            self.room.get("hub", "url") or me.url,
-            Account(ctl=me.ctl, kid=kid(public), sign=sign),
-            sink=self._uploaded,
+        return Account(ctl=me.ctl, kid=kid(public), sign=sign)
+
+    def _url(self) -> str:
+        return str(self.room.get("hub", "url") or self.room.credentials.url)
+
+    def _fetcher(self) -> PlanFetcher:
+        return PlanFetcher(
+            url=self._url(),
+            take=lambda body: self.inbox.put(Arrived(PLAN_BODY, body, retained=False)),
+            authorization=self._account().authorization,
         )
+
+    def _uploader(self, spool: Spool) -> Uploader:
+        try:
+            return Uploader(spool, self._url(), self._account(), sink=self._uploaded)
+        except ValueError as error:
+            raise ConfigError(f"{self.room.path} [hub] url, or url of id.json: {error}") from error
 
     def _uploaded(self, kind: str, data: dict[str, object]) -> None:
         # What was sent is the hub's to say; only damage found while sending is a fact of the room.
@@ -363,6 +379,47 @@ class _Builder:
             entropy=secrets.token_bytes,
             vitals=lambda: Vitals(runtime.journal_ok(), runtime.take_loop_ms()),
         )
+
+
+def read_trust(room: RoomFile) -> TrustFile:
+    """The trust file of the enrolment folder.
+
+    Raises:
+        ConfigError: missing, not one, or of another hub than this controller was enrolled at.
+    """
+    where = room.credentials.folder / "trust.json"
+    try:
+        trust = TrustFile.decode(where.read_bytes())
+    except (OSError, RemoteError) as error:
+        raise ConfigError(
+            f"{where}: expected the trust file that was handed over at enrolment, got {error}\n"
+            "  do: copy it here again, from the person who keeps it, not from the hub"
+        ) from error
+    if trust.hub.id != room.credentials.hub:
+        raise ConfigError(
+            f"{where} hub.id: expected {room.credentials.hub} as in id.json, got {trust.hub.id}\n"
+            "  do: use the trust file and the enrolment folder of the same hub"
+        )
+    return trust
+
+
+def check_credentials(room: RoomFile) -> None:
+    """Reads every key and the trust file once, as a start would.
+
+    Raises:
+        ConfigError, CryptoError: which file, and what to do.
+    """
+    read_trust(room)
+    for name in ("sign.key", "seal.key"):
+        read_private(room.credentials.folder / name)
+
+
+def kept_pack(kept: bytes | None) -> Pack:
+    """The policy that was in force; the shipped one where none, or none this program reads."""
+    try:
+        return Pack.from_canonical(kept) if kept else default_pack()
+    except PolicyError:
+        return default_pack()
 
 
 def default_pack() -> Pack:

@@ -13,6 +13,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+from protocols.messages.identity import is_controller
+
 FILE_BYTES_MAX = 64 * 1024  # a room's wiring is a page of text; more is the wrong file
 PORT_MAX = 65_535
 GPIO_PIN_MAX = 27  # BCM numbering of the 40-pin header ends at GPIO27
@@ -239,6 +241,10 @@ def read_credentials(folder: Path) -> Credentials:
     try:
         about = json.loads(where.read_text(encoding="utf-8"))
         mqtt = about["mqtt"]
+        texts = [about[key] for key in ("ctl", "place", "org", "hub", "url")]
+        texts += [mqtt[key] for key in ("host", "user", "password")]
+        if not all(isinstance(one, str) for one in texts) or not is_controller(about["ctl"]):
+            raise TypeError(f"fields of another kind, or no controller id: {about['ctl']!r}")
         return Credentials(
             folder=folder,
             ctl=about["ctl"],

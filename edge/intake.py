@@ -358,11 +358,11 @@ class Intake:
 
 
 def _check_shape(sessions: Any) -> None:
-    """Raises ValueError for sessions without what the rules behind this file read of them."""
+    """Raises TypeError or ValueError for sessions without what the rules behind this file read of them."""
     for at, one in enumerate(sessions):
         for key, kind in SESSION_SHAPE.items():
             if not isinstance(one.get(key), kind):
-                raise ValueError(f"sessions[{at}].{key}: expected {kind.__name__}")
+                raise TypeError(f"sessions[{at}].{key}: expected {kind.__name__}")
         people = all(
             isinstance(person.get(key), str) for person in one["duty"] for key in DUTY_KEYS
         )

@@ -16,9 +16,9 @@ from typing import Protocol
 from edge.clock import iso_ms
 from edge.inbox import Arrived, Call, Inbox, LinkChanged, Observed
 from edge.journal import Journal, Row
-from edge.room import Answer, Effect, Input, decide, sense
+from edge.room import Answer, Draft, Effect, Input, decide, sense
 from edge.turn import Turn
-from protocols.messages.errors import RemoteError
+from protocols.messages.errors import LocalError, RemoteError
 from protocols.messages.event import Event, decode_event
 from protocols.policy.pack import Pack
 from protocols.policy.room_model import RoomConfig, RoomState, UnreadableEvent
@@ -26,6 +26,7 @@ from protocols.policy.room_state import apply, initial, steady_ms
 
 TICK_MS = 1000
 PROOF_MS = 60_000  # WIRE §3: a real journal write is proven every 60 s
+TOO_LARGE = {"ok": False, "reason": "too_large"}
 CALL_S = 10.0  # a screen waits this long for the loop before it says so
 
 
@@ -124,7 +125,10 @@ class Runtime:
             )
             self.state = sense(self.state, inp, pack=self.pack)
             drafts, effects = decide(self.state, inp, pack=self.pack)
-            rows = self.journal.append(drafts) if drafts else []
+            try:
+                rows = self.journal.append(drafts) if drafts else []
+            except LocalError as error:
+                rows, effects = self._too_large(turn, error), (Answer("", dict(TOO_LARGE)),)
             for row in rows:
                 self._fold(decode_event(row.line))
             for effect in effects:
@@ -138,6 +142,11 @@ class Runtime:
                 self.uplink.recorded(written)
             self.on_change()
         return Fed(tuple(written), tuple(answers))
+
+    def _too_large(self, turn: Turn, error: LocalError) -> list[Row]:
+        """What would not fit into the record does not happen; that it came is on the record."""
+        data = {"input": turn.kind, "reason": str(error)[:300]}
+        return self.journal.append([Draft("input.refused", "", data)])
 
     def now_ms(self) -> int:
         """Steady time now, the one that the state's clocks are in."""

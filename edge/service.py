@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import socket
 import threading
 from collections.abc import Sequence
 from dataclasses import dataclass, field
@@ -19,6 +20,7 @@ from edge.media.recorder import Recorder
 from edge.media.uploader import Uploader
 from edge.network import Prober
 from edge.pipe import Pipe
+from edge.plan_fetch import PlanFetcher
 from edge.runtime import Runtime
 from edge.screen.app import create_screen
 from edge.screen_port import RoomDesk
@@ -27,7 +29,13 @@ from edge.uplink import Uplink
 from edge.watchdog import Watchdog
 from protocols.policy.session import Phase
 
+
+class StartError(Exception):
+    """The room cannot start now; the text says what, where, expected, got, do."""
+
+
 RECORDED = "media.segment"
+SCREEN_BACKLOG = 64
 SILENT = frozenset((Phase.IDLE, Phase.PREPARED, Phase.CLOSED))
 
 
@@ -49,11 +57,17 @@ class RoomService:
     effects: Effects
     desk: RoomDesk
     watchdog: Watchdog
+    fetcher: PlanFetcher
     _screen: uvicorn.Server | None = None
     _threads: list[threading.Thread] = field(default_factory=list)
 
     def run(self) -> int:
-        """Runs until `stop`; returns the exit code."""
+        """Runs until `stop`; returns the exit code.
+
+        Raises:
+            StartError: something of this machine is in the way; a later start may go well.
+        """
+        door = self._screen_socket()
         recorded = {
             str(event.data["sha256"]): dict(event.data)
             for event in self.journal.replay()
@@ -65,7 +79,7 @@ class RoomService:
         self.runtime.open()
         self.runtime.feed(self.intake.resume())
         self._resume_recording()
-        self._start_screen()
+        self._start_screen(door)
         prober = self._prober()
         system = SystemProbe(
             self.room.get("system", "url"),
@@ -75,6 +89,7 @@ class RoomService:
         prober.start()
         system.start()
         self.uploader.start()
+        self.fetcher.start()
         self.watchdog.ready()
         try:
             self.runtime.run()
@@ -110,22 +125,34 @@ class RoomService:
             self.pipe.hurry()
         self.inbox.put(Observed("network", {"rung": rung, "detail": detail}))
 
-    def _start_screen(self) -> None:
+    def _screen_socket(self) -> socket.socket:
+        port = self.room.get("screen", "port")
+        try:
+            return socket.create_server(("127.0.0.1", port), backlog=SCREEN_BACKLOG)
+        except OSError as error:
+            raise StartError(
+                f"{self.room.path} [screen] port: expected 127.0.0.1:{port} to be free, "
+                f"got {error.strerror}\n  do: end the program that has it, or choose another port"
+            ) from error
+
+    def _start_screen(self, door: socket.socket) -> None:
         config = uvicorn.Config(
             create_screen(self.desk),
-            host="127.0.0.1",
-            port=self.room.get("screen", "port"),
             log_level="warning",
             access_log=False,
             timeout_graceful_shutdown=1,
         )
         self._screen = uvicorn.Server(config)
-        thread = threading.Thread(target=self._screen.run, name="screen", daemon=True)
+        thread = threading.Thread(
+            target=self._screen.run, args=([door],), name="screen", daemon=True
+        )
         thread.start()
         self._threads.append(thread)
 
     def _close(self) -> None:
         self.inbox.close()
+        self.desk.bell.close()
+        self.fetcher.stop()
         if self._screen is not None:
             self._screen.should_exit = True
         self.uploader.stop()

@@ -53,6 +53,8 @@ from protocols.messages.topics import (
 
 KV_CURSOR = "cursor"
 NONCE_BYTES = 16
+PLAN_BODY = "plan-body"
+"""Leaf under which the fetcher brings a body; no topic of the broker ends in it."""
 # What a person must hear of at once even when a backlog waits (WIRE §3).
 NOTICE_TYPES = frozenset(
     (
@@ -77,6 +79,7 @@ class IntakePort(Protocol):
 
     def from_hub(self, signed: Signed) -> bool: ...  # noqa: D102
     def plan(self, payload: bytes, *, retained: bool) -> list[Turn]: ...  # noqa: D102
+    def plan_body(self, line: bytes) -> list[Turn]: ...  # noqa: D102
     def command(self, payload: bytes, *, retained: bool) -> list[Turn]: ...  # noqa: D102
     def plan_ref(self) -> PlanRef: ...  # noqa: D102
     def asked(self, ask: str) -> None: ...  # noqa: D102
@@ -164,7 +167,9 @@ class Uplink:
             if leaf == DOWN_PING:
                 self._pong(Ping.decode(payload))
             elif leaf == DOWN_PLAN:
-                return self._plan(payload, retained=retained)
+                return self._planned(lambda: self.intake.plan(payload, retained=retained))
+            elif leaf == PLAN_BODY:
+                return self._planned(lambda: self.intake.plan_body(payload))
             elif leaf == DOWN_CMD:
                 return self.intake.command(payload, retained=retained)
         except RemoteError as error:
@@ -180,9 +185,9 @@ class Uplink:
         """Rows of all epochs the hub has not acknowledged."""
         return self._waiting()
 
-    def _plan(self, payload: bytes, *, retained: bool) -> list[Turn]:
+    def _planned(self, take: Callable[[], list[Turn]]) -> list[Turn]:
         before = self.intake.plan_ref()
-        turns = self.intake.plan(payload, retained=retained)
+        turns = take()
         if self.intake.plan_ref() != before:
             self._send_birth()
         return turns

@@ -168,9 +168,7 @@ class Rig:
         self.screen = Screen(self.screen_port)
         self.seal_key, self.seal_public = crypto.new_seal_key()
         self.sign_key = crypto.new_seed()
-        self.hub = ScriptedHub(
-            self.keys, ctl=self.ctl, sign_public=crypto.public_of(self.sign_key)
-        )
+        self.hub = ScriptedHub(self.keys, ctl=self.ctl, sign_public=crypto.public_of(self.sign_key))
 
     # -- files -------------------------------------------------------------------------------
     @property
@@ -276,9 +274,7 @@ class Rig:
             self.hand_pins(MAINS_PIN, PRESSED)
 
     def start_room(self) -> None:
-        self.children["room"] = Child(
-            evalroom("edge", "run", self.toml), self.folder / "room.log"
-        )
+        self.children["room"] = Child(evalroom("edge", "run", self.toml), self.folder / "room.log")
         self.children["room"].start()
         self.wait_room()
 
