@@ -28,6 +28,7 @@ from protocols.messages.signed import Signer
 KEY_BYTES: Final = 32
 NONCE_BYTES: Final = 12
 SALT_BYTES: Final = 16
+PASSWORD_BYTES: Final = 18
 SEAL_INFO: Final = b"er1/seal"
 WRAP_AAD: Final = b"er1/wrap"
 WRAP_N: Final = 2**17
@@ -163,6 +164,12 @@ def member_tag(number: str, salt: str) -> str:
         maxmem=SCRYPT_BYTES_MAX,
         dklen=KEY_BYTES,
     ).hex()
+
+
+def broker_password(hub_seed: bytes, name: str) -> str:
+    """Password of a name at the broker: derived, so that a restored hub still lets its rooms in."""
+    kdf = HKDF(hashes.SHA256(), PASSWORD_BYTES, salt=None, info=b"er1/mqtt\x00" + name.encode())
+    return base64.urlsafe_b64encode(kdf.derive(hub_seed)).decode("ascii")
 
 
 def write_private(path: Path, raw: bytes) -> None:

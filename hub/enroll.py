@@ -23,7 +23,8 @@ from sqlalchemy import Connection, select
 from hub import crypto
 from hub.app import Hub
 from hub.config import ConfigError
-from hub.initialise import ENTROPY_BYTES, PASSWORD_BYTES, add_room, write_trust
+from hub.handout import private_file, write_broker_users, write_trust
+from hub.initialise import ENTROPY_BYTES, add_room
 from hub.store.tables_core import controllers, organisations, rooms
 from protocols.messages.identity import controller_id, shard
 
@@ -62,7 +63,7 @@ def enroll(hub: Hub, *, org: str, room: str, name: str, secret: str, out: Path) 
     pub = crypto.public_of(seed)
     seal_private, seal_public = crypto.new_seal_key()
     kid = crypto.signer(seed, "controller").kid
-    password = secrets.token_urlsafe(PASSWORD_BYTES)
+    password = hub.keys.broker_password(ctl)
     cert = hub.keys.certify_with(
         venue,
         org,
@@ -91,7 +92,7 @@ def enroll(hub: Hub, *, org: str, room: str, name: str, secret: str, out: Path) 
         conn.execute(rooms.update().where(rooms.c.id == place).values(ctl=ctl, name=name))
         data = {"ctl": ctl, "place": place, "kids": [kid]}
         hub.facts.append(conn, type="controller.enrolled", session="", data=data)
-    add_broker_user(hub, ctl, password)
+    write_broker_users(hub)
     write_trust(hub)
     about = _identity(hub, ctl=ctl, place=place, org=org, password=password)
     _write_folder(hub, out, keys=(seed, seal_private), cert=cert, about=about)
@@ -108,15 +109,7 @@ def _write_folder(
     _write_tls(out, str(about["ctl"]))
     (out / "cert.er1").write_bytes(cert)
     (out / "trust.json").write_bytes(hub.config.trust.read_bytes())
-    _private(out / "id.json", json.dumps(dict(about), ensure_ascii=False, indent=1) + "\n")
-
-
-def add_broker_user(hub: Hub, name: str, password: str) -> None:
-    """Lets a controller connect; a running hub reads the file again within a second."""
-    path = hub.config.broker_users
-    table: dict[str, str] = json.loads(path.read_text(encoding="utf-8"))
-    table[name] = password
-    _private(path, json.dumps(table, indent=1) + "\n")
+    private_file(out / "id.json", json.dumps(dict(about), ensure_ascii=False, indent=1) + "\n")
 
 
 def broker_port(hub: Hub) -> int:
@@ -185,12 +178,5 @@ def _write_tls(out: Path, ctl: str) -> None:
         serialization.PrivateFormat.PKCS8,
         serialization.NoEncryption(),
     )
-    _private(out / "tls.key", pem.decode("ascii"))
+    private_file(out / "tls.key", pem.decode("ascii"))
     (out / "tls.crt").write_bytes(cert.public_bytes(serialization.Encoding.PEM))
-
-
-def _private(path: Path, text: str) -> None:
-    half = path.with_name(f".{path.name}.new")
-    half.touch(mode=0o600)
-    half.write_text(text, encoding="utf-8")
-    half.replace(path)

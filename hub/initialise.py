@@ -21,6 +21,7 @@ from hub.accounts.actor import SIGNING_ROLES, VENUE_KEY_ROLES
 from hub.accounts.service import hash_password
 from hub.app import POLICY, Hub, build
 from hub.config import FILE, Config, ConfigError
+from hub.handout import write_trust
 from hub.keys import ROLE_VENUE
 from hub.store.engine import set_meta
 from hub.store.tables_core import organisations, pairings, rooms, stations
@@ -50,7 +51,6 @@ DEMO_ROLES: Final = (
     "tenderer_agent",
 )
 ENTROPY_BYTES: Final = 6
-PASSWORD_BYTES: Final = 18
 NAMES_EN: Final[Mapping[str, str]] = {
     "hubei": "Hubei Public Resources Trading Center",
     "shiyan": "Shiyan Public Resources Trading Center",
@@ -138,8 +138,9 @@ def init(config: Config, *, demo_orgs: Sequence[str] = (), say: Any = lambda _te
         )
     for folder in (config.data, config.hub_key.parent, config.blobs, config.packages):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-    crypto.write_private(config.hub_key, crypto.new_seed())
-    _write_json(config.broker_users, {"hub": secrets.token_urlsafe(PASSWORD_BYTES)})
+    seed = crypto.new_seed()
+    crypto.write_private(config.hub_key, seed)
+    _write_json(config.broker_users, {"hub": crypto.broker_password(seed, "hub")})
     say("hub key made")
     hub = build(config, services=False)
     with hub.store.write() as conn:
@@ -158,16 +159,6 @@ def init(config: Config, *, demo_orgs: Sequence[str] = (), say: Any = lambda _te
 def new_hub_id() -> str:
     """A fresh hub id."""
     return hub_id(secrets.token_bytes(ENTROPY_BYTES))
-
-
-def write_trust(hub: Hub) -> Path:
-    """Writes the trust file that venues exchange outside the hub."""
-    raw = hub.keys.trust().encode()
-    target = hub.config.trust
-    half = target.with_suffix(".new")
-    half.write_bytes(raw)
-    half.replace(target)
-    return target
 
 
 def _load_units(conn: Connection) -> None:

@@ -80,6 +80,10 @@ class Keys:
         """The hub's raw public key."""
         return crypto.public_of(self._hub_seed)
 
+    def broker_password(self, name: str) -> str:
+        """The password of a controller, or of the hub, at the broker."""
+        return crypto.broker_password(self._hub_seed, name)
+
     def person_signer(self, person: str, pin: str, role: str) -> Signer:
         """A person's key, opened by the PIN, for one act in this role.
 

@@ -11,7 +11,8 @@ from hub.accounts.actor import SIGNING_ROLES, VENUE_KEY_ROLES, Actor
 from hub.accounts.service import check_pin, hash_password, person_key
 from hub.app import Hub
 from hub.config import ConfigError
-from hub.initialise import POST_PREFIX, write_trust
+from hub.handout import write_trust
+from hub.initialise import POST_PREFIX
 from hub.keys import PIN_DIGITS_MIN, ROLE_VENUE
 from hub.store.tables_core import key_wraps, keys
 from protocols.messages.signed import Signer

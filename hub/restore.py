@@ -25,6 +25,7 @@ from hub.app import build
 from hub.clock import iso_ms
 from hub.config import FILE, Config, ConfigError, load
 from hub.facts import insert_fact
+from hub.handout import write_broker_users, write_trust
 from hub.store.engine import Store, get_meta, set_meta
 from hub.store.migrate import check, upgrade
 from hub.store.mirror import Line, Mirror
@@ -281,4 +282,6 @@ def _finish(config: Config, manifest: dict[str, Any], replay: Replay, found: Pat
             "generation": int(get_meta(conn, "generation", "1")),
         }
         hub.facts.append(conn, type="hub.restored", session="", data=data)
+    write_broker_users(hub)
+    write_trust(hub)
     hub.close()

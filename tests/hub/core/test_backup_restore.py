@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from pathlib import Path
 from typing import Any
 
@@ -77,6 +78,8 @@ def test_restore_replays_the_mirror_and_rooms_rewind(
     assert done["facts"] >= 1
     again = build(load(hub_data), services=False)
     assert _lines(again, hub.config.hub)[: len(told)] == told
+    names = json.loads(again.config.broker_users.read_text(encoding="utf-8"))
+    assert names[room.ctl] == room.mqtt["password"]
     with again.store.read() as conn:
         known = set(conn.execute(select(organisations.c.id)).scalars())
     assert {"before", "after"} <= known

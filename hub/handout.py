@@ -1,0 +1,38 @@
+"""Files the hub hands out: the trust file for venues, the list of names for its broker."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from sqlalchemy import select
+
+from hub.app import Hub
+from hub.store.tables_core import controllers
+
+
+def write_trust(hub: Hub) -> Path:
+    """Writes the trust file that venues exchange outside the hub."""
+    raw = hub.keys.trust().encode()
+    target = hub.config.trust
+    half = target.with_suffix(".new")
+    half.write_bytes(raw)
+    half.replace(target)
+    return target
+
+
+def write_broker_users(hub: Hub) -> None:
+    """Lists who may connect to the broker; a running hub reads the file again within a second."""
+    with hub.store.read() as conn:
+        query = select(controllers.c.ctl).where(controllers.c.state == "enrolled")
+        names = ["hub", *conn.execute(query).scalars()]
+    table = {name: hub.keys.broker_password(name) for name in names}
+    private_file(hub.config.broker_users, json.dumps(table, indent=1) + "\n")
+
+
+def private_file(path: Path, text: str) -> None:
+    """Writes a file whole or not at all, readable by its owner alone."""
+    half = path.with_name(f".{path.name}.new")
+    half.touch(mode=0o600)
+    half.write_text(text, encoding="utf-8")
+    half.replace(path)
