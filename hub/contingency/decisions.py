@@ -28,6 +28,7 @@ from protocols.policy.contingency import (
     next_case_state,
 )
 from protocols.policy.contingency import Signer as Who
+from protocols.policy.errors import PolicyError
 
 LABEL: Final = b"er1/decision\x00"
 """What a person signs begins with this; no message of the contract does."""
@@ -117,20 +118,7 @@ def _record(
         at=iso_ms(now),
     )
     state = CaseState(record.row["state"])
-    problems = check_decision(decision, rule, state)
-    if problems:
-        worst = problems[0]
-        raise refuse(
-            422,
-            "decision_invalid",
-            zh="处置决定不符合规程",
-            en="The decision is not as the procedure wants it",
-            where=worst.where,
-            expected=worst.expected,
-            got=worst.got,
-            do=worst.do,
-            more={"findings": [str(one) for one in problems]},
-        )
+    _refuse_incomplete(check_decision(decision, rule, state))
     option = next(one for one in rule.options if one.key == choice.option)
     target = _target(state, option.effect)
     n = len(record.decisions) + 1
@@ -278,6 +266,22 @@ def _refuse_plainly(record: CaseRecord, choice: Choice) -> None:
     for name, good, expected, got in limits:
         if not good:
             raise _invalid(name, expected, got)
+
+
+def _refuse_incomplete(problems: list[PolicyError]) -> None:
+    if problems:
+        worst = problems[0]
+        raise refuse(
+            422,
+            "decision_invalid",
+            zh="处置决定不符合规程",
+            en="The decision is not as the procedure wants it",
+            where=worst.where,
+            expected=worst.expected,
+            got=worst.got,
+            do=worst.do,
+            more={"findings": [str(one) for one in problems]},
+        )
 
 
 def _two_persons(people: list[tuple[Actor, str]], choice: Choice) -> None:

@@ -38,6 +38,7 @@ def router(hub: HasSessions) -> APIRouter:
     api = APIRouter(prefix="/api/v1", tags=["sessions"])
     _add_reading(api, hub)
     _add_acts(api, hub)
+    _add_commands(api, hub)
     return api
 
 
@@ -118,6 +119,8 @@ def _add_acts(api: APIRouter, hub: HasSessions) -> None:
             digest=digest,
         )
 
+
+def _add_commands(api: APIRouter, hub: HasSessions) -> None:
     @api.post("/commands", operation_id="issue_command", status_code=201)
     def command(request: Request, body: Body) -> dict[str, Any]:
         """Signs a command for one room with the PIN; an override needs two persons."""

@@ -5,7 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
@@ -31,6 +31,8 @@ class Room:
     waiting: list[bytes] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        if self.seq:
+            return
         self.epoch = hashlib.sha256(f"{self.org}{self.town.data}".encode()).hexdigest()[:32]
         opened = {"pred_epoch": "", "pred_seq": 0, "pred_hash": first_prev(), "cause": "start"}
         self.say("epoch.opened", opened)
@@ -161,6 +163,11 @@ class Room:
         return digest
 
 
+def copied(room: Room, town: Town) -> Room:
+    """The same room, going on at another copy of the platform."""
+    return replace(room, town=town, waiting=[])
+
+
 def rooms_of(town: Town) -> dict[str, Room]:
     """Both rooms, prepared for the published session."""
     rooms = {org: Room(town, org) for org in CTLS}
@@ -223,4 +230,4 @@ def evaluated(town: Town) -> dict[str, Room]:
     return rooms
 
 
-__all__ = ["PLACES", "Room", "evaluated", "order", "rooms_of"]
+__all__ = ["PLACES", "Room", "copied", "evaluated", "order", "rooms_of"]

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -15,8 +17,8 @@ from hub.contingency.decisions import LABEL
 from hub.problems import Problem
 from hub.rooms import Link
 from hub.store.tables_business import case_decision, session_order
-from tests.hub.booking.roomscript import Room, order, rooms_of
-from tests.hub.booking.town import PIN, Town
+from tests.hub.booking.roomscript import Room, copied, order, rooms_of
+from tests.hub.booking.town import PIN, Town, build_town
 
 
 def raised(fault: str, kind: str, **more: Any) -> dict[str, Any]:
@@ -40,13 +42,31 @@ def mended(room: Room, fault: str = "power-1", kind: str = "power") -> None:
     room.say("fault.cleared", {"fault": fault, "kind": kind, "duration_ms": 1})
 
 
+@pytest.fixture(scope="session")
+def evaluating_once(
+    tmp_path_factory: pytest.TempPathFactory, published_once: Town
+) -> Iterator[tuple[Town, dict[str, Room]]]:
+    """Both rooms evaluating; tests work on copies."""
+    made = build_town(tmp_path_factory.mktemp("evaluating"), like=published_once)
+    rooms = rooms_of(made)
+    order(made, rooms, "open", "check_in")
+    order(made, rooms, "start", "evaluating")
+    yield made, rooms
+    made.store.close()
+
+
 @pytest.fixture
-def rooms(ready: Town) -> dict[str, Room]:
-    """Both rooms evaluating."""
-    made = rooms_of(ready)
-    order(ready, made, "open", "check_in")
-    order(ready, made, "start", "evaluating")
-    return made
+def ready(tmp_path: Path, evaluating_once: tuple[Town, dict[str, Room]]) -> Iterator[Town]:
+    """A platform where a session is being evaluated."""
+    made = build_town(tmp_path, like=evaluating_once[0])
+    yield made
+    made.store.close()
+
+
+@pytest.fixture
+def rooms(ready: Town, evaluating_once: tuple[Town, dict[str, Room]]) -> dict[str, Room]:
+    """Its rooms, which go on where they are."""
+    return {org: copied(room, ready) for org, room in evaluating_once[1].items()}
 
 
 def one_case(town: Town) -> dict[str, Any]:
@@ -89,10 +109,10 @@ def test_the_same_fault_twice_is_one_case_and_a_device_fault_is_none(
     one_case(ready)
 
 
-def test_a_fault_outside_a_session_opens_nothing(ready: Town) -> None:
-    room = Room(ready, "changsha")
+def test_a_fault_outside_a_session_opens_nothing(town: Town) -> None:
+    room = Room(town, "changsha")
     cut(room)
-    assert ready.contingency.list() == []
+    assert town.contingency.list() == []
 
 
 def test_what_a_standing_fault_explains_joins_its_case(ready: Town, rooms: dict[str, Room]) -> None:
