@@ -95,7 +95,7 @@ def _day(context: Context, at: datetime | None) -> str:
         return ""
     moment = local(at)
     weekday = Say(f"weekday.{moment.isoweekday()}")
-    args = {"month": moment.month, "day": moment.day, "md": md(at), "weekday": weekday}
+    args = {"month": moment.month, "day": moment.day, "weekday": weekday}
     return catalogue().text(str(context["lang"]), "date.day", args)
 
 

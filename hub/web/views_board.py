@@ -5,9 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from hub.web.i18n import Text
 from hub.web.views_common import State
+
+
+FEW_TILES: Final = 3
+"""Up to as many rooms a venue's tiles are wide; a row holds six narrow ones."""
 
 
 class Look(StrEnum):
@@ -110,3 +115,8 @@ class BoardView:
     alarms: tuple[AlarmRow, ...]
     unacked: int
     shelf: tuple[Text, ...]
+
+    @property
+    def few(self) -> bool:
+        """Whether every venue's rooms fit one row of wide tiles."""
+        return all(len(venue.tiles) <= FEW_TILES for venue in self.venues)

@@ -23,7 +23,7 @@ from hub.web.views_board import (
     TodayRow,
     Venue,
 )
-from hub.web.views_common import Shape, State
+from hub.web.views_common import Shape, State, org_text
 from protocols.policy.contingency import priority
 from protocols.policy.faults import CONSEQUENCE_KEYS
 from protocols.policy.pack import Pack
@@ -219,7 +219,7 @@ def alarm_row(data: BoardData, alarm: Alarm) -> AlarmRow:
         consequence=consequence_text(alarm.kind),
         ack_text=ack,
         ack_due=due,
-        case_href=f"/cases/{case['id']}" if case else "",
+        case_href=f"/cases/{case['case']}" if case else "",
         case_text=say("alarm.case", case=case_number(case)) if case else "",
         may_ack=data.may_ack and alarm.fault is not None,
     )
@@ -260,7 +260,7 @@ def tile(data: BoardData, room: RoomView, alarms: Sequence[Alarm]) -> Tile:
     case = worst.case if p1 and worst is not None else None
     return Tile(
         name=room.name,
-        href=f"/cases/{case['id']}" if case else _href(session),
+        href=f"/cases/{case['case']}" if case else _href(session),
         look=look,
         title=title or phase_text(phase_of(session) or "idle"),
         badge=_badge(worst) if worst else None,
@@ -524,7 +524,7 @@ def places_text(venues: Sequence[Mapping[str, Any]]) -> Text:
     """`长沙公共资源交易中心 二室`, several joined."""
     result: Text = ""
     for venue in venues:
-        org = Both(venue["name"], venue["name_en"])
+        org = org_text(venue["name"], venue["name_en"])
         one = say("board.place", org=org, room=venue["room"] or venue["place"])
         result = say("list.and", a=result, b=one) if result else one
     return result

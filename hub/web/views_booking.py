@@ -34,9 +34,11 @@ class GridRow:
 
 @dataclass(frozen=True, slots=True)
 class GridRoom:
-    """One room's stations."""
+    """One room's stations; `used` if anything holds one of them that day."""
 
     name: Text
+    org: str
+    used: bool
     rows: tuple[GridRow, ...]
 
 
@@ -95,6 +97,7 @@ class BookingsView:
     begins: datetime
     hours: tuple[str, ...]
     rooms: tuple[GridRoom, ...]
+    free: tuple[Text, ...]
     rows: tuple[BookingRow, ...]
     form: RequestForm | None
 

@@ -26,7 +26,7 @@ from hub.web.views_booking import (
     StationChoice,
     VenueLine,
 )
-from hub.web.views_common import Shape, State, Viewer
+from hub.web.views_common import Shape, State, Viewer, org_text, role_text
 
 FIRST_HOUR: Final = 7
 LAST_HOUR: Final = 20
@@ -75,7 +75,7 @@ def joined(parts: Sequence[Text], key: str = "list.and") -> Text:
 
 def _names(booking: Mapping[str, Any], role: str) -> Text:
     found = [v for v in booking["venues"] if v["role"] == role]
-    return joined([Both(v["name"], v["name_en"]) for v in found])
+    return joined([org_text(v["name"], v["name_en"]) for v in found])
 
 
 def _room(venue: Mapping[str, Any]) -> str:
@@ -106,7 +106,7 @@ def waiting_text(booking: Mapping[str, Any]) -> Text:
     if state == "requested":
         asked = [v for v in booking["venues"] if v["role"] == "guest" and v["state"] == "requested"]
         return say(
-            "booking.wait.answer", who=joined([Both(v["name"], v["name_en"]) for v in asked])
+            "booking.wait.answer", who=joined([org_text(v["name"], v["name_en"]) for v in asked])
         )
     if state == "accepted":
         return say("booking.wait.confirm")
@@ -163,13 +163,23 @@ def grid(day: Mapping[str, Any], orgs: Mapping[str, Text]) -> tuple[GridRoom, ..
     begins = when(day["from"])
     rooms: dict[str, list[GridRow]] = {}
     names: dict[str, Text] = {}
+    owners: dict[str, str] = {}
     for unit in day["stations"]:
         names[unit["room"]] = say(
             "booking.grid.room", org=orgs.get(unit["org"], unit["org"]), room=unit["room_name"]
         )
+        owners[unit["room"]] = unit["org"]
         station = say("booking.station", n=unit["n"])
         rooms.setdefault(unit["room"], []).append(GridRow(station, _cells(unit["held"], begins)))
-    return tuple(GridRoom(names[room], tuple(found)) for room, found in rooms.items())
+    return tuple(
+        GridRoom(
+            names[room],
+            owners[room],
+            any(cell.look != "free" for row in found for cell in row.cells),
+            tuple(found),
+        )
+        for room, found in rooms.items()
+    )
 
 
 def _choices(org: Mapping[str, Any], *, with_org: bool) -> list[RoomChoice]:
@@ -180,7 +190,9 @@ def _choices(org: Mapping[str, Any], *, with_org: bool) -> list[RoomChoice]:
             for s in room["stations"]
             if s["active"]
         )
-        name = say("booking.grid.room", org=Both(org["name"], org["name_en"]), room=room["name"])
+        name = say(
+            "booking.grid.room", org=org_text(org["name"], org["name_en"]), room=room["name"]
+        )
         made.append(RoomChoice(room["id"], name if with_org else room["name"], stations))
     return made
 
@@ -214,7 +226,9 @@ def bookings_view(
 ) -> BookingsView:
     """The page of one day."""
     begins = when(day["from"])
-    orgs = {str(org["org"]): Both(org["name"], org["name_en"]) for org in directory}
+    orgs = {str(org["org"]): org_text(org["name"], org["name_en"]) for org in directory}
+    rooms = grid(day, orgs)
+    shown = [room for room in rooms if room.used or room.org == viewer.org]
     return BookingsView(
         now=now,
         day=day["day"],
@@ -222,7 +236,8 @@ def bookings_view(
         after=ymd(begins + timedelta(days=1)),
         begins=begins,
         hours=tuple(f"{hour:02d}" for hour in range(FIRST_HOUR, LAST_HOUR)),
-        rooms=grid(day, orgs),
+        rooms=tuple(sorted(shown, key=lambda room: room.org != viewer.org)),
+        free=tuple(room.name for room in rooms if room not in shown),
         rows=tuple(row(one) for one in found),
         form=request_form(viewer, directory, now),
     )
@@ -237,13 +252,15 @@ def _venue(venue: Mapping[str, Any]) -> VenueLine:
     meal = venue["meal_fen"]
     return VenueLine(
         org=venue["org"],
-        name=Both(venue["name"], venue["name_en"]),
+        name=org_text(venue["name"], venue["name_en"]),
         role=say(venue["role"]),
         room=_room(venue),
         stations=numbers,
         members=say("booking.members", experts=venue["experts"], reps=venue["tenderer_reps"]),
         meal="" if meal is None else say("booking.meal", yuan=f"{meal / 100:.2f}"),
-        state=booking_state(venue["state"]),
+        state=State(Shape.OK, say("term.booking.accepted"))
+        if venue["state"] == "accepted"
+        else booking_state(venue["state"]),
         entered=say("booking.entered", n=venue["members_entered"], all=asked),
         duty=say(
             "booking.duty_done" if venue["certified"] else "booking.duty_confirmed",
@@ -254,7 +271,7 @@ def _venue(venue: Mapping[str, Any]) -> VenueLine:
 
 
 def _members(booking: Mapping[str, Any]) -> tuple[MemberLine, ...]:
-    names = {v["org"]: Both(v["name"], v["name_en"]) for v in booking["venues"]}
+    names = {v["org"]: org_text(v["name"], v["name_en"]) for v in booking["venues"]}
     return tuple(
         MemberLine(
             no=m["no"],
@@ -276,7 +293,7 @@ def masked_text(masked: Any) -> str:
 
 
 def _duty(booking: Mapping[str, Any]) -> tuple[DutyLine, ...]:
-    names = {v["org"]: Both(v["name"], v["name_en"]) for v in booking["venues"]}
+    names = {v["org"]: org_text(v["name"], v["name_en"]) for v in booking["venues"]}
     made = []
     for one in booking["duty"]:
         if one["certified"]:
@@ -285,7 +302,7 @@ def _duty(booking: Mapping[str, Any]) -> tuple[DutyLine, ...]:
             state = State(Shape.TODO, say("booking.duty.assigned"))
         else:
             state = State(Shape.NOW, say("booking.duty.confirmed"))
-        role = say(f"term.role.{one['role']}")
+        role = role_text(one["role"])
         made.append(DutyLine(one["post"], role, names.get(one["org"], one["org"]), state))
     return tuple(made)
 
@@ -361,7 +378,7 @@ def _people(people: Sequence[Mapping[str, Any]], booking: Mapping[str, Any]) -> 
         Person(
             one["person"],
             one["post"],
-            tuple((r, say(f"term.role.{r}")) for r in one["roles"]),
+            tuple((r, role_text(r)) for r in one["roles"]),
             chosen.get(one["person"], ""),
         )
         for one in people
@@ -436,7 +453,7 @@ def booking_view(
         losers=tuple(
             say(
                 "booking.lose",
-                org=Both(v["name"], v["name_en"]),
+                org=org_text(v["name"], v["name_en"]),
                 room=_room(v),
                 n=len(v["stations"]),
             )

@@ -95,7 +95,7 @@ def case_line(case: Mapping[str, Any], names: Mapping[str, Both]) -> CaseLine:
     waiting = WAITING.get(case["waiting_for"], "none")
     return CaseLine(
         number=case["number"],
-        href=f"/cases/{case['id']}",
+        href=f"/cases/{case['case']}",
         state=state_of(case),
         what=both(case["kind_text"]),
         place=place(case, names),
@@ -359,7 +359,7 @@ def case_view(
     scope_key = "case.scope_chosen" if case["scope"] else "case.scope_proposed"
     return CaseView(
         now=now,
-        case=case["id"],
+        case=case["case"],
         number=case["number"],
         level=level(case),
         drill=case["drill"],

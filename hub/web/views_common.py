@@ -6,7 +6,7 @@ from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
 
-from hub.web.i18n import Text
+from hub.web.i18n import Both, Text, say
 
 
 class Shape(StrEnum):
@@ -68,6 +68,11 @@ class Viewer:
     roles: frozenset[str]
     csrf: str
 
+    @property
+    def role_text(self) -> Text:
+        """The main role in words."""
+        return role_text(self.role)
+
     def may(self, *roles: str) -> bool:
         """Whether the reader holds one of the roles."""
         return not self.roles.isdisjoint(roles)
@@ -82,6 +87,16 @@ class Frame:
     topic: str = ""
     drill: bool = False
     drill_text: Text | None = None
+
+
+def org_text(zh: str, en: str) -> Both:
+    """An organisation's name as screens use it: without the second name in brackets."""
+    return Both(zh.split("（", 1)[0], en.split(" (", 1)[0])
+
+
+def role_text(role: str) -> Text:
+    """A role in words; the manager's is the same word at home and guest venues."""
+    return say("term.manager_on_duty") if role == "home_manager" else say(f"term.role.{role}")
 
 
 def percent(part: float, whole: float) -> str:

@@ -34,7 +34,7 @@ from hub.web.views_booking import BookingsView, BookingView
 from hub.web.views_booking_make import booking_view, bookings_view
 from hub.web.views_case import CaseListView, CaseView
 from hub.web.views_case_make import case_list, case_view
-from hub.web.views_common import Viewer
+from hub.web.views_common import Viewer, org_text
 from hub.web.views_devices import DevicesView, devices_view
 from hub.web.views_session import SessionLine, SessionListView, SessionView
 from hub.web.views_session_make import session_view
@@ -110,7 +110,7 @@ def _viewer(actor: Actor, *, csrf: str, name: Both | None) -> Viewer:
 
 def org_names(hub: ConsoleHub) -> dict[str, Both]:
     """Organisation -> its name in both languages."""
-    return {one["org"]: Both(one["name"], one["name_en"]) for one in hub.booking.directory()}
+    return {one["org"]: org_text(one["name"], one["name_en"]) for one in hub.booking.directory()}
 
 
 class ServiceViews:
@@ -134,7 +134,7 @@ class ServiceViews:
             rooms=hub.rooms.snapshot(),
             sessions=kept,
             cases=hub.contingency.list(open_only=True),
-            names={one["org"]: Both(one["name"], one["name_en"]) for one in directory},
+            names={one["org"]: org_text(one["name"], one["name_en"]) for one in directory},
             home_orgs=frozenset(one["home_org"] for one in found)
             | frozenset(one["org"] for one in directory if one["kind"] in HOME_KINDS),
             pack=hub.pack,

@@ -9,7 +9,7 @@ from typing import Any, Final
 from hub.web.i18n import Both, Text, catalogue, say
 from hub.web.templating import duration, hm, local
 from hub.web.views_board_make import case_number, phase_text
-from hub.web.views_common import Shape, State, Viewer, percent
+from hub.web.views_common import Shape, State, Viewer, org_text, percent
 from hub.web.views_events import QUIET_TYPES, by_text, timeline_row
 from hub.web.views_session import (
     AvView,
@@ -49,6 +49,8 @@ OUTCOME_CELLS: Final = {
     "refused_in_writing": "cell.refused",
     "refused_without_reasons": "cell.refused_silent",
 }
+LANE_MARGIN: Final = 0.01
+"""Room on both sides of the lanes, as a share of the span."""
 MIN_GAP_PCT: Final = 0.9
 """Narrowest a gap is drawn, in per cent of the lane: it must be seen, never rounded away."""
 
@@ -102,7 +104,7 @@ def evaluating_s(log: Sequence[Mapping[str, Any]], ctl: str, now: datetime) -> i
 
 
 def _org(venue: Mapping[str, Any]) -> Both:
-    return Both(venue["name"], venue["name_en"])
+    return org_text(venue["name"], venue["name_en"])
 
 
 def facts(data: Mapping[str, Any], now: datetime) -> tuple[tuple[Text, Text], ...]:
@@ -382,8 +384,7 @@ def av(data: Mapping[str, Any], cases: Sequence[Mapping[str, Any]]) -> AvView | 
     streams = data["av"]["streams"]
     if not streams:
         return None
-    begin = datetime.fromisoformat(data["av"]["from_at"])
-    end = datetime.fromisoformat(data["av"]["to_at"])
+    begin, end = _span(data)
     whole = max(1.0, (end - begin).total_seconds())
     gaps = [(stream, gap) for stream in streams for gap in stream["gaps"]]
     lost = sum(gap["ms"] for _, gap in gaps) / 1000
@@ -403,6 +404,19 @@ def av(data: Mapping[str, Any], cases: Sequence[Mapping[str, Any]]) -> AvView | 
         marks_text=say("av.mark", what=what, at=f"{local(marks[0]):%H:%M:%S}") if marks else "",
         notes=tuple(_note(stream, gap) for stream, gap in gaps[:8]),
     )
+
+
+def _span(data: Mapping[str, Any]) -> tuple[datetime, datetime]:
+    """From the first recorded moment to the last, or to now while something records."""
+    pieces = [one for s in data["av"]["streams"] for one in (*s["lanes"], *s["gaps"])]
+    end = datetime.fromisoformat(data["av"]["to_at"])
+    if not pieces:
+        return datetime.fromisoformat(data["av"]["from_at"]), end
+    begin = min(datetime.fromisoformat(one["from_at"]) for one in pieces)
+    if not any(s["state"] == "on" for s in data["av"]["streams"]):
+        end = max(datetime.fromisoformat(one["to_at"]) for one in pieces)
+    margin = (end - begin) * LANE_MARGIN
+    return begin - margin, end + margin
 
 
 def _ticks(begin: datetime, end: datetime) -> tuple[tuple[str, str], ...]:
@@ -444,6 +458,10 @@ def stream_text(stream: str) -> Text:
     """`全景`, `机位 3`: a stream's name in words, else as it stands."""
     if catalogue().has(f"stream.{stream}"):
         return say(f"stream.{stream}")
+    # A stream's name begins with its room where several rooms share a recorder.
+    _, _, rest = stream.partition("-")
+    if catalogue().has(f"stream.{rest}"):
+        return say(f"stream.{rest}")
     word, _, number = stream.rpartition("-")
     if number.isdigit() and catalogue().has(f"stream.{word}.n"):
         return say(f"stream.{word}.n", n=number)
@@ -533,7 +551,7 @@ def case_line(case: Mapping[str, Any], now: datetime) -> CaseLine:
     begins, ends = instant(case.get("started_at")), instant(case.get("cleared_at"))
     lasted = span_text(((ends or now) - begins).total_seconds()) if begins else ""
     text = say("session.case_line", fault=say(f"term.fault.{case['kind']}"), span=lasted)
-    return CaseLine(f"/cases/{case['id']}", state, text)
+    return CaseLine(f"/cases/{case['case']}", state, text)
 
 
 def session_view(
