@@ -15,7 +15,7 @@ from hub.duty_keys import session_signer
 from hub.ports import Actor, Parts, allow, by, refuse
 from hub.projection import Projector, StoredEvent
 from hub.rooms import Link
-from protocols.policy.contingency import CASE_TABLE, CaseInput, CaseState, clock
+from protocols.policy.contingency import CASE_TABLE, CaseInput, CaseState, Stamp, clock
 
 HANDLING: Final = (
     "fault_handler",
@@ -33,6 +33,8 @@ TEXT_CHARS_MAX: Final = 2000
 ENTRIES_MAX: Final = 2000
 """History of one case; a day of notes is a few dozen."""
 SEALING: Final = ("seal", "unseal")
+MARK_MS: Final = 10_000
+"""How much of a running case's time a reboot without a trusted clock may cost at most."""
 
 
 class Contingency:
@@ -58,14 +60,15 @@ class Contingency:
     def tick(self) -> list[str]:
         """Counts the clocks of open cases; returns those whose limit has just passed."""
         due: list[str] = []
+        now, wall = stamp(self._parts.clock), self._parts.clock.wall()
         with self._parts.store.read() as conn:
             standing = cases.listed(conn, session="", open_only=True)
-        running = [one for one in standing if one.clock.last is not None]
-        if not running:
+            running = [one for one in standing if one.clock.last is not None]
+            moved = [one for one in running if self._must_write(conn, one, now)]
+        if not moved:
             return due
-        now, wall = stamp(self._parts.clock), self._parts.clock.wall()
         with self._parts.store.write() as conn:
-            for record in running:
+            for record in moved:
                 counted = record.clock.run(now)
                 cases.change(conn, record.id, cases.clock_values(counted, wall))
                 if self._limit_passed(conn, record, counted.elapsed_ms):
@@ -262,15 +265,25 @@ class Contingency:
     def _on_event(self, conn: Connection, stored: StoredEvent) -> None:
         opening.on_event(conn, stored, self._parts)
 
-    def _limit_passed(self, conn: Connection, record: CaseRecord, elapsed_ms: int) -> bool:
-        link = link_of(conn, record.session)
-        offset = view.after_start_ms(record, link)
+    def _must_write(self, conn: Connection, record: CaseRecord, now: Stamp) -> bool:
+        """The steady clock bridges a restart by itself; only a reboot needs the stored mark."""
+        elapsed_ms = record.clock.run(now).elapsed_ms
+        old = elapsed_ms - record.clock.elapsed_ms >= MARK_MS
+        return old or self._limit(conn, record, elapsed_ms) is not None
+
+    def _limit(self, conn: Connection, record: CaseRecord, elapsed_ms: int) -> CaseState | None:
+        """The state the passed limit leads to, or None."""
+        offset = view.after_start_ms(record, link_of(conn, record.session))
         shown = clock(record.template, elapsed_ms, after_planned_start_ms=offset)
         target = CASE_TABLE.get((CaseState(record.row["state"]), CaseInput.LIMIT))
-        if not shown.expired or target is None:
+        return target if shown.expired else None
+
+    def _limit_passed(self, conn: Connection, record: CaseRecord, elapsed_ms: int) -> bool:
+        target = self._limit(conn, record, elapsed_ms)
+        if target is None:
             return False
         cases.change(conn, record.id, {"state": target.value})
-        told = {"limit_s": shown.limit_s, "state": target.value}
+        told = {"limit_s": record.row["limit_s"], "state": target.value}
         cases.add_entry(conn, record.id, "limit", told, by="hub", at=self._parts.clock.wall())
         return True
 
