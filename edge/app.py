@@ -173,6 +173,7 @@ class _Builder:
 
     def build(self) -> RoomService:
         room, me = self.room, self.room.credentials
+        check_credentials(room)
         offset = room.get("clock", "offset_file")
         self.clock = Clock(Path(offset) if offset else None)
         state = _room_path(room, "controller", "state_dir")
@@ -184,6 +185,14 @@ class _Builder:
             clock=self.clock,
             entropy=secrets.token_bytes,
         )
+        try:
+            return self._wire(journal)
+        except BaseException:
+            journal.close()
+            raise
+
+    def _wire(self, journal: Journal) -> RoomService:
+        room, me = self.room, self.room.credentials
         identifier = Identifier(member_tag)
         roster = DutyRoster(self.clock.mono_ms)
         sink = self._sink(identifier)

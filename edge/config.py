@@ -231,6 +231,13 @@ def _check_table(path: Path, rows: list[Any]) -> None:
             )
 
 
+def _check_identity(about: Mapping[str, Any], mqtt: Mapping[str, Any]) -> None:
+    texts = [about[key] for key in ("ctl", "place", "org", "hub", "url")]
+    texts += [mqtt[key] for key in ("host", "user", "password")]
+    if not all(isinstance(one, str) for one in texts) or not is_controller(about["ctl"]):
+        raise TypeError(f"fields of another kind, or no controller id: {about['ctl']!r}")
+
+
 def read_credentials(folder: Path) -> Credentials:
     """Reads `id.json` of an enrolment folder.
 
@@ -241,10 +248,7 @@ def read_credentials(folder: Path) -> Credentials:
     try:
         about = json.loads(where.read_text(encoding="utf-8"))
         mqtt = about["mqtt"]
-        texts = [about[key] for key in ("ctl", "place", "org", "hub", "url")]
-        texts += [mqtt[key] for key in ("host", "user", "password")]
-        if not all(isinstance(one, str) for one in texts) or not is_controller(about["ctl"]):
-            raise TypeError(f"fields of another kind, or no controller id: {about['ctl']!r}")
+        _check_identity(about, mqtt)
         return Credentials(
             folder=folder,
             ctl=about["ctl"],

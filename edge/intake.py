@@ -358,7 +358,7 @@ class Intake:
 
 
 def _check_shape(sessions: Any) -> None:
-    """Raises TypeError or ValueError for sessions without what the rules behind this file read of them."""
+    """Raises TypeError or ValueError where the rules behind this file would miss something."""
     for at, one in enumerate(sessions):
         for key, kind in SESSION_SHAPE.items():
             if not isinstance(one.get(key), kind):

@@ -1,4 +1,4 @@
-"""A hub made of a script: real keys, real messages, a real MQTT client, and a book of what it heard.
+"""A hub made of a script: real keys, real messages, a real MQTT client, a book of what came.
 
 It records each (epoch, seq) once and in order, checks every seal and every link of the chain, and
 acknowledges like a hub. `silent()` makes it deaf and dumb without closing anything.
@@ -161,6 +161,7 @@ class ScriptedHub:
         self.plan_ref = PlanRef()
         self.open: dict[str, tuple[str, bytes]] = {}
         self.credit = 4
+        self.holding = threading.Event()  # hears batches, records and acknowledges none
         self._deaf = threading.Event()
         self._stop = threading.Event()
         self._client: mqtt.Client | None = None
@@ -189,10 +190,9 @@ class ScriptedHub:
 
     @contextmanager
     def silent(self) -> Iterator[None]:
-        """Hears and says nothing; asks the room to send again when it is back."""
+        """Hears and says nothing, as when its program is down and the broker is not."""
         self._deaf.set()
         yield
-        self.run, self.n = secrets.token_hex(16), 0
         self._deaf.clear()
 
     def publish(self, leaf: str, raw: bytes, *, retain: bool = False) -> None:
@@ -240,6 +240,8 @@ class ScriptedHub:
         if notice:
             self.notices += [decode_event(line) for line in batch.lines]
             return
+        if self.holding.is_set():
+            return
         stream = self.streams.setdefault(batch.epoch, Stream())
         for offset, line in enumerate(batch.lines):
             self._row(stream, batch.epoch, batch.first + offset, line)
@@ -254,7 +256,7 @@ class ScriptedHub:
             return
         event = decode_event(line)
         assert (event.epoch, event.seq, event.ctl) == (epoch, seq, self.ctl)
-        if seq > 1 and stream.tip != GENESIS and event.prev != stream.tip:
+        if seq > 1 and stream.tip not in (GENESIS, event.prev):
             self.troubles.append(f"broken chain at {epoch} {seq}")
         stream.lines[seq], stream.head, stream.tip = line, seq, event_hash(line)
         self.events.append(event)
