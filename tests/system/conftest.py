@@ -1,0 +1,51 @@
+"""One day for all tests that only look at it: it takes two minutes to live through."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from hub.demo.town import Town
+from tests.system.day_runner import DayProcess
+from tests.system.day_town import small_town
+
+
+@dataclass(frozen=True)
+class LivedDay:
+    """A day that is over: its folder and its last line (`exit` is the exit code)."""
+
+    process: DayProcess
+    end: dict[str, Any]
+
+    @property
+    def folder(self) -> Path:
+        return self.process.folder
+
+    @property
+    def package(self) -> Path:
+        return Path(self.end["package"])
+
+    @property
+    def trust(self) -> Path:
+        return Path(self.end["trust"])
+
+
+@pytest.fixture(scope="session")
+def lived_day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LivedDay]:
+    """Lived once; tests that change something copy the package."""
+    process = DayProcess(tmp_path_factory.mktemp("day")).start()
+    try:
+        yield LivedDay(process, process.finish())
+    finally:
+        process.stop()
+
+
+@pytest.fixture(scope="session")
+def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+    """A small town in the morning of the booking day, for all tests that say wrong things to it."""
+    with small_town(tmp_path_factory.mktemp("town")) as made:
+        yield made
