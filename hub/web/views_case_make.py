@@ -262,7 +262,7 @@ def decisions(case: Mapping[str, Any]) -> tuple[DecisionRecord, ...]:
             one["reason"],
             one["superseded"],
         )
-        for one in case["decisions_taken"]
+        for one in case["decisions"]
     )
 
 
@@ -304,7 +304,7 @@ def knows(case: Mapping[str, Any]) -> tuple[KnowsRow, ...]:
         who = say("case.k.post", post=case["acked_by"])
     seen = stamp(acked)
     rows.append(KnowsRow(who, say("case.channel.console"), (stamp(at), stamp(at), seen, seen)))
-    for one in case["decisions_taken"]:
+    for one in case["decisions"]:
         decided = stamp(datetime.fromisoformat(one["at"]))
         name = say("case.k.decider", post=by_text(one["decided_by"]))
         rows.append(
@@ -402,6 +402,6 @@ def case_view(
 def _decision_state(case: Mapping[str, Any]) -> State:
     if case["state"] == "closed":
         return State(Shape.OK, say("case.decision_closed"))
-    if case["decisions_taken"]:
+    if case["decisions"]:
         return State(Shape.OK, say("case.decision_made"))
     return State(Shape.NOW, say("case.decision_due"))

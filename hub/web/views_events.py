@@ -130,13 +130,21 @@ def value_text(name: str, value: object) -> object:
         return say(key) if catalogue().has(key) else value
     if name == "items" and isinstance(value, Sequence) and not isinstance(value, str):
         return joined_terms("item", value)
-    if name == "reason" and isinstance(value, str) and catalogue().has(f"term.away.{value}"):
-        return say(f"term.away.{value}")
+    if name == "reason":
+        return reason_text(value)
     if name == "method":
         return say("cell.two_staff" if value == "two_staff" else "cell.card")
     if name == "what" and isinstance(value, str):
         return say(f"fault.note.{value}") if catalogue().has(f"fault.note.{value}") else value
     return "–" if value is None or value == "" else value
+
+
+def reason_text(value: object) -> object:
+    """A reason that is a word of ours, in words; what a person wrote as it stands."""
+    for prefix in ("term.away", "refuse"):
+        if catalogue().has(f"{prefix}.{value}"):
+            return say(f"{prefix}.{value}")
+    return value or "–"
 
 
 def by_text(value: object) -> str:

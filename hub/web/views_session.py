@@ -50,7 +50,7 @@ class OrderRow:
     """One order and its four marks: sent, received, acted upon, confirmed by sensor."""
 
     name: Text
-    by: str
+    by: Text
     at: datetime
     marks: tuple[State, State, State, State]
 

@@ -254,6 +254,8 @@ def lockers_summary(data: Mapping[str, Any]) -> Text:
     held = [one for v in data["venues"] for one in v["lockers"] if one["no"] is not None]
     opened = sum(one["door"] == "open" for one in held)
     unknown = sum(one["door"] == "unknown" for one in held)
+    if not held:
+        return say("session.lockers_none")
     if opened:
         return say("session.lockers_open", n=len(held), open=opened)
     if unknown:
@@ -325,7 +327,7 @@ def _order(one: Mapping[str, Any]) -> OrderRow:
     confirmed = _truth("confirmed", [v["confirmed"] for v in venues])
     return OrderRow(
         Both(one["zh"], one["en"][:1].upper() + one["en"][1:]),
-        by_text(one["by"]),
+        say("orders.via_screen") if one["via"] == "screen" else by_text(one["by"]),
         datetime.fromisoformat(one["issued_at"]),
         (sent, accepted, acted, confirmed),
     )
@@ -483,8 +485,8 @@ def _note(stream: Mapping[str, Any], gap: Mapping[str, Any]) -> GapNote:
 # ---- rooms and timeline ----
 
 
-def room_map(venue: Mapping[str, Any]) -> RoomMap:
-    """Seats and lockers of one venue."""
+def room_map(venue: Mapping[str, Any], steps: Mapping[int, str]) -> RoomMap:
+    """Seats and lockers of one venue; `steps` member number -> how far that member is."""
     lockers = tuple(_locker(one) for one in venue["lockers"])
     full = sum(cell.look == "f" for cell in lockers)
     unknown = [cell.no for cell in lockers if cell.look == "o"]
@@ -500,14 +502,14 @@ def room_map(venue: Mapping[str, Any]) -> RoomMap:
         old = say("board.tile.asof", at=f"{local(as_of):%H:%M:%S}" if as_of else "–")
     return RoomMap(
         venue["room"] or venue["place"],
-        tuple(_seat_cell(s) for s in venue["seats"]),
+        tuple(_seat_cell(s, steps) for s in venue["seats"]),
         text,
         lockers,
         old,
     )
 
 
-def _seat_cell(seat: Mapping[str, Any]) -> SeatCell:
+def _seat_cell(seat: Mapping[str, Any], steps: Mapping[int, str]) -> SeatCell:
     number = str(seat["station"])
     if seat["no"] is None:
         return SeatCell(number, say("seat.spare"), "")
@@ -516,6 +518,8 @@ def _seat_cell(seat: Mapping[str, Any]) -> SeatCell:
     )
     if seat["away"]:
         look, word = "aw", "away"
+    elif steps.get(seat["no"]) in {"released", "left"} and seat["state"] != "occupied":
+        look, word = "", "left"
     return SeatCell(number, say("seat.member", no=seat["no"], state=say(f"seat.{word}")), look)
 
 
@@ -569,6 +573,7 @@ def session_view(
     met = conditions(data)
     unmet = sum(not one.met for one in met)
     ours = any(v["org"] == viewer.org for v in data["venues"])
+    steps = {m["no"]: m["step"] or "" for m in data["members"]}
     return SessionView(
         now=now,
         session=data["session"],
@@ -590,7 +595,7 @@ def session_view(
         may_order=viewer.org == data["home_org"] and viewer.may(*ORDERING),
         may_state=ours and data["phase"] in {"signing", "ended"} and viewer.may(*STATING),
         av=av(data, cases),
-        rooms=tuple(room_map(v) for v in data["venues"] if v["seats"] or v["lockers"]),
+        rooms=tuple(room_map(v, steps) for v in data["venues"] if v["seats"] or v["lockers"]),
         timeline=timeline(entries, data, whole=whole_timeline),
         timeline_total=len(entries),
         timeline_all=whole_timeline,
