@@ -15,6 +15,7 @@ import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ PIN = "20261124"
 NAMES = {"hubei": "湖北", "changsha": "长沙"}
 
 
+@cache
 def demo_pack() -> Pack:
     return Pack.parse(yaml.safe_load(PACK_FILE.read_text(encoding="utf-8")))
 

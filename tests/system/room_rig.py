@@ -405,13 +405,14 @@ class Rig:
         self.hub.wait("locker.opened", locker=no, count=opened + 1)
         self.hand("locker", "take", lock=no)
         if self.board == "cu16":
-            until("the board sees it", lambda: self._item_gone(no))
+            until("the board sees it", lambda: self.shown_door(no, "item") == "absent")
         self.hand("locker", "close", lock=no)
         self.hub.wait("member.released", no=no)
 
-    def _item_gone(self, no: int) -> bool:
-        row = next(one for one in self.screen.state()["lockers"] if one["locker"] == no)
-        return bool(row["item"] == "absent")
+    def shown_door(self, number: int, key: str = "door") -> str:
+        """What the screen says of a locker: `door` or `item`."""
+        row = next(one for one in self.screen.state()["lockers"] if one["locker"] == number)
+        return str(row[key])
 
     def healthy(self) -> None:
         """The plan is there, the self-test is good, the network is well."""

@@ -107,6 +107,7 @@ def test_a_board_that_dies_is_one_loss_and_one_return(rig: Rig) -> None:
     hub.wait("device.lost", device="locker")
     rig.start_board("locker")
     hub.wait("device.back", device="locker")
+    until("the doors are known again", lambda: rig.shown_door(2) == "closed")
     declare_later(rig, 2)
     rig.deposit(2)
     assert rig.step(2) == "deposited"

@@ -7,8 +7,11 @@ from pathlib import Path
 
 import pytest
 
+from hub import crypto
 from hub.broker import EmbeddedBroker, MosquittoBroker
-from protocols.messages.acts import DOCUMENTS
+from protocols.messages.acts import DOCUMENTS, Order
+from protocols.messages.signed import check_signatures, parse_message
+from protocols.messages.topics import MESSAGE_BYTES_MAX
 from tests.system.room_rig import SESSION, Rig, until
 
 pytestmark = pytest.mark.system
@@ -16,7 +19,7 @@ pytestmark = pytest.mark.system
 
 @pytest.fixture
 def home(tmp_path: Path) -> Iterator[Rig]:
-    rig = Rig(tmp_path / "r", board="8a80", org="hubei", broker_kind=MosquittoBroker)
+    rig = Rig(tmp_path / "r", board="8a80", org="hubei", seats=1, broker_kind=MosquittoBroker)
     try:
         rig.start()
         yield rig
@@ -66,7 +69,7 @@ def test_a_day_at_the_guest_venue_by_the_hubs_orders(guest: Rig) -> None:
     assert [one["key"] for one in busy.data["conditions"] if not one["met"]] == ["door_free"]
     assert not rig.door(2)["open"]
     rig.hand("locker", "take", lock=1)
-    until("the beam is free", lambda: rig._item_gone(1))
+    until("the beam is free", lambda: rig.shown_door(1, "item") == "absent")
     rig.hand("locker", "close", lock=1)
     hub.wait("member.released", no=1)
     rig.collect(2)
@@ -80,11 +83,56 @@ def test_a_day_at_the_guest_venue_by_the_hubs_orders(guest: Rig) -> None:
     until("all is acknowledged", lambda: rig.screen.state()["link"]["waiting"] == 0)
     assert hub.troubles == []
     assert rig.rss_mib() < 200
+    assert rig.children["room"].stop(within_s=5.0) == 0
+    until("the farewell", lambda: hub.wills == 1)
+    assert "Traceback" not in rig.children["room"].said()
 
 
 def test_a_day_at_the_home_venue_by_the_screens_orders(home: Rig) -> None:
     rig, hub = home, home.hub
-    manager = rig.keys.manager
-    rig.healthy()
-    assert rig.screen.order("open", manager).status_code == 200
+    rig.publish_plan(members=1)
+    hub.wait("plan.accepted")
+    ordered(rig, "open")
     rig.check_in(1)
+    assert hub.wait("member.deposited", no=1).data["item"] == "unknown"
+    for need in ("system_reachable", "av_recording"):
+        rig.do("start.exception", {"need": need, "reason": "演练"})
+    ordered(rig, "start")
+    away = {"no": 1, "reason": "toilet", "consent_by": "lead", "escort": "HB-11"}
+    rig.do("away.start", {**away, "expected_min": 5})
+    rig.sit(1, down=False)
+    hub.wait("seat.state", station=1, state="vacant")
+    rig.sit(1, down=True)
+    rig.do("away.end", {"no": 1})
+    assert rig.screen.order("end", rig.keys.manager, committee="complete").status_code == 409
+    ordered(rig, "sign")
+    for document in DOCUMENTS:
+        hub.statement(SESSION, 1, document)
+    hub.wait("statement.accepted", count=3)
+    end = ordered(rig, "end", committee="complete")
+    issued = hub.wait("order.issued", order="end")
+    signed = parse_message(str(issued.data["raw"]).encode(), limit=MESSAGE_BYTES_MAX)
+    # The hub relays these very bytes; they carry the person's own signature.
+    assert Order.read(signed).id == end
+    (verdict,) = check_signatures(
+        signed, lambda _: crypto.public_of(rig.keys.manager.seed), crypto.verify
+    )
+    assert verdict.ok
+    rig.collect(1)
+    rig.sit(1, down=False)
+    rig.do("left.confirm", {"no": 1})
+    refused = rig.screen.order("close", rig.keys.manager)
+    assert refused.json()["missing"] == ["locker:1"], refused.text
+    rig.do("locker.confirm_empty", {"locker": 1}, two=True)
+    ordered(rig, "close")
+    hub.wait("secrets.wiped")
+    assert rig.screen.order("open", rig.keys.manager).status_code == 422
+    until("all is acknowledged", lambda: rig.screen.state()["link"]["waiting"] == 0)
+    assert hub.troubles == []
+
+
+def ordered(rig: Rig, order: str, **more: str) -> str:
+    """An order confirmed on the screen by the manager's PIN; returns its id."""
+    answer = rig.screen.order(order, rig.keys.manager, **more)
+    assert answer.status_code == 200, answer.text
+    return str(rig.hub.wait("order.accepted", order=order, via="screen").data["id"])
