@@ -45,6 +45,7 @@ API_ROUTERS: Final = (
     "hub.web.api_case",
     "hub.web.api_archive",
     "hub.web.api_media",
+    "hub.web.api_plans",
 )
 SECURITY_HEADERS: Final = {
     "content-security-policy": (

@@ -142,10 +142,16 @@ def clock_view(case: Mapping[str, Any], now: datetime) -> CaseClock:
         used=share,
         used_text=say("case.clock.used", percent=f"{float(share.rstrip('%')):.0f}%"),
         article=both(told["article"]),
-        article_note=say("case.stage", stage=say(f"term.stage.{case['stage']}")),
+        article_note=_stage_note(told["article"], case["stage"]),
         unverified=None if told["verified"] else say("case.unverified"),
         at_zero=both(told["consequence"]) if told["running"] else say("case.at_zero_done"),
     )
+
+
+def _stage_note(article: Mapping[str, str], stage: str) -> Text:
+    """The stage, where the article's own name does not say it already."""
+    word = catalogue().text("zh", f"term.stage.{stage}")
+    return "" if word in article["zh"] else say("case.stage", stage=say(f"term.stage.{stage}"))
 
 
 def reserve(case: Mapping[str, Any]) -> Reserve | None:
@@ -176,10 +182,11 @@ def steps(case: Mapping[str, Any]) -> tuple[StepRow, ...]:
     """The checklist; the first open step is the current one."""
     open_keys = [one["key"] for one in case["steps"] if one["state"] == "open"]
     first = open_keys[0] if open_keys and case["state"] != "closed" else ""
-    return tuple(_step(one, current=one["key"] == first) for one in case["steps"])
+    closed = case["state"] == "closed"
+    return tuple(_step(one, current=one["key"] == first, closed=closed) for one in case["steps"])
 
 
-def _step(one: Mapping[str, Any], *, current: bool) -> StepRow:
+def _step(one: Mapping[str, Any], *, current: bool, closed: bool) -> StepRow:
     notes: list[Text] = []
     if one["state"] == "open":
         shape, word = (Shape.NOW, "case.step_now") if current else (Shape.TODO, "case.step_open")
@@ -200,7 +207,7 @@ def _step(one: Mapping[str, Any], *, current: bool) -> StepRow:
             notes.append(one["reason"])
     due = (
         say("case.step_due_decision")
-        if one["kind"] == "decide" and one["state"] == "open"
+        if one["kind"] == "decide" and one["state"] == "open" and not closed
         else None
     )
     return StepRow(

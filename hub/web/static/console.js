@@ -122,6 +122,7 @@ function wantRefetch() {
   if (refetchTimer) return;
   refetchTimer = setTimeout(refetch, Math.max(50, lastFetch + REFETCH_MS - Date.now()));
 }
+document.addEventListener("er-refresh", wantRefetch);
 class ErLive extends HTMLElement {}
 customElements.define("er-live", ErLive);
 

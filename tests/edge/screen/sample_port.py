@@ -30,18 +30,42 @@ def pack() -> Pack:
 def prepared(role: str = "guest") -> dict[str, Any]:
     """A session of five members, three of them here."""
     members = [
-        {"no": no, "kind": "expert", "org": "changsha" if no > 2 else "hubei", "here": no > 2,
-         "station": no - 2 if no > 2 else None, "locker": {3: 2, 4: 4, 5: 7}.get(no)}
+        {
+            "no": no,
+            "kind": "expert",
+            "org": "changsha" if no > 2 else "hubei",
+            "here": no > 2,
+            "station": no - 2 if no > 2 else None,
+            "locker": {3: 2, 4: 4, 5: 7}.get(no),
+        }
         for no in range(1, 6)
     ]
     return {
-        "booking": "2026-1124-03", "kind": "evaluation", "start_at": "2026-11-24T01:00:00.000Z",
-        "org": "changsha", "role": role, "home_org": "hubei", "members": members,
-        "venues": [{"org": "hubei", "role": "home", "ctl": "c-000000000001", "place": "hubei-301",
-                    "name": "301"},
-                   {"org": "changsha", "role": "guest", "ctl": "c-000000000002",
-                    "place": "changsha-2", "name": "二室"}],
-        "pack_hash": "cd" * 32, "plan": PLAN,
+        "booking": "2026-1124-03",
+        "kind": "evaluation",
+        "start_at": "2026-11-24T01:00:00.000Z",
+        "org": "changsha",
+        "role": role,
+        "home_org": "hubei",
+        "members": members,
+        "venues": [
+            {
+                "org": "hubei",
+                "role": "home",
+                "ctl": "c-000000000001",
+                "place": "hubei-301",
+                "name": "301",
+            },
+            {
+                "org": "changsha",
+                "role": "guest",
+                "ctl": "c-000000000002",
+                "place": "changsha-2",
+                "name": "二室",
+            },
+        ],
+        "pack_hash": "cd" * 32,
+        "plan": PLAN,
     }
 
 
@@ -61,8 +85,13 @@ def morning(role: str = "guest") -> list[tuple[str, str, dict[str, Any]]]:
         item = "unknown" if locker == 9 else "absent"
         rows.append(("locker.state", "", {"locker": locker, "door": door, "item": item}))
     rows += [("seat.state", "", {"station": n, "state": "vacant"}) for n in range(1, 5)]
-    rows.append(("phase.changed", SESSION, {"from": "prepared", "to": "check_in", "by": "order",
-                                            "order": "aa" * 16}))
+    rows.append(
+        (
+            "phase.changed",
+            SESSION,
+            {"from": "prepared", "to": "check_in", "by": "order", "order": "aa" * 16},
+        )
+    )
     for no, locker, station in ((3, 2, 1), (4, 4, 2)):
         rows += arrived(no, locker, station)
     return rows
@@ -72,11 +101,18 @@ def arrived(no: int, locker: int, station: int) -> list[tuple[str, str, dict[str
     """One member from the card to the seat."""
     by = [{"person": "p-00000000000c", "post": "CS-12", "role": "room_staff", "org": "changsha"}]
     return [
-        ("member.identified", SESSION, {"no": no, "method": "card", "document": "id_card", "by": []}),
+        (
+            "member.identified",
+            SESSION,
+            {"no": no, "method": "card", "document": "id_card", "by": []},
+        ),
         ("deposit.declared", SESSION, {"no": no, "items": ["phone"], "by": by}),
         ("locker.state", "", {"locker": locker, "door": "closed", "item": "present"}),
-        ("member.deposited", SESSION, {"no": no, "locker": locker, "items": ["phone"],
-                                       "item": "present", "confirmed_by": []}),
+        (
+            "member.deposited",
+            SESSION,
+            {"no": no, "locker": locker, "items": ["phone"], "item": "present", "confirmed_by": []},
+        ),
         ("seat.state", "", {"station": station, "state": "occupied"}),
         ("member.seated", SESSION, {"no": no, "station": station}),
     ]
@@ -86,19 +122,36 @@ def power_fault() -> list[tuple[str, str, dict[str, Any]]]:
     """The mains go while the evaluation runs."""
     return [
         *arrived(5, 7, 3),
-        ("phase.changed", SESSION, {"from": "check_in", "to": "evaluating", "by": "order",
-                                    "order": "bb" * 16}),
+        (
+            "phase.changed",
+            SESSION,
+            {"from": "check_in", "to": "evaluating", "by": "order", "order": "bb" * 16},
+        ),
         ("power.state", "", {"mains": "off", "ups": "battery", "charge_pct": 78}),
-        ("fault.raised", "", {"fault": "power-1", "kind": "power", "device": "", "what": "mains_lost",
-                              "p": "unset", "consequence": "ups_carries", "cause": ""}),
+        (
+            "fault.raised",
+            "",
+            {
+                "fault": "power-1",
+                "kind": "power",
+                "device": "",
+                "what": "mains_lost",
+                "p": "unset",
+                "consequence": "ups_carries",
+                "cause": "",
+            },
+        ),
     ]
 
 
 def fold(rows: list[tuple[str, str, dict[str, Any]]]) -> RoomState:
     """The state after these events, one a second."""
     config = RoomConfig(
-        ctl="c-000000000002", place="changsha-2", stations=(1, 2, 3, 4),
-        lockers=tuple(range(1, 13)), streams=("overview", "station-1", "station-2", "audio"),
+        ctl="c-000000000002",
+        place="changsha-2",
+        stations=(1, 2, 3, 4),
+        lockers=tuple(range(1, 13)),
+        streams=("overview", "station-1", "station-2", "audio"),
     )
     state = initial(config)
     for seq, (kind, session, data) in enumerate(rows, start=1):
@@ -133,8 +186,12 @@ class SamplePort:
     ) -> dict[str, Any]:
         for person, pin in by:
             if pin != PIN:
-                raise DutyError("PIN", expected="this person's PIN", got="another; 4 tries left",
-                                do="enter it again")
+                raise DutyError(
+                    "PIN",
+                    expected="this person's PIN",
+                    got="another; 4 tries left",
+                    do="enter it again",
+                )
             assert person.startswith("p-")
         self.acts.append((act, session, args, by))
         return self.answer
@@ -146,11 +203,19 @@ class SamplePort:
     def duty(self) -> list[dict[str, str]]:
         if not self._people:
             return []
-        posts = (("p-00000000000c", "CS-12", "guest_coordinator"),
-                 ("p-00000000000d", "CS-21", "room_staff"))
-        return [{"person": p, "post": post, "role": role, "org": "changsha", "session": SESSION}
-                for p, post, role in posts]
+        posts = (
+            ("p-00000000000c", "CS-12", "guest_coordinator"),
+            ("p-00000000000d", "CS-21", "room_staff"),
+        )
+        return [
+            {"person": p, "post": post, "role": role, "org": "changsha", "session": SESSION}
+            for p, post, role in posts
+        ]
 
     def facts(self) -> dict[str, Any]:
-        return {"place": "评标二室", "org": "长沙公共资源交易中心", "cameras": {},
-                "at": "2026-11-24T00:41:42+00:00"}
+        return {
+            "place": "评标二室",
+            "org": "长沙公共资源交易中心",
+            "cameras": {},
+            "at": "2026-11-24T00:41:42+00:00",
+        }

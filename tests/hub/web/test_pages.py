@@ -3,10 +3,10 @@
 from __future__ import annotations
 
 import re
+import warnings
 from collections.abc import Iterator
 
 import pytest
-from fastapi.testclient import TestClient
 
 from hub.bus import Bus
 from hub.web.app import SECURITY_HEADERS, console
@@ -33,6 +33,11 @@ PAGES = (
     "/devices",
     "/sign-in",
 )
+
+with warnings.catch_warnings():
+    warnings.simplefilter("ignore")  # Starlette warns about the transport of its own test client
+    from fastapi.testclient import TestClient
+
 HTML = {"accept": "text/html"}
 
 

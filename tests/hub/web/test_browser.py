@@ -1,0 +1,160 @@
+"""The pages in a real browser: nothing overflows, nothing fails, old is shown as old."""
+
+from __future__ import annotations
+
+import shutil
+import socket
+import threading
+from collections.abc import Iterator
+from typing import Any
+
+import pytest
+import uvicorn
+
+from hub.bus import Bus
+from hub.web.app import console
+from tests.hub.web.sample_source import SampleAccess, SampleSource
+from tests.hub.web.sample_views import CASE, NOW, SESSION
+
+CHROMIUM = next(
+    (
+        path
+        for name in ("chromium", "chromium-browser", "google-chrome")
+        if (path := shutil.which(name))
+    ),
+    "",
+)
+pytestmark = [
+    pytest.mark.browser,
+    pytest.mark.skipif(
+        not CHROMIUM, reason="no chromium on this machine: apt-get install chromium"
+    ),
+]
+ARGS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-background-networking",
+    "--no-first-run",
+    "--disable-component-update",
+    "--disable-sync",
+]
+SIZES = ((1366, 768), (390, 844))
+PAGES = (
+    "/board",
+    f"/sessions/{SESSION}",
+    f"/cases/{CASE}",
+    "/bookings",
+    "/bookings/2026-1124-03",
+    "/archive",
+    "/packages/pk-0123456789ab",
+    "/devices",
+    "/alarms",
+    "/sign-in",
+)
+STARTS_S = 10
+
+
+@pytest.fixture(scope="module")
+def address() -> Iterator[str]:
+    """The console over one invented day, on a free port."""
+    app = console(
+        SampleSource(), SampleAccess(), bus=Bus(), now_ms=lambda: int(NOW.timestamp() * 1000)
+    )
+    listening = socket.socket()
+    listening.bind(("127.0.0.1", 0))
+    server = uvicorn.Server(uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1))
+    thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]}, daemon=True)
+    thread.start()
+    waited = threading.Event()
+    for _ in range(STARTS_S * 20):
+        if server.started:
+            break
+        waited.wait(0.05)
+    yield f"http://127.0.0.1:{listening.getsockname()[1]}"
+    server.should_exit = True
+    thread.join(STARTS_S)
+
+
+@pytest.fixture(scope="module")
+def browser() -> Iterator[Any]:
+    """One Chromium for all."""
+    from playwright.sync_api import sync_playwright
+
+    with sync_playwright() as driver:
+        made = driver.chromium.launch(executable_path=CHROMIUM, args=ARGS)
+        yield made
+        made.close()
+
+
+def opened(browser: Any, url: str, size: tuple[int, int]) -> tuple[Any, list[str]]:
+    """A page and what its console complained about; other hosts are complaints too."""
+    page = browser.new_page(viewport={"width": size[0], "height": size[1]})
+    wrong: list[str] = []
+    host = url.split("/")[2]
+    page.on("console", lambda m: wrong.append(m.text) if m.type in {"error", "warning"} else None)
+    page.on("pageerror", lambda error: wrong.append(str(error)))
+    page.on("request", lambda r: None if r.url.split("/")[2] == host else wrong.append(r.url))
+    page.goto(url, wait_until="load")
+    return page, wrong
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("path", PAGES)
+def test_a_page_fits_and_nothing_fails(
+    browser: Any, address: str, path: str, size: tuple[int, int], lang: str
+) -> None:
+    page, wrong = opened(browser, f"{address}{path}?lang={lang}", size)
+    wide = page.evaluate("document.documentElement.scrollWidth")
+    page.close()
+    assert wide <= size[0]
+    assert wrong == []
+
+
+def test_a_frozen_board_does_not_look_healthy(browser: Any, address: str) -> None:
+    context = browser.new_context(viewport={"width": 1366, "height": 768})
+    page = context.new_page()
+    page.clock.install()
+    page.goto(f"{address}/board?lang=zh", wait_until="load")
+    assert "实时" in page.locator("er-asof").inner_text()
+    context.set_offline(True)
+    page.clock.fast_forward(29_000)
+    assert "old" not in (page.locator("er-asof").get_attribute("class") or "")
+    page.clock.fast_forward(8_000)
+    assert "old" in page.locator("er-asof").get_attribute("class")
+    assert "已旧" in page.locator("er-asof").inner_text()
+    context.close()
+
+
+def test_typed_text_outlives_a_refresh(browser: Any, address: str) -> None:
+    page, _ = opened(browser, f"{address}/cases/{CASE}?lang=zh", SIZES[0])
+    page.fill("textarea[name=reason]", "物业答复约 15 分钟恢复")
+    with page.expect_response(lambda r: "x-live" in r.request.headers) as fetched:
+        page.evaluate("document.dispatchEvent(new Event('er-refresh'))")
+    fetched.value.finished()
+    page.evaluate("new Promise((done) => requestAnimationFrame(done))")
+    assert page.input_value("textarea[name=reason]") == "物业答复约 15 分钟恢复"
+    page.close()
+
+
+def test_a_form_shows_the_answer_in_words(browser: Any, address: str) -> None:
+    page, _ = opened(browser, f"{address}/sign-in?lang=zh", SIZES[0])
+    page.fill("[name=login]", "hubei.operator")
+    page.fill("[name=password]", "not the password")
+    page.click("button.go")
+    page.wait_for_selector(".problem")
+    shown = page.inner_text(".problem")
+    page.close()
+    assert "位置" in shown
+    assert "怎么办" in shown
+
+
+def test_a_dialog_opens_and_escape_keeps_what_was_typed(browser: Any, address: str) -> None:
+    page, _ = opened(browser, f"{address}/sessions/{SESSION}?lang=zh", SIZES[0])
+    page.click('[data-open="order-break"]')
+    page.fill("#order-break [name=reason]", "午餐")
+    page.keyboard.press("Escape")
+    assert not page.is_visible("#order-break")
+    page.click('[data-open="order-break"]')
+    assert page.input_value("#order-break [name=reason]") == "午餐"
+    page.close()
