@@ -97,7 +97,7 @@ class RoomService:
             self.watchdog.stopping()
             prober.stop()
             system.stop()
-            self._close()
+            self.close()
         return 0
 
     def stop(self) -> None:
@@ -149,7 +149,8 @@ class RoomService:
         thread.start()
         self._threads.append(thread)
 
-    def _close(self) -> None:
+    def close(self) -> None:
+        """Frees everything that `build` opened; what runs is ended first."""
         self.inbox.close()
         self.desk.bell.close()
         self.fetcher.stop()

@@ -45,7 +45,7 @@ from tests.system.room_hub import (
 SESSION = "s-0123456789ab"
 MAINS_PIN, FIRST_MAT_PIN = 17, 5
 PRESSED, FREE = 0, 1
-HAND_S = 1.0  # a hand that changes cards needs this long; the reader must see the card gone
+HAND_S = 0.8  # a hand that changes cards needs this long; the reader must see the card gone
 NUMBERS = {1: "11010519491231002X", 2: "43230119350312901" + check_character("43230119350312901")}
 LOCKERS = 4
 

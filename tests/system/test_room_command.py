@@ -81,10 +81,13 @@ def test_every_mistake_of_a_rooms_files_is_named_and_ends_with_64(
         assert "Traceback" not in said
 
 
-def test_check_and_capacity_speak_of_a_good_file(rig: Rig) -> None:
-    good = edge("check", rig)
-    assert (good.returncode, "good" in good.stdout) == (0, True), good
-    figures = json.loads(edge("capacity", rig).stdout)
+def test_check_and_capacity_speak_of_a_good_file(
+    rig: Rig, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["edge", "check", str(rig.toml)]) == 0
+    assert "good" in capsys.readouterr().out
+    assert main(["edge", "capacity", str(rig.toml)]) == 0
+    figures = json.loads(capsys.readouterr().out)
     assert figures["journal_days"] > 0
     assert figures["assumed"]["cameras"] == 1
 
@@ -96,7 +99,9 @@ def test_a_selftest_without_boards_names_each_that_is_silent(rig: Rig) -> None:
         assert f"FAILED {device}" in found.stdout, found.stdout
 
 
-def test_a_taken_screen_port_and_a_journal_in_use_are_said_in_words(rig: Rig) -> None:
+def test_a_taken_screen_port_and_a_journal_in_use_are_said_in_words(
+    rig: Rig, capsys: pytest.CaptureFixture[str]
+) -> None:
     with socket.create_server(("127.0.0.1", rig.screen_port)):
         found = edge("run", rig)
     assert found.returncode == 75, found
@@ -106,10 +111,10 @@ def test_a_taken_screen_port_and_a_journal_in_use_are_said_in_words(rig: Rig) ->
     first.start()
     try:
         until("the first room", rig.screen.state, within_s=40)
-        second = edge("run", rig)
-        assert second.returncode == 75, second
-        assert "journal" in second.stderr
-        assert "Traceback" not in second.stderr
+        assert main(["edge", "run", str(rig.toml)]) == 75
+        said = capsys.readouterr().err
+        assert "journal" in said
+        assert "Traceback" not in said
         # Without a single board the room runs, shows what is missing, and ends when told.
         devices = {one["device"]: one["state"] for one in rig.screen.state()["devices"]}
         assert devices["locker"] == "lost", devices

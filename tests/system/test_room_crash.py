@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -14,10 +13,12 @@ pytestmark = pytest.mark.system
 STEADY = ("id", "phase", "last_n", "orders", "members", "exceptions")
 
 
-@pytest.fixture
-def rig(tmp_path: Path) -> Iterator[Rig]:
+@pytest.fixture(scope="module")
+def rig(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Rig]:
     """A guest room in check-in, one member here, nobody seated yet."""
-    made = Rig(tmp_path / "r", seats=1, without=frozenset({"ups", "radar1"}))
+    made = Rig(
+        tmp_path_factory.mktemp("crash") / "r", seats=1, without=frozenset({"ups", "radar1"})
+    )
     try:
         made.start()
         made.publish_plan(members=2)

@@ -96,16 +96,7 @@ def _fault_open(rig: Rig, kind: str) -> bool:
     return any(one["kind"] == kind and one["open"] for one in rig.screen.state()["faults"])
 
 
-def test_mains_that_fail_are_one_fault_that_is_cleared(rig: Rig) -> None:
-    raised = len(rig.hub.found("fault.raised", kind="power"))
-    rig.hand_pins(MAINS_PIN, FREE)
-    rig.hub.wait("fault.raised", kind="power", count=raised + 1)
-    rig.hub.wait("power.state", mains="off")
-    rig.hand_pins(MAINS_PIN, PRESSED)
-    rig.hub.wait("fault.cleared", kind="power", count=raised + 1)
-
-
-def test_a_hub_that_is_away_misses_nothing_and_hears_alarms_first(rig: Rig) -> None:
+def test_a_hub_that_is_away_misses_nothing_and_hears_of_the_mains_first(rig: Rig) -> None:
     hub = rig.hub
     with hub.silent():
         for _ in range(70):
@@ -116,6 +107,7 @@ def test_a_hub_that_is_away_misses_nothing_and_hears_alarms_first(rig: Rig) -> N
     raised = len(hub.found("fault.raised", kind="power"))
     rig.hand_pins(MAINS_PIN, FREE)
     until("a notice", lambda: any(one.type == "fault.raised" for one in hub.notices))
+    until("the mains are seen to be off", lambda: rig.screen.state()["power"]["mains"] == "off")
     assert UP_NOTICE in hub.arrivals
     assert len(hub.found("fault.raised", kind="power")) == raised
     rig.hand_pins(MAINS_PIN, PRESSED)
@@ -149,7 +141,7 @@ def test_a_reader_of_another_make_is_understood_or_refused_by_name(
     cards = [
         (modern("王某", STRANGER, "J"), "J", ["garbage"]),
         (modern("DOE", STRANGER, "Y"), "Y", ["slow"]),
-        (foreigner_old("DOE JOHN", "USA110074010101"), "I", ["damaged", "good"]),
+        (foreigner_old("DOE JOHN", "USA110074010101"), "I", ["good"]),
     ]
     for count, (text, layout, mood) in enumerate(cards, unknown + 1):
         reader.mood[:] = mood
@@ -157,12 +149,12 @@ def test_a_reader_of_another_make_is_understood_or_refused_by_name(
         event = hub.wait("card.unknown", count=count)
         assert (event.data["layout"], event.data["reason"]) == (layout, "no_match")
         _lift(reader)
-    reader.mood[:] = ["damaged", "damaged", "damaged"]
+    reader.mood[:] = ["damaged", "silent", "damaged"]
     reader.lay(modern("张三", NUMBERS[1]))
     error = hub.wait("card.unknown", count=unknown + 4)
     assert error.data["reason"] != "no_match"
     _lift(reader)
-    reader.mood[:] = ["silent", "garbage"]
+    reader.mood[:] = ["slow"]
     reader.lay(modern("张三", NUMBERS[1]))
     hub.wait("member.identified", no=1, method="card")
     said = b"".join(line for stream in hub.streams.values() for line in stream.lines.values())

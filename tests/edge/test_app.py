@@ -1,0 +1,45 @@
+"""A room is built from its file: what is kept on the disk is in force again after a restart."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from pathlib import Path
+
+from edge.app import build, default_pack
+from edge.config import read_room_file
+from edge.service import RoomService
+from hub import crypto
+from protocols.messages.plan import seal_plan
+from tests.system.room_hub import body_of, demo_pack
+from tests.system.room_rig import Rig
+
+
+def built(rig: Rig) -> RoomService:
+    return build(read_room_file(rig.toml))
+
+
+def test_the_policy_of_a_plan_is_in_force_until_the_next_and_over_restarts(tmp_path: Path) -> None:
+    rig = Rig(tmp_path / "r", seats=1)
+    rig.folder.mkdir()
+    rig.write_files()
+    hub = crypto.signer(rig.keys.hub, "hub")
+    other = replace(demo_pack(), version=demo_pack().version + 1)
+    service = built(rig)
+    assert service.runtime.pack.hash == default_pack().hash
+    for n, pack in enumerate((demo_pack(), other), 1):
+        body = body_of(rig.keys, place="changsha-1", org="changsha", sessions=[], pack=pack)
+        raw = seal_plan(ctl=rig.ctl, generation=1, n=n, body=body, signers=[hub])
+        service.runtime.feed(service.intake.plan(raw, retained=False))
+        assert service.runtime.pack.hash == pack.hash
+    service.close()
+    service = built(rig)
+    assert service.runtime.pack.hash == other.hash
+    # A program that cannot read the kept policy begins with the shipped one and takes the plan's.
+    service.journal.kv_put("pack", b"{}")
+    service.close()
+    service = built(rig)
+    assert service.runtime.pack.hash == default_pack().hash
+    service.runtime.feed(service.intake.resume())
+    assert service.runtime.pack.hash == other.hash
+    service.close()
+    rig.stop()
