@@ -26,6 +26,7 @@ from hub.store.engine import Store, get_meta
 from hub.store.tables_business import session_plan
 from hub.store.tables_core import controllers, organisations, outgoing, plans, rooms
 from protocols.messages.bodies import CommandWrapper, Ping, plan_body, seal_plan
+from protocols.messages.signed import parse_message
 from protocols.messages.topics import DOWN_CMD, DOWN_PING, DOWN_PLAN, QOS, topic
 
 PING_MS: Final = 5_000
@@ -106,6 +107,14 @@ class Fleet:
 
     # Plans
 
+    def plan_body(self, ctl: str, digest: str) -> bytes | None:
+        """The body of a plan of this controller that was too large to be sent, by its hash."""
+        with self._store.read() as conn:
+            found = conn.execute(
+                select(plans.c.body).where(plans.c.ctl == ctl, plans.c.hash == digest)
+            ).scalars()
+            return next((bytes(one) for one in found if one is not None), None)
+
     def publish_plan(self, conn: Connection, ctl: str) -> tuple[int, int]:
         """Builds, signs, keeps and sends the plan of one controller: its version.
 
@@ -120,6 +129,7 @@ class Fleet:
         if newest is not None and newest.generation == generation and newest.hash == digest:
             return generation, int(newest.n)
         raw = seal_plan(ctl=ctl, generation=generation, n=n, body=body, signers=[signer])
+        sent_whole = bool(parse_message(raw, limit=len(raw)).lines)
         conn.execute(
             plans.insert().values(
                 ctl=ctl,
@@ -127,6 +137,7 @@ class Fleet:
                 n=n,
                 hash=digest,
                 raw=raw,
+                body=None if sent_whole else plan_body(body),
                 state="made",
                 made_at=self._clock.wall(),
             )

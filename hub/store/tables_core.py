@@ -234,6 +234,8 @@ plans = Table(
     Column("n", Integer, primary_key=True),
     Column("hash", String(64), nullable=False),
     Column("raw", LargeBinary, nullable=False),
+    # The body of a plan too large for a message, fetched by its hash; NULL when `raw` holds it.
+    Column("body", LargeBinary),
     Column("state", String(16), nullable=False),
     Column("made_at", UtcDateTime, nullable=False),
 )

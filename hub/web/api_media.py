@@ -54,7 +54,7 @@ def router(hub: HasMedia) -> APIRouter:
     async def put_media(sha256: str, request: Request) -> JSONResponse:
         """Takes a segment a room recorded; 201 when new, 200 when it was here already."""
         header = request.headers.get("authorization", "")
-        ctl = await asyncio.to_thread(_controller, hub, sha256, header)
+        ctl = await asyncio.to_thread(controller_of, hub, sha256, header)
         stored = await hub.media.put(ctl, sha256, request.stream())
         body = {"sha256": stored.sha256, "bytes": stored.bytes}
         return JSONResponse(body, status_code=201 if stored.fresh else 200)
@@ -81,8 +81,8 @@ def router(hub: HasMedia) -> APIRouter:
     return api
 
 
-def _controller(hub: HasMedia, sha256: str, header: str) -> str:
-    """The controller behind a signed upload."""
+def controller_of(hub: HasMedia, sha256: str, header: str) -> str:
+    """The controller behind a signed upload, or behind a request for a plan by its hash."""
     found = _AUTH.match(header)
     hub.media.path(sha256)
     if found is not None:

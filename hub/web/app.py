@@ -103,11 +103,11 @@ def problem_answer(problem: Problem) -> JSONResponse:
     return JSONResponse(problem.document(), status_code=problem.status, media_type=MEDIA_TYPE)
 
 
-def _add_handlers(app: FastAPI, pages: Pages) -> None:
+def _add_handlers(app: FastAPI) -> None:
     @app.exception_handler(Problem)
     async def refused(request: Request, problem: Problem) -> Response:
         if wants_page(request):
-            return _error_page(request, pages, problem.status)
+            return _error_page(request, problem.status)
         return problem_answer(problem)
 
     @app.exception_handler(RequestValidationError)
@@ -117,7 +117,7 @@ def _add_handlers(app: FastAPI, pages: Pages) -> None:
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
         if wants_page(request):
-            return _error_page(request, pages, error.status_code)
+            return _error_page(request, error.status_code)
         return problem_answer(_http_problem(request, error.status_code))
 
     @app.exception_handler(Exception)
@@ -125,11 +125,11 @@ def _add_handlers(app: FastAPI, pages: Pages) -> None:
         code = secrets.token_hex(_ERROR_CODE_BYTES)
         log.error("request %s failed, code %s", request.url.path, code, exc_info=error)
         if wants_page(request):
-            return _error_page(request, pages, 500, code=code)
+            return _error_page(request, 500, code=code)
         return problem_answer(_own_problem(request, code))
 
 
-def _error_page(request: Request, pages: Pages, status: int, *, code: str = "") -> Response:
+def _error_page(request: Request, status: int, *, code: str = "") -> Response:
     known = status if status in {403, 404} else 500
     values = {"status": str(known), "path": request.url.path, "post": "", "code": code}
     return answer(request, "error.html", values=values, status=status)
@@ -209,7 +209,8 @@ def stream_router(bus: Bus, now_ms: Callable[[], int], access: Access) -> APIRou
             if word is None:
                 yield beat()
             else:
-                yield f"id: {word.id}\nevent: {word.topic}\ndata: {json.dumps({'ref': word.ref})}\n\n"
+                data = json.dumps({"ref": word.ref})
+                yield f"id: {word.id}\nevent: {word.topic}\ndata: {data}\n\n"
 
     @routes.get("/api/v1/stream")
     def stream(request: Request) -> Response:
@@ -268,8 +269,10 @@ def console(source: ViewSource, access: Access, *, bus: Bus, now_ms: Callable[[]
     """The pages, their static files, the live stream, and how errors look.
 
     Args:
-        source: makes the views; `access` finds the reader of a request.
-        bus: says what changed; `now_ms` the hub's wall clock, milliseconds since 1970.
+        source: makes the views.
+        access: finds the reader of a request.
+        bus: says what changed.
+        now_ms: the hub's wall clock, milliseconds since 1970.
     """
     app = FastAPI(title="evalroom hub", docs_url=None, redoc_url=None)
     pages = Pages(source, access)
@@ -278,5 +281,5 @@ def console(source: ViewSource, access: Access, *, bus: Bus, now_ms: Callable[[]
     app.include_router(watch_pages.router(pages))
     app.include_router(watch_pages.desk_router(pages))
     app.include_router(stream_router(bus, now_ms, access))
-    _add_handlers(app, pages)
+    _add_handlers(app)
     return app

@@ -19,7 +19,7 @@ from hub.config import Config, load
 from hub.enroll import enroll
 from hub.initialise import init, new_hub_id
 from hub.problems import MEDIA_TYPE, Problem
-from hub.web import api_accounts, api_media
+from hub.web import api_accounts, api_media, api_plans
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # Starlette warns about the transport of its own test client
@@ -95,5 +95,6 @@ def client(hub: Hub) -> Iterator[TestClient]:
 
     app.include_router(api_accounts.router(hub))
     app.include_router(api_media.router(hub))
+    app.include_router(api_plans.router(hub))
     with TestClient(app) as made:
         yield made

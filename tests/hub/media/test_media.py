@@ -3,14 +3,20 @@
 from __future__ import annotations
 
 import hashlib
+from base64 import b64encode
 from pathlib import Path
 from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import select
 
 from hub.app import Hub
+from hub.store.tables_business import session_plan
+from hub.store.tables_core import plans
 from hub.web.api_media import PUT_PREFIX
+from protocols.messages.plan import parse_plan_body, read_plan
+from protocols.messages.signed import parse_message
 from protocols.messages.topics import UP_EV
 from tests.hub import scripted_room as scripted
 
@@ -116,3 +122,44 @@ def test_ranges_are_given_to_the_venue_and_to_nobody_else(
     with hub.store.read() as conn:
         looked = conn.exec_driver_sql("SELECT count(*) FROM access_record").scalar_one()
     assert looked >= 4
+
+
+def test_a_plan_too_large_to_be_sent_is_fetched_by_its_own_room_only(
+    hub: Hub, client: TestClient, room: Any
+) -> None:
+    certs = [b64encode(b"x" * 3000 + str(n).encode()).decode() for n in range(60)]
+    values = {
+        "session": "s-0123456789ab",
+        "ctl": room.ctl,
+        "booking": "2026-1124-01",
+        "org": "changsha",
+        "body": {"session": "s-0123456789ab"},
+        "certs": certs,
+        "active": True,
+        "published_at": hub.clock.wall(),
+    }
+    with hub.store.write() as conn:
+        conn.exec_driver_sql("PRAGMA defer_foreign_keys = ON")
+        conn.execute(session_plan.insert().values(**values))
+        hub.fleet.publish_plan(conn, room.ctl)
+        raw, digest = conn.execute(select(plans.c.raw, plans.c.hash)).one()
+        conn.execute(session_plan.delete())
+    plan = read_plan(parse_message(bytes(raw), limit=128 * 1024))
+    assert plan.body is None
+
+    sig = room.signer.sign(PUT_PREFIX + digest.encode()).hex()
+    header = f"Evalroom ctl={room.ctl},kid={room.signer.kid},sig={sig}"
+    answer = client.get(f"/api/v1/plans/{digest}", headers={"Authorization": header})
+    assert answer.status_code == 200
+    assert parse_plan_body(answer.content, digest)["certs"] == sorted(certs)
+
+    assert client.get(f"/api/v1/plans/{digest}").status_code == 401
+    other = header.replace(sig, "0" * 128)
+    assert (
+        client.get(f"/api/v1/plans/{digest}", headers={"Authorization": other}).status_code == 401
+    )
+    unknown = "0" * 64
+    sig = room.signer.sign(PUT_PREFIX + unknown.encode()).hex()
+    header = f"Evalroom ctl={room.ctl},kid={room.signer.kid},sig={sig}"
+    answer = client.get(f"/api/v1/plans/{unknown}", headers={"Authorization": header})
+    assert answer.status_code == 404
