@@ -1,1 +1,1 @@
-"""The hub's console: pages, their words, the stream that keeps them live, and the web application."""
+"""The hub's console: pages, their words, the live stream, and the web application."""

@@ -10,7 +10,6 @@ from typing import Final
 from hub.web.i18n import Text
 from hub.web.views_common import State
 
-
 FEW_TILES: Final = 3
 """Up to as many rooms a venue's tiles are wide; a row holds six narrow ones."""
 

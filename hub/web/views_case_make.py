@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from hub.web.i18n import Both, Text, catalogue, say
 from hub.web.templating import duration, local
-from hub.web.views_board_make import phase_text, short
+from hub.web.views_alarm_make import phase_text, short
 from hub.web.views_case import (
     CaseClock,
     CaseLine,
@@ -292,7 +292,7 @@ def options(case: Mapping[str, Any]) -> tuple[DecisionOption, ...]:
 
 
 def knows(case: Mapping[str, Any]) -> tuple[KnowsRow, ...]:
-    """Who has been told, as far as the record shows it: the room itself and whoever acknowledged."""
+    """Who has been told, as far as the record shows it: the room and whoever acknowledged."""
     at = instant(case["opened_at"])
     acked = instant(case["acked_at"])
     blank, wait = State(Shape.NONE, say("case.k.na")), State(Shape.NOW, say("case.k.wait"))

@@ -125,17 +125,20 @@ def value_text(name: str, value: object) -> object:
     """A field's value in words where it is one of an official list."""
     if name in {"by", "decided_by", "second"}:
         return by_text(value)
-    if name in TERM_FIELDS and isinstance(value, str):
-        key = f"term.{TERM_FIELDS[name]}.{value}"
-        return say(key) if catalogue().has(key) else value
     if name == "items" and isinstance(value, Sequence) and not isinstance(value, str):
         return joined_terms("item", value)
     if name == "reason":
         return reason_text(value)
     if name == "method":
         return say("cell.two_staff" if value == "two_staff" else "cell.card")
-    if name == "what" and isinstance(value, str):
-        return say(f"fault.note.{value}") if catalogue().has(f"fault.note.{value}") else value
+    return _word(name, value)
+
+
+def _word(name: str, value: object) -> object:
+    """An official word under its prefix, else the value as it stands."""
+    key = f"term.{TERM_FIELDS[name]}.{value}" if name in TERM_FIELDS else f"fault.note.{value}"
+    if catalogue().has(key):
+        return say(key)
     return "–" if value is None or value == "" else value
 
 

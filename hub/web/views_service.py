@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from datetime import datetime
+from http import HTTPStatus
 from typing import Any, Final, Protocol
 
 from starlette.requests import Request
@@ -17,17 +18,15 @@ from hub.problems import Problem
 from hub.session.service import Sessions
 from hub.web.i18n import Both, Text, say
 from hub.web.templating import local, ymd
+from hub.web.views_alarm_make import BoardData, alarms_of, phase_text
 from hub.web.views_archive import ArchiveView, DueRow, PackageView
 from hub.web.views_archive_make import archive_view, due_rows, package_state, package_view
 from hub.web.views_board import BoardView
 from hub.web.views_board_make import (
-    BoardData,
-    alarms_of,
     attention,
     board_view,
     live_phase,
     members_text,
-    phase_text,
     places_text,
 )
 from hub.web.views_booking import BookingsView, BookingView
@@ -146,7 +145,7 @@ class ServiceViews:
         data = self._board_data(viewer, day="")
         alarms = alarms_of(data)
         rows = tuple(
-            _session_line(data, one, attention(data, one, alarms))
+            _session_line(data, one, attention(one, alarms))
             for one in data.sessions
             if one["state"] in RUNNING and one["published_n"]
         )
@@ -220,7 +219,7 @@ class ServiceViews:
         hub = self._hub
         return devices_view(hub.rooms.snapshot(), org_names(hub), hub.clock.wall())
 
-    def cases(self, viewer: Viewer) -> CaseListView:
+    def cases(self, viewer: Viewer) -> CaseListView:  # noqa: ARG002 - every reader sees them
         """Contingency cases, open ones first."""
         found = self._hub.contingency.list()
         return case_list(found, org_names(self._hub), self._hub.clock.wall())
@@ -258,9 +257,9 @@ class ServiceViews:
         try:
             return ask()
         except Problem as problem:
-            if problem.status == 403:
+            if problem.status == HTTPStatus.FORBIDDEN:
                 raise NotAllowedError(problem.what) from problem
-            if problem.status in {404, 422}:
+            if problem.status in {HTTPStatus.NOT_FOUND, HTTPStatus.UNPROCESSABLE_ENTITY}:
                 raise NotThereError(problem.what) from problem
             raise
 

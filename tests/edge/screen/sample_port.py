@@ -78,8 +78,10 @@ def morning(role: str = "guest") -> list[tuple[str, str, dict[str, Any]]]:
         ("power.state", "", {"mains": "on", "ups": "online", "charge_pct": 100}),
         ("network.state", "", {"rung": "ok"}),
     ]
-    for name in ("overview", "station-1", "station-2", "audio"):
-        rows.append(("recording.state", "", {"stream": name, "state": "on"}))
+    rows.extend(
+        ("recording.state", "", {"stream": name, "state": "on"})
+        for name in ("overview", "station-1", "station-2", "audio")
+    )
     for locker in range(1, 13):
         door = "unknown" if locker == 9 else "closed"
         item = "unknown" if locker == 9 else "absent"

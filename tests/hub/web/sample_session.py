@@ -124,7 +124,7 @@ def groups() -> tuple[MemberGroup, ...]:
 
 
 def conditions() -> tuple[Condition, ...]:
-    def waiting(no: int, *docs: str, last: bool = False) -> Text:
+    def waiting(no: int, *docs: str) -> Text:
         names: Text = say(f"term.document.{docs[0]}")
         for name in docs[1:]:
             names = say("list.and", a=names, b=say(f"term.document.{name}"))

@@ -1,4 +1,5 @@
 """The services' place taken by one invented day, for rendering pages alone."""
+# ruff: noqa: ARG002 - it answers the same whoever asks
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The visual language: contrast computed from the tokens, colours only there, nothing from outside."""
+"""The visual language: contrast of the tokens, colours only there, nothing from outside."""
 
 from __future__ import annotations
 
