@@ -30,6 +30,15 @@ def _libc() -> ctypes.CDLL:
     return ctypes.CDLL(None)
 
 
+@cache
+def _set_from_battery() -> bool:
+    """Whether the kernel set its clock from a battery clock; said once per boot, so read once."""
+    try:
+        return RTC_SET_CLOCK.read_text(encoding="ascii").strip() == "1"
+    except OSError:
+        return False
+
+
 class ClockError(Exception):
     """The offset file does not hold a number of seconds."""
 
@@ -42,8 +51,8 @@ def iso_ms(moment: datetime) -> str:
     """
     if moment.tzinfo is None:
         raise ValueError(f"time: expected an aware datetime, got {moment.isoformat()} without zone")
-    utc = moment.astimezone(UTC)
-    return f"{utc:%Y-%m-%dT%H:%M:%S}.{utc.microsecond // 1000:03d}Z"
+    utc = moment.astimezone(UTC).replace(tzinfo=None)
+    return f"{utc.isoformat(timespec='milliseconds')}Z"
 
 
 def boot_id() -> str:
@@ -103,11 +112,7 @@ class Clock:
         state: int = _libc().adjtimex(ctypes.create_string_buffer(TIMEX_BYTES))
         if 0 <= state < TIME_ERROR:
             return "ntp"
-        try:
-            battery = RTC_SET_CLOCK.read_text(encoding="ascii").strip() == "1"
-        except OSError:
-            battery = False
-        return "rtc" if battery else "none"
+        return "rtc" if _set_from_battery() else "none"
 
     def _read_offset(self) -> None:
         if self.offset_file is None:

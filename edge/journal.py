@@ -214,6 +214,8 @@ class Journal(JournalReader):
             LocalError: a record over 16 KiB or not JSON; nothing is written.
             DiskFullError, StorageError: the disk; nothing is written.
         """
+        if not (records or kv or results):
+            return []
         if len(records) > RECORDS_MAX:
             raise LocalError(
                 "too many records for one transaction",
@@ -222,23 +224,18 @@ class Journal(JournalReader):
                 got=len(records),
             )
         rows = self._chain(records, self.epoch, self.seq, self.head)
-        for key, value in [*(kv or {}).items(), *(results or {}).items()]:
-            if len(value) > VALUE_BYTES_MAX:
-                raise LocalError(
-                    "the value is too large",
-                    where=f"journal value {key}",
-                    expected=f"at most {VALUE_BYTES_MAX} bytes",
-                    got=f"{len(value)} bytes",
-                )
+        for key, value in (results or {}).items():
+            _must_fit(key, value)
         with self._transaction():
             if rows:
                 self._insert(self._n, rows, records)
-            self.port.executemany("INSERT OR REPLACE INTO kv VALUES (?, ?)", (kv or {}).items())
-            at = iso_ms(self.clock.wall())
-            self.port.executemany(
-                "INSERT OR REPLACE INTO result VALUES (?, ?, ?)",
-                [(command, value, at) for command, value in (results or {}).items()],
-            )
+            self._put(kv or {})
+            if results:
+                at = iso_ms(self.clock.wall())
+                self.port.executemany(
+                    "INSERT OR REPLACE INTO result VALUES (?, ?, ?)",
+                    [(command, value, at) for command, value in results.items()],
+                )
         if rows:
             self.seq, self.head = rows[-1].seq, rows[-1].hash
         return rows
@@ -248,8 +245,13 @@ class Journal(JournalReader):
         lost = {"epoch": epoch, "from": from_, "to": to, "cause": cause}
         return self.open_epoch("gap", [Own("record.gap", "", lost)])
 
-    def set_cursor(self, epoch: str, upto: int) -> None:
+    def set_cursor(self, epoch: str, upto: int, *, kv: Mapping[str, bytes] | None = None) -> None:
         """Moves the hub's position in one epoch, forward or (rewind) back. Deletes nothing.
+
+        Args:
+            epoch: 32 hex digits.
+            upto: the last seq the hub has.
+            kv: small durable state that becomes true with it.
 
         Raises:
             LocalError: no such epoch, or beyond its last row.
@@ -262,6 +264,7 @@ class Journal(JournalReader):
             )
         with self._transaction():
             self.port.execute("UPDATE epoch SET acked = ? WHERE epoch = ?", (upto, epoch))
+            self._put(kv or {})
 
     def kv_put(self, key: str, value: bytes) -> None:
         """Writes small durable state, on the disk on return."""
@@ -313,6 +316,7 @@ class Journal(JournalReader):
 
     def _chain(self, records: Sequence[Draft], epoch: str, seq: int, prev: str) -> list[Row]:
         mono_ms, at, trust = self.clock.mono_ms(), iso_ms(self.clock.wall()), self.clock.trust()
+        trusted = trust != "none"
         rows = []
         for offset, record in enumerate(records, start=1):
             line = encode_event(
@@ -332,16 +336,15 @@ class Journal(JournalReader):
                 )
             )
             prev = event_hash(line)
-            rows.append(Row(epoch, seq + offset, prev, line, mono_ms, at))
+            rows.append(Row(epoch, seq + offset, prev, line, mono_ms, at, trusted))
         return rows
 
     def _insert(self, n: int, rows: Sequence[Row], records: Sequence[Draft]) -> None:
-        trusted = int(self.clock.trust() != "none")
         self.port.executemany(
             "INSERT INTO event (n, seq, line, hash, session, type, at, trusted)"
             " VALUES (?, ?, ?, ?, ?, ?, ?, ?)",
             [
-                (n, row.seq, row.line, row.hash, record.session, record.type, row.at, trusted)
+                (n, row.seq, row.line, row.hash, record.session, record.type, row.at, row.trusted)
                 for row, record in zip(rows, records, strict=True)
             ],
         )
@@ -350,8 +353,23 @@ class Journal(JournalReader):
             (rows[-1].seq, rows[-1].hash, n),
         )
 
+    def _put(self, kv: Mapping[str, bytes]) -> None:
+        for key, value in kv.items():
+            _must_fit(key, value)
+            self.port.execute("INSERT OR REPLACE INTO kv VALUES (?, ?)", (key, value))
+
     def _transaction(self) -> _Transaction:
         return _Transaction(self.port)
+
+
+def _must_fit(key: str, value: bytes) -> None:
+    if len(value) > VALUE_BYTES_MAX:
+        raise LocalError(
+            "the value is too large",
+            where=f"journal value {key}",
+            expected=f"at most {VALUE_BYTES_MAX} bytes",
+            got=f"{len(value)} bytes",
+        )
 
 
 @dataclass(frozen=True, slots=True)

@@ -19,7 +19,10 @@ ROTTEN_MAX = 1_000  # rotten rows named one by one; more are one damaged store
 
 @dataclass(frozen=True, slots=True)
 class Row:
-    """One event as stored: `line` is its bytes without LF, `hash` their SHA-256 in hex."""
+    """One event as stored: `line` is its bytes without LF, `hash` their SHA-256 in hex.
+
+    The last three stand in a row just written only: when it was, and whether the clock was trusted.
+    """
 
     epoch: str
     seq: int
@@ -27,6 +30,7 @@ class Row:
     line: bytes
     mono_ms: int = 0
     at: str = ""
+    trusted: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -91,7 +91,8 @@ class Envelope:
 
 def encode_event(event: Event) -> bytes:
     """The event's bytes, without line feed. `LocalError` if it breaks the contract."""
-    line = dump({key: getattr(event, key) for key in KEYS}, where="event")
+    fields = {key: getattr(event, key) for key in KEYS}
+    line = dump(fields, where="event")
     if len(line) > EVENT_BYTES_MAX:
         raise LocalError(
             "the event is too large",
@@ -101,7 +102,7 @@ def encode_event(event: Event) -> bytes:
             do="put bulk data into the archive and its hash into the event",
         )
     try:
-        decode_event(line)
+        _event_of(fields)
     except RemoteError as error:
         raise LocalError(
             "the event breaks the contract",
@@ -129,6 +130,11 @@ def decode_event(line: bytes) -> Event:
             expected=", ".join(KEYS),
             got=", ".join(value),
         )
+    return _event_of(value)
+
+
+def _event_of(value: Mapping[str, Any]) -> Event:
+    """The event these fields make: what is written is judged like what is read."""
     reader = Reader(value, where="event")
     return Event(
         v=reader.integer("v", EVENT_VERSION, EVENT_VERSION),

@@ -102,17 +102,19 @@ def fault_in(value: object, *, floats: bool) -> str:
         item, depth = stack.pop()
         if depth > DEPTH_MAX:
             return f"nested deeper than {DEPTH_MAX}"
-        if isinstance(item, Mapping):
-            if not all(isinstance(key, str) for key in item):
-                return "a key that is not a text"
-            stack.extend((key, depth) for key in item)
-            stack.extend((inner, depth + 1) for inner in item.values())
+        if isinstance(item, str):
+            # Most texts are plain, and knowing that costs nothing: every record passes here.
+            if not item.isascii() and _has_surrogate(item):
+                return "a lone surrogate"
+        elif isinstance(item, dict):
+            for key, inner in item.items():
+                if not isinstance(key, str):
+                    return "a key that is not a text"
+                stack += ((key, depth), (inner, depth + 1))
         elif isinstance(item, (list, tuple)):
-            stack.extend((inner, depth + 1) for inner in item)
-        else:
-            complaint = _leaf_fault(item, floats=floats)
-            if complaint:
-                return complaint
+            stack += [(inner, depth + 1) for inner in item]
+        elif complaint := _leaf_fault(item, floats=floats):
+            return complaint
     return ""
 
 
@@ -121,8 +123,6 @@ def _leaf_fault(item: object, *, floats: bool) -> str:
         return ""
     if isinstance(item, int):
         return "" if abs(item) <= INTEGER_MAX else f"an integer beyond ±{INTEGER_MAX}"
-    if isinstance(item, str):
-        return "a lone surrogate" if _has_surrogate(item) else ""
     if isinstance(item, float):
         finite = item - item == 0  # infinities and NaN give NaN here
         return "" if floats and finite else f"the float {item!r}"

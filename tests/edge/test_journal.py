@@ -18,6 +18,7 @@ from typing import Any
 import pytest
 
 from edge.journal import (
+    VALUE_BYTES_MAX,
     DiskFullError,
     Journal,
     LocalError,
@@ -166,6 +167,17 @@ def test_an_ack_moves_the_cursor_back_and_forth_and_deletes_nothing(open_journal
     for epoch, upto in ((old, 11), (old, -1), ("f" * 32, 1)):
         with pytest.raises(LocalError, match="cursor"):
             journal.set_cursor(epoch, upto)
+
+
+def test_a_cursor_and_the_state_beside_it_move_together_or_not_at_all(open_journal: Open) -> None:
+    journal = open_journal()
+    journal.append(notes(3))
+
+    journal.set_cursor(journal.epoch, 2, kv={"cursor": b"2"})
+    with pytest.raises(LocalError, match="too large"):
+        journal.set_cursor(journal.epoch, 3, kv={"cursor": b"x" * (VALUE_BYTES_MAX + 1)})
+
+    assert (journal.acked(journal.epoch), journal.kv_get("cursor")) == (2, b"2")
 
 
 def test_replay_gives_all_epochs_in_order_or_what_follows_a_place(open_journal: Open) -> None:
