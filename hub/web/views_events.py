@@ -93,22 +93,34 @@ TERM_FIELDS: Final = {
 """Fields whose value is an official word, and under which prefix."""
 
 
-def timeline_row(entry: Mapping[str, Any], rooms: Mapping[str, Text]) -> TimelineRow:
+def timeline_row(
+    entry: Mapping[str, Any], rooms: Mapping[str, Text], steps: Mapping[str, Text]
+) -> TimelineRow:
     """One stored event as a line.
 
     Args:
         entry: as the session service lists it: type, zh, en, data, org, room, at, recorded_at.
         rooms: organisation -> how its room is called in this session.
+        steps: checklist key -> the step in words.
     """
     kind = str(entry["type"])
     at = datetime.fromisoformat(entry["at"] or entry["recorded_at"])
     word = KIND_EXACT.get(kind) or KIND_OF.get(kind.split(".", 1)[0], "system")
     emphasis = "al" if kind in ALARM_TYPES else "key" if kind in KEY_TYPES else ""
     text = _text(entry)
+    if kind == "case.step":
+        text = _step_text(entry["data"], steps)
     where = rooms.get(str(entry["org"]))
     if where and not kind.startswith(("order.issued", "case.", "booking.")):
         text = say("ev.where", room=where, text=text)
     return TimelineRow(at, say(f"kind.{word}"), text, emphasis)
+
+
+def _step_text(data: Mapping[str, Any], steps: Mapping[str, Text]) -> Text:
+    """A step of a checklist: what it was, whether it was done."""
+    key = str(data.get("key", ""))
+    word = "ev.step.done" if data.get("state") == "done" else "ev.step.skipped"
+    return say(word, step=steps.get(key, key))
 
 
 def _text(entry: Mapping[str, Any]) -> Text:

@@ -161,6 +161,10 @@ class ServiceViews:
             cases=self._hub.contingency.list(session=session),
             package=self._package(viewer, session),
             appraisal=self._hub.pack.appraisal,
+            case_steps={
+                key: Both(step.zh, step.en)
+                for key, step in self._hub.pack.contingency.steps.items()
+            },
             whole_timeline=whole_timeline,
         )
 

@@ -417,13 +417,17 @@ def _locker(one: Mapping[str, Any]) -> LockerCell:
 
 
 def timeline(
-    entries: Sequence[Mapping[str, Any]], data: Mapping[str, Any], *, whole: bool
+    entries: Sequence[Mapping[str, Any]],
+    data: Mapping[str, Any],
+    *,
+    steps: Mapping[str, Text],
+    whole: bool,
 ) -> tuple[TimelineRow, ...]:
     """Newest first; at first without the rows that only say that all is as it was."""
     rooms = {v["org"]: v["room"] or v["place"] for v in data["venues"]}
     kept = [e for e in entries if whole or e["type"] not in QUIET_TYPES]
     shown = kept if whole else kept[-RECENT:]
-    return tuple(timeline_row(entry, rooms) for entry in reversed(shown))
+    return tuple(timeline_row(entry, rooms, steps) for entry in reversed(shown))
 
 
 def case_line(case: Mapping[str, Any], now: datetime) -> CaseLine:
@@ -448,6 +452,7 @@ def session_view(
     cases: Sequence[Mapping[str, Any]],
     package: tuple[str, Text],
     appraisal: Mapping[str, Any],
+    case_steps: Mapping[str, Text],
     whole_timeline: bool,
 ) -> SessionView:
     """The whole page."""
@@ -478,7 +483,7 @@ def session_view(
         may_state=ours and data["phase"] in {"signing", "ended"} and viewer.may(*STATING),
         av=av(data, cases),
         rooms=tuple(room_map(v, steps) for v in data["venues"] if v["seats"] or v["lockers"]),
-        timeline=timeline(entries, data, whole=whole_timeline),
+        timeline=timeline(entries, data, steps=case_steps, whole=whole_timeline),
         timeline_total=len(entries),
         timeline_all=whole_timeline,
         cases=tuple(case_line(c, now) for c in cases),

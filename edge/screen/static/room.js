@@ -13,6 +13,8 @@ const memberOf = (session, no) => session?.members.find((one) => one.no === no) 
 
 /* ---- head and stepper ---- */
 function drawHead(session) {
+  const here = session?.venues.find((one) => one.org === session.org);
+  if (here?.name) document.getElementById("place").textContent = here.name;
   const about = document.getElementById("about");
   about.textContent = session ? t("head.session", {
     role: t(`role.${session.role}`), number: short(session.booking), start: hm(session.start_at),
@@ -132,10 +134,16 @@ function drawLockers() {
   const held = state.lockers.filter((one) => one.state === "held").length;
   document.getElementById("lockers-sum").textContent = t("lockers.full", { n: held });
   document.getElementById("lockers").classList.toggle("few", state.lockers.length <= 8);
+  // A board without item bits knows no door's inside: what the record does not hold is just unused.
+  const blind = state.lockers.every((one) => one.item === "unknown" || one.state === "held");
   swap("lockers", ...state.lockers.map((one) => {
     const no = one.no ? t("member.short", { no: one.no }) : "";
     let look = { held: "full", unknown: "unk", open: "open", opening: "open", out: "open" }[one.state] || "";
     let text = { held: no, free: no || t("locker.free") }[one.state] ?? t(`locker.${one.state}`);
+    if (blind && one.state === "unknown" && one.door === "closed") {
+      look = "";
+      text = no || t("locker.unused");
+    }
     if (one.fault) { look = "unk"; text = t("locker.unknown"); }
     if (!calm && one.locker === mine && look !== "unk" && look !== "full") look = "mine";
     const mark = { full: icon("lock", t("locker.closed")), unk: icon("unk", t("locker.unknown")), open: icon("open") }[look];
