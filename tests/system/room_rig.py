@@ -301,10 +301,11 @@ class Rig:
         answer = control(self.sock("pins"), {"pin": pin, "level": level})
         assert answer["ok"], answer
 
-    def present(self, no: int) -> None:
-        """Lifts whatever lies on the reader and lays this member's card there."""
+    def present(self, no: int, *, first: Callable[[], object] = lambda: None) -> None:
+        """Lifts whatever lies on the reader and lays this member's card there, after `first`."""
         self.hand("idcard", "remove")
         threading.Event().wait(HAND_S)
+        first()
         self.hand("idcard", "insert", name="张三", number=NUMBERS[no])
 
     def sit(self, station: int, *, down: bool) -> None:

@@ -47,34 +47,59 @@ def identified(rig: Rig, no: int) -> None:
     rig.hub.wait("member.identified", no=no)
 
 
-def declare_later(rig: Rig, no: int) -> None:
-    """Says what is deposited; the answer is not waited for, the room may die before it."""
-    rig.do("deposit.declare", {"no": no, "items": ["phone"]})
+def intents(rig: Rig) -> list[str]:
+    return [str(one["data"]["intent"]) for one in rig.journal("locker.opening")]
+
+
+def kill_at_intent(rig: Rig, count: int) -> None:
+    """Kills the room as soon as that many intents are on the disk."""
+    until("an intent on the disk", lambda: len(intents(rig)) == count, every_s=0.005)
+    rig.kill_room()
+
+
+def kill_before_pulse(rig: Rig, no: int) -> None:
+    """The board is deaf when the card comes: the intent is written, no pulse can leave.
+
+    On a busy machine the card may be read so late that the door is already unknown; the gate then
+    says so, and the member comes again.
+    """
+    before = len(intents(rig))
+    for _ in range(5):
+        refused = len(rig.journal("gate.refused"))
+        until("the door is known", lambda: rig.shown_door(no) == "closed")
+        rig.present(no, first=lambda: rig.hand("locker", "fault", kind="no_answer", count=500))
+        until(
+            "intent or refusal",
+            lambda now=refused: (
+                len(intents(rig)) > before or len(rig.journal("gate.refused")) > now
+            ),
+            every_s=0.005,
+        )
+        if len(intents(rig)) > before:
+            rig.kill_room()
+            rig.hand("locker", "fault", kind="none")
+            return
+        rig.hand("locker", "fault", kind="none")
+    raise AssertionError("five cards were read too late")
 
 
 def test_a_kill_around_a_pulse_never_opens_a_door_twice_or_by_itself(rig: Rig) -> None:
     hub = rig.hub
     identified(rig, 1)
 
-    # 1. Intent on the disk, the board is deaf: no pulse left. Killed, and nothing opens afterwards.
-    rig.hand("locker", "fault", kind="no_answer", count=200)
-    declare_later(rig, 1)
-    until("the intent is on the disk", lambda: rig.journal("locker.opening"), every_s=0.005)
-    rig.kill_room()
-    rig.hand("locker", "fault", kind="none")
+    # 1. The lock is jammed, the room is killed at the pulse. Freed, it must not spring open.
+    rig.hand("locker", "jam", lock=1, on=True)
+    rig.do("deposit.declare", {"no": 1, "items": ["phone"]})
+    kill_at_intent(rig, 1)
+    rig.hand("locker", "jam", lock=1, on=False)
     rig.start_room()
     failed = hub.wait("locker.open_failed", locker=1)
-    intent = rig.journal("locker.opening")[0]["data"]["intent"]
-    assert failed.data["intent"] == intent
+    assert failed.data["intent"] == intents(rig)[0]
     assert not rig.door(1)["open"]
 
-    # 2. Pulsed, but the lock is jammed: killed in the watch. Freed, it must not spring open.
-    rig.hand("locker", "jam", lock=1, on=True)
-    rig.present(1)
-    until("the second intent", lambda: len(rig.journal("locker.opening")) == 2, every_s=0.005)
-    rig.kill_room()
+    # 2. Intent on the disk, no pulse left the room. It is not made up for after the restart.
+    kill_before_pulse(rig, 1)
     before = len(rig.journal())
-    rig.hand("locker", "jam", lock=1, on=False)
     rig.start_room()
     hub.wait("locker.open_failed", locker=1, count=2)
     assert not rig.door(1)["open"]
@@ -85,7 +110,7 @@ def test_a_kill_around_a_pulse_never_opens_a_door_twice_or_by_itself(rig: Rig) -
     rig.kill_room()
     rig.start_room()
     opened = hub.wait("locker.opened", locker=1)
-    assert opened.data["intent"] == rig.journal("locker.opening")[2]["data"]["intent"]
+    assert opened.data["intent"] == intents(rig)[2]
     rig.deposit(1)
 
     # 4. At rest: what is shown after a kill is what was shown before it.
@@ -94,7 +119,7 @@ def test_a_kill_around_a_pulse_never_opens_a_door_twice_or_by_itself(rig: Rig) -
     rig.start_room()
     until("the same state", lambda: steady(rig) == shown)
     until("all is acknowledged", lambda: rig.screen.state()["link"]["waiting"] == 0)
-    assert [one["type"] for one in rig.journal()].count("locker.opening") == 3
+    assert len(intents(rig)) == 3
     assert len({(one.epoch, one.seq) for one in hub.events}) == len(hub.events) > before
     on_disk = {(one["epoch"], one["seq"]) for one in rig.journal()}
     assert on_disk == {(one.epoch, one.seq) for one in hub.events}
@@ -109,7 +134,7 @@ def test_a_board_that_dies_is_one_loss_and_one_return(rig: Rig) -> None:
     rig.start_board("locker")
     hub.wait("device.back", device="locker")
     until("the doors are known again", lambda: rig.shown_door(2) == "closed")
-    declare_later(rig, 2)
+    rig.do("deposit.declare", {"no": 2, "items": ["phone"]})
     rig.deposit(2)
     assert rig.step(2) == "deposited"
     assert len(hub.found("device.lost", device="locker")) == 1
