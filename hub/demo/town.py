@@ -101,6 +101,7 @@ class RoomSite:
             f"mains_pin = {MAINS_PIN}",
             f'ups_port = "{self.pty("ups")}"',
             "mains_back_s = 2",
+            "ups_table = [[1.67, 0], [1.97, 50], [2.27, 100]]",
             "[gpio]",
             'backend = "mock"',
             f'control = "{self.socket("pins")}"',
