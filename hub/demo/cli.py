@@ -5,8 +5,8 @@ from __future__ import annotations
 import argparse
 import json
 import random
-import shutil
 import signal
+import sqlite3
 import sys
 import tempfile
 import time
@@ -24,7 +24,6 @@ from hub.demo.handover_act import play_handover, wait_uploads
 from hub.demo.judge import Outcome, journal_rows, judge
 from hub.demo.opening_act import open_town
 from hub.demo.people import committee
-from hub.demo.supervise import TooLateError
 from hub.demo.town import Town, plan_town
 
 EX_OK, EX_FAILED, EX_USAGE = 0, 1, 64
@@ -74,8 +73,7 @@ def main(args: argparse.Namespace) -> int:
         sys.stdout.flush()
         return EX_OK if outcome.ok else EX_FAILED
     finally:
-        town.supervisor.stop()
-        shutil.rmtree(town.run, ignore_errors=True)
+        town.close()
 
 
 def _wrong(args: argparse.Namespace) -> str:
@@ -107,7 +105,7 @@ def _play(town: Town, guests: list[str], *, seed: int, pace: float) -> Outcome:
             day.written[site.ctl] = journal_rows(site.folder / "state" / "journal.sqlite")
         play_handover(day)
         return judge(day, seed)
-    except (TooLateError, RefusedError, RuntimeError, OSError) as error:
+    except (RefusedError, RuntimeError, OSError, sqlite3.Error) as error:
         town.say(f"这一天没有按要求结束：{error}")
         return Outcome(ok=False, seed=seed, why=[str(error)])
 

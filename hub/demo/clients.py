@@ -7,13 +7,17 @@ from __future__ import annotations
 
 import json
 import socket
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
 import httpx
 
+from hub.demo.supervise import until
+
 TIMEOUT_S = 20.0  # a PIN costs about half a second by intention; restarts take a few
+PATIENCE_S = 30.0  # what is only looked at, or may be done twice, waits for a process to be back
 LINE_BYTES_MAX = 64 * 1024
 
 
@@ -47,6 +51,23 @@ def _send(client: httpx.Client, method: str, path: str, **options: Any) -> httpx
         raise ConnectionError(f"{method} {path}: {error}") from error
 
 
+def _patiently(what: str, look: Callable[[], Any]) -> Any:
+    """The answer of `look`, asked again while the connection fails.
+
+    Raises:
+        TooLateError: still no connection.
+        RefusedError: an answer, and it is no.
+    """
+    found: list[Any] = []
+
+    def ask() -> bool:
+        found.append(look())
+        return True
+
+    until(what, ask, within_s=PATIENCE_S)
+    return found[-1]
+
+
 @dataclass(slots=True)
 class HubUser:
     """One signed-in person at the hub; signs in again when the hub forgot."""
@@ -61,7 +82,8 @@ class HubUser:
 
     def sign_in(self) -> None:
         """Signs in with the password."""
-        self._client = httpx.Client(base_url=self.url, timeout=TIMEOUT_S)
+        if self._client is None:
+            self._client = httpx.Client(base_url=self.url, timeout=TIMEOUT_S)
         answer = _answer(
             "sign-in",
             _send(
@@ -74,8 +96,13 @@ class HubUser:
         self._csrf = answer["csrf"]
 
     def get(self, path: str) -> Any:
-        """GET of `/api/v1/{path}`."""
-        return self._call("GET", path)
+        """GET of `/api/v1/{path}`; waits for a hub that is being started again."""
+        return _patiently(f"hub {path}", lambda: self._call("GET", path))
+
+    def close(self) -> None:
+        """Gives the connection back."""
+        if self._client is not None:
+            self._client.close()
 
     def post(self, path: str, body: dict[str, Any], *, key: str = "") -> Any:
         """POST of JSON to `/api/v1/{path}`; `key` makes a repeat harmless."""
@@ -113,9 +140,16 @@ class Screen:
         self._client = httpx.Client(base_url=f"http://127.0.0.1:{self.port}", timeout=TIMEOUT_S)
 
     def state(self) -> dict[str, Any]:
-        """What the screen shows, as data."""
-        answer: dict[str, Any] = _answer("screen", _send(self._client, "GET", "/api/state"))
+        """What the screen shows, as data; waits for a room that is being started again."""
+        answer: dict[str, Any] = _patiently(
+            f"screen {self.port}",
+            lambda: _answer("screen", _send(self._client, "GET", "/api/state")),
+        )
         return answer
+
+    def close(self) -> None:
+        """Gives the connections back."""
+        self._client.close()
 
     def act(self, act: str, session: str, args: dict[str, Any], by: list[tuple[str, str]]) -> Any:
         """A staff act with the PINs of those who do it."""
@@ -139,12 +173,17 @@ class Board:
     path: Path
 
     def do(self, **command: Any) -> dict[str, Any]:
-        """Sends one command, returns its answer.
+        """Sends one command, returns its answer; waits for a board that is being started again.
+
+        Every command says how things are, none what changes: it may be said twice.
 
         Raises:
-            OSError: the board is being started again.
             RefusedError: the board does not know the command.
         """
+        answer: dict[str, Any] = _patiently(self.path.name, lambda: self._once(command))
+        return answer
+
+    def _once(self, command: dict[str, Any]) -> dict[str, Any]:
         with socket.socket(socket.AF_UNIX, socket.SOCK_STREAM) as end:
             end.settimeout(TIMEOUT_S)
             end.connect(str(self.path))

@@ -11,7 +11,7 @@ from typing import Any
 
 from hub.demo.clients import HubUser, RefusedError
 from hub.demo.people import Member
-from hub.demo.supervise import until
+from hub.demo.supervise import TooLateError, until
 from hub.demo.town import RoomSite, Town
 
 CHINA = timezone(timedelta(hours=8), "Asia/Shanghai")
@@ -86,13 +86,13 @@ def ensure(
             refused = None
         except RefusedError as error:
             refused = error
-        except OSError:
-            pass
+        except (OSError, TooLateError):
+            pass  # the act, or a step of it, met a process that was just dying
         try:
             until(what, done, within_s=within_s if refused is None else 1.0)
         except OSError:
             continue
-        except RuntimeError:
+        except TooLateError:
             if refused is not None and refused.status not in {404, 409, 423, 429}:
                 raise refused from None
             continue

@@ -104,7 +104,7 @@ def _count_session(day: Day, out: Outcome) -> None:
     out.cases_closed = sum(one["state"] == "closed" for one in cases)
     lanes: list[dict[str, Any]] = view["lanes"]
     out.segments = sum(lane["segments"] for lane in lanes)
-    out.gap_s = sum(lane["gap_s"] for lane in lanes)
+    out.gap_s = round(sum(lane["gap_s"] for lane in lanes))
 
 
 def _verify(day: Day, out: Outcome) -> None:

@@ -48,6 +48,8 @@ class Child:
 
     def start(self) -> None:
         """Starts the process; output is appended to its log."""
+        if self._file is not None:
+            self._file.close()
         self._file = self.log.open("ab")
         if self._file.tell() > LOG_BYTES_MAX:
             self._file.truncate(0)

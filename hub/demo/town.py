@@ -7,6 +7,7 @@ short temporary folder beside it, for a socket's path may have no more than 107 
 from __future__ import annotations
 
 import json
+import shutil
 import socket
 import tempfile
 from collections.abc import Callable
@@ -52,6 +53,7 @@ class RoomSite:
     http_port: int
     system_port: int
     ctl: str = ""
+    _screen: Screen | None = None
 
     @property
     def place(self) -> str:
@@ -71,8 +73,15 @@ class RoomSite:
         return Board(self.socket(name))
 
     def screen(self) -> Screen:
-        """The room's screen."""
-        return Screen(self.screen_port)
+        """The room's screen; one pool of connections, for it is looked at ten times a second."""
+        if self._screen is None:
+            self._screen = Screen(self.screen_port)
+        return self._screen
+
+    def close(self) -> None:
+        """Gives the screen's connections back."""
+        if self._screen is not None:
+            self._screen.close()
 
     def toml(self, offset_file: Path) -> str:
         """The room's configuration file."""
@@ -194,6 +203,15 @@ class Town:
                 person=about["person"],
             )
         return self.users[login]
+
+    def close(self) -> None:
+        """Ends every process and connection."""
+        self.supervisor.stop()
+        for user in self.users.values():
+            user.close()
+        for site in self.rooms:
+            site.close()
+        shutil.rmtree(self.run, ignore_errors=True)
 
     def by(self, *logins: str) -> list[tuple[str, str]]:
         """Persons and PINs as a room's screen wants them."""
