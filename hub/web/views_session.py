@@ -181,6 +181,7 @@ class SessionView:
     unmet: int
     gate_note: Text
     leaving: bool
+    all_left: bool
     orders: tuple[OrderRow, ...]
     choices: tuple[OrderChoice, ...]
     member_nos: tuple[int, ...]
@@ -196,6 +197,13 @@ class SessionView:
     package_text: Text
     appraisal_open: bool
     appraisal_items: tuple[tuple[str, Text], ...]
+
+    @property
+    def gate_title(self) -> str:
+        """Key of the heading over the conditions for leaving."""
+        if self.all_left:
+            return "gate.title_done"
+        return "gate.title_open" if self.leaving else "gate.title"
 
     @property
     def member_options(self) -> tuple[tuple[str, Text], ...]:

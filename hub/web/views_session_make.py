@@ -476,6 +476,7 @@ def session_view(
         unmet=unmet,
         gate_note=say("gate.note"),
         leaving=unmet == 0,
+        all_left=bool(data["members"]) and all(m["left"] for m in data["members"]),
         orders=orders(data),
         choices=choices(data, viewer),
         member_nos=tuple(m["no"] for m in data["members"]),

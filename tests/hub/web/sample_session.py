@@ -340,6 +340,7 @@ def session() -> SessionView:
         unmet=2,
         gate_note=say("gate.note"),
         leaving=False,
+        all_left=False,
         orders=orders(),
         choices=choices(),
         member_nos=(1, 2, 3, 4, 5),
