@@ -8,7 +8,7 @@ FAST := not system and not browser and not slow and not hardware
 DEMO_OPTIONS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check format lock system-packages clean
+.PHONY: help install demo test check bench proof format lock system-packages clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 26
@@ -45,6 +45,12 @@ check: $(STAMP) ## format, lint, types, import contracts, fast tests; under a mi
 	@$(BIN)/coverage erase
 	@EVALROOM_PROPERTIES=quick PYTHONHASHSEED=0 $(BIN)/python -m pytest -q -n auto -m "$(FAST)" --cov --cov-report=
 	@$(BIN)/coverage report --fail-under=100
+
+bench: $(STAMP) ## ratios to the limits of this machine; out/bench.json keeps them
+	@$(BIN)/python -m tests.bench
+
+proof: $(STAMP) system-packages ## the long figures, resumable; out/proof.json keeps them
+	@$(BIN)/python -m tests.bench.proof
 
 format: $(STAMP) ## rewrite the code in the one format
 	@$(BIN)/ruff format .

@@ -71,6 +71,21 @@ def test_what_cannot_be_an_event_is_our_bug(data):
         encode_event(event(data=data))
 
 
+@pytest.mark.parametrize(
+    "changes",
+    [
+        {"seq": 2**53 - 1, "mono_ms": 2**53 - 1},
+        {"type": "a" * 64},
+        {"session": "s" * 64, "boot": "b" * 64},
+        {"mono_ms": 0},
+    ],
+)
+def test_the_widest_legal_event_is_written_and_read(changes):
+    one = event(**changes)
+
+    assert decode_event(encode_event(one)) == one
+
+
 def test_deep_nesting_is_refused():
     data: dict[str, object] = {}
     for _ in range(30):
@@ -92,11 +107,15 @@ def test_deep_nesting_is_refused():
         ("session", "a b"),
         ("boot", ""),
         ("mono_ms", -1),
+        ("session", "s" * 65),
+        ("ctl", 'c-0123456789ab","epoch":"'),
         ("at", "2026-05-07T01:02:03Z"),
         ("at", "2026-13-07T01:02:03.004Z"),
         ("at_trust", "gps"),
         ("type", "Power"),
         ("type", "a.b.c.d.e"),
+        ("type", "a" * 65),
+        ("data", []),
     ],
 )
 def test_the_envelope_is_strict_both_ways(field, value):

@@ -1,0 +1,131 @@
+"""`make proof`: the long figures, section by section; one table with n, bound, date and commit.
+
+A section that held at this very commit is not run again, so an interrupted proof goes on.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import re
+import shutil
+import subprocess
+import sys
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from pathlib import Path
+
+OUT = Path("out/proof.json")
+SECTION_S_MAX = 45 * 60  # a section longer than this has to become two
+EXAMPLES = re.compile(r"- (\d+) passing examples")
+PASSED = re.compile(r"(\d+) passed")
+CONFIDENCE = 3.0  # no failure in n trials: at most 3/n of all fail, with 95 % confidence
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What is claimed, and the tests that try to break it; properties are tried 5 000 times."""
+
+    name: str
+    claim: str
+    tests: tuple[str, ...]
+
+
+SECTIONS = (
+    Section(
+        "power-cuts",
+        "no acknowledged row is lost by a power cut",
+        ("tests/edge/test_journal_power_cut.py",),
+    ),
+    Section(
+        "room",
+        "the fold is the room and the gate holds",
+        ("tests/edge/test_room.py", "-k", "whatever"),
+    ),
+    Section(
+        "recording",
+        "the hub ends with every row, once",
+        ("tests/protocols/messages/test_cursor.py", "-k", "whatever"),
+    ),
+    Section(
+        "packages",
+        "every flipped byte is found and named",
+        ("tests/protocols/evidence", "-k", "single_flipped or any_bytes"),
+    ),
+    Section("codecs", "any bytes in any portions are read or counted", ("tests/protocols/wire",)),
+    Section("days", "a whole day ends with a sound package", ("tests/system/test_demo_day.py",)),
+)
+
+
+def commit() -> str:
+    """The commit this tree is at, with `+` where it was changed since; empty without git."""
+    git = shutil.which("git")
+    if git is None:
+        return ""
+    words = [git, "describe", "--always", "--dirty=+"]
+    return subprocess.run(words, capture_output=True, text=True, check=False).stdout.strip()
+
+
+def run(section: Section) -> dict[str, object]:
+    """Runs a section's tests; n counts examples of properties, and tests without properties."""
+    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *section.tests]
+    begun = datetime.now(UTC)
+    try:
+        done = subprocess.run(
+            [*words, "--hypothesis-show-statistics", "-m", "not hardware"],
+            capture_output=True,
+            text=True,
+            timeout=SECTION_S_MAX,
+            check=False,
+            env={**os.environ, "EVALROOM_PROPERTIES": "long"},
+        )
+        said, good = done.stdout, done.returncode == 0
+    except subprocess.TimeoutExpired:
+        said, good = f"longer than {SECTION_S_MAX} s", False
+    examples = [int(found) for found in EXAMPLES.findall(said)]
+    n = sum(examples) or sum(int(found) for found in PASSED.findall(said))
+    return {
+        "section": section.name,
+        "claim": section.claim,
+        "n": n,
+        "held": good and n > 0,
+        "bound": f"< {CONFIDENCE / n:.1e}" if good and n else "-",
+        "seconds": round((datetime.now(UTC) - begun).total_seconds()),
+        "date": f"{begun:%Y-%m-%d}",
+        "commit": commit(),
+        "said": "" if good else said[-2_000:],
+    }
+
+
+def table(rows: list[dict[str, object]]) -> str:
+    lines = [
+        f"{'section':<12}{'claim':<46}{'n':>8}  {'fails':<10}{'date':<12}{'commit':<12}verdict"
+    ]
+    for one in rows:
+        verdict = "held" if one["held"] else "FAILED"
+        lines.append(
+            f"{one['section']:<12}{one['claim']:<46}{one['n']:>8}  {one['bound']:<10}"
+            f"{one['date']:<12}{one['commit']:<12}{verdict}"
+        )
+    return "\n".join(lines)
+
+
+def main() -> int:
+    OUT.parent.mkdir(exist_ok=True)
+    kept = json.loads(OUT.read_text()) if OUT.exists() else {}
+    now = commit()
+    for section in SECTIONS:
+        before = kept.get(section.name, {})
+        if now.endswith("+") or before.get("commit") != now or not before.get("held"):
+            sys.stderr.write(f"{section.name}: {section.claim} …\n")
+            kept[section.name] = run(section)
+            OUT.write_text(json.dumps(kept, indent=1, ensure_ascii=False) + "\n")
+    rows = [kept[section.name] for section in SECTIONS]
+    sys.stdout.write(table(rows) + "\n")
+    for one in rows:
+        sys.stdout.write("" if one["held"] else f"\n{one['section']}:\n{one['said']}\n")
+    return 0 if all(one["held"] for one in rows) else 1
+
+
+if __name__ == "__main__":
+    sys.exit(main())
