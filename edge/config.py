@@ -132,6 +132,8 @@ class Credentials:
     ctl: str
     place: str
     org: str
+    place_name: str
+    org_name: str
     hub: str
     mqtt_host: str
     mqtt_port: int
@@ -254,6 +256,8 @@ def read_credentials(folder: Path) -> Credentials:
             ctl=about["ctl"],
             place=about["place"],
             org=about["org"],
+            place_name=str(about.get("place_name", about["place"])),
+            org_name=str(about.get("org_name", about["org"])),
             hub=about["hub"],
             mqtt_host=mqtt["host"],
             mqtt_port=int(mqtt["port"]),

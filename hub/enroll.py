@@ -74,6 +74,9 @@ def enroll(hub: Hub, *, org: str, room: str, name: str, secret: str, out: Path) 
         pub=pub.hex(),
     )
     with hub.store.write() as conn:
+        org_name = conn.execute(
+            select(organisations.c.name).where(organisations.c.id == org)
+        ).scalar_one()
         place = add_room(conn, org=org, room=room, name=name)
         _replace(conn, place)
         row = {
@@ -95,6 +98,7 @@ def enroll(hub: Hub, *, org: str, room: str, name: str, secret: str, out: Path) 
     write_broker_users(hub)
     write_trust(hub)
     about = _identity(hub, ctl=ctl, place=place, org=org, password=password)
+    about |= {"place_name": name, "org_name": org_name}
     _write_folder(hub, out, keys=(seed, seal_private), cert=cert, about=about)
     return Enrolled(ctl=ctl, place=place, folder=out)
 
