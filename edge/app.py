@@ -219,7 +219,7 @@ class _Builder:
             intake=intake,
             roster=roster,
             bell=self.bell,
-            about=Facts(me.place, me.org, {one.stream: one.name for one in room.cameras}),
+            about=Facts(me.place_name, me.org_name, {one.stream: one.name for one in room.cameras}),
             entropy=secrets.token_bytes,
             link_up=pipe.up,
             waiting=uplink.waiting,
