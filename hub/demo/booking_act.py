@@ -5,12 +5,13 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from datetime import date, datetime, time
+from functools import partial
 from importlib import resources
 from typing import Any
 
 from hub.demo import look
 from hub.demo.clients import HubUser, RefusedError
-from hub.demo.day import CHINA, EVALUATION_AT, Day, ensure, utc
+from hub.demo.day import CHINA, EVALUATION_AT, Day, at_once, ensure, utc
 from hub.demo.people import Member
 from hub.demo.supervise import until
 from protocols.policy.workdays import Calendar, latest_request_day
@@ -49,11 +50,8 @@ def play_booking(day: Day) -> None:
         _accept(day, guest.org)
     _reach(day, "confirmed", lambda: operator.post(f"bookings/{day.booking}/confirm", {}))
     day.say(f"  预约 {day.booking} 已确认")
-    for site in day.town.rooms:
-        _enter_members(day, site.org)
-        _roster(day, site.org)
-    for site in day.town.rooms:
-        _publish(day, site.org)
+    at_once([partial(_prepare, day, site.org) for site in day.town.rooms])
+    at_once([partial(_publish, day, site.org) for site in day.town.rooms])
     day.say("  值班人员已确认，计划已下发各场地控制器")
 
 
@@ -121,6 +119,11 @@ def _reach(day: Day, state: str, act: Any) -> None:
     ensure(f"booking {state}", lambda: _booking(day)["state"] == state, act)
 
 
+def _prepare(day: Day, org: str) -> None:
+    _enter_members(day, org)
+    _roster(day, org)
+
+
 def _enter_members(day: Day, org: str) -> None:
     entering = day.user(org, "guest_coordinator" if org != day.town.home.org else "home_manager")
     members = [_entry(member) for member in day.of(org)]
@@ -158,8 +161,7 @@ def _roster(day: Day, org: str) -> None:
         lambda: wanted <= known("assigned", "confirmed"),
         lambda: people[0].post(f"bookings/{day.booking}/duty", {"persons": persons}),
     )
-    for user in people:
-        _confirm_duty(day, user, lambda: known("confirmed"))
+    at_once([partial(_confirm_duty, day, user, lambda: known("confirmed")) for user in people])
 
 
 def _confirm_duty(day: Day, user: HubUser, confirmed: Callable[[], set[str]]) -> None:

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import json
 import socket
+import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -77,23 +78,22 @@ class HubUser:
     password: str
     pin: str
     person: str
-    _client: httpx.Client | None = None
+    _client: httpx.Client = field(init=False)
     _csrf: str = ""
+    _signing_in: threading.Lock = field(default_factory=threading.Lock)
 
-    def sign_in(self) -> None:
-        """Signs in with the password."""
-        if self._client is None:
-            self._client = httpx.Client(base_url=self.url, timeout=TIMEOUT_S)
-        answer = _answer(
-            "sign-in",
-            _send(
-                self._client,
-                "POST",
-                "/api/v1/sign-in",
-                json={"login": self.login, "password": self.password},
-            ),
-        )
-        self._csrf = answer["csrf"]
+    def __post_init__(self) -> None:
+        """Opens the connection pool; nobody is signed in yet."""
+        self._client = httpx.Client(base_url=self.url, timeout=TIMEOUT_S)
+
+    def _sign_in(self, stale: str) -> str:
+        """Signs in with the password unless another thread has done so since `stale` was got."""
+        with self._signing_in:
+            if self._csrf == stale:
+                body = {"login": self.login, "password": self.password}
+                response = _send(self._client, "POST", "/api/v1/sign-in", json=body)
+                self._csrf = _answer("sign-in", response)["csrf"]
+            return self._csrf
 
     def get(self, path: str) -> Any:
         """GET of `/api/v1/{path}`; waits for a hub that is being started again."""
@@ -101,8 +101,7 @@ class HubUser:
 
     def close(self) -> None:
         """Gives the connection back."""
-        if self._client is not None:
-            self._client.close()
+        self._client.close()
 
     def post(self, path: str, body: dict[str, Any], *, key: str = "") -> Any:
         """POST of JSON to `/api/v1/{path}`; `key` makes a repeat harmless."""
@@ -114,17 +113,16 @@ class HubUser:
         return self._call("POST", path, content=raw)
 
     def _call(self, method: str, path: str, **options: Any) -> Any:
-        for again in (False, True):
-            if self._client is None or again:
-                self.sign_in()
-            if self._client is None:
-                raise ConnectionError(f"{self.login}: no connection")
-            headers = {**options.get("headers", {}), "X-CSRF": self._csrf}
+        csrf = self._csrf or self._sign_in("")
+        for again in (True, False):
+            headers = {**options.get("headers", {}), "X-CSRF": csrf}
             response = _send(
                 self._client, method, f"/api/v1/{path}", **{**options, "headers": headers}
             )
-            if response.status_code != httpx.codes.UNAUTHORIZED:
-                return _answer(f"{self.login} {method} {path}", response)
+            if again and response.status_code == httpx.codes.UNAUTHORIZED:
+                csrf = self._sign_in(csrf)
+                continue
+            break
         return _answer(f"{self.login} {method} {path}", response)
 
 

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import random
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta, timezone
 from typing import Any
@@ -59,6 +59,25 @@ class Day:
         """The session as the hub sees it."""
         answer: dict[str, Any] = self.manager().get(f"sessions/{self.session}")
         return answer
+
+
+def at_once(acts: Sequence[Callable[[], object]]) -> None:
+    """Does several things at the same time; the first failure is raised when all have ended."""
+    failures: list[BaseException] = []
+
+    def run(act: Callable[[], object]) -> None:
+        try:
+            act()
+        except BaseException as error:  # noqa: BLE001 - carried to the caller, which raises it
+            failures.append(error)
+
+    threads = [threading.Thread(target=run, args=(act,)) for act in acts]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    if failures:
+        raise failures[0]
 
 
 def ensure(

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import hashlib
-import threading
-from collections.abc import Callable
+from functools import partial
 from typing import Any
 
 from hub.crypto import read_private, signer
 from hub.demo import look
-from hub.demo.day import ARRIVE_BEFORE, EVALUATION_AT, Day, ensure, utc
-from hub.demo.fault_act import cut_mains, cut_network, open_with_key
+from hub.demo.day import ARRIVE_BEFORE, EVALUATION_AT, Day, at_once, ensure, utc
+from hub.demo.fault_act import cut_mains, cut_network, open_with_key, settle_cases
 from hub.demo.orders import order
 from hub.demo.people import Member
 from hub.demo.room_act import RoomHands
@@ -29,10 +28,10 @@ def play_evaluation(day: Day) -> None:
     rooms = [RoomHands(day, site) for site in day.town.rooms]
     home, guests = rooms[0], rooms[1:]
     day.say(f"[{EVALUATION_AT:%Y-%m-%d}] 评标日：各场地自检")
-    together(lambda room: room.selftest(), rooms)
+    at_once([room.selftest for room in rooms])
     order(day, "open", "check_in")
     day.say("  开始签到：刷身份证、寄存物品、就座")
-    together(_arrivals, rooms)
+    at_once([partial(_arrivals, room) for room in rooms])
     order(day, "start", "evaluating")
     day.say("  评标开始指令已在各场地生效，录像进行中")
     _evaluate(day, home, guests)
@@ -40,28 +39,10 @@ def play_evaluation(day: Day) -> None:
     _refused_release(day, home)
     _sign(day)
     _end_on_the_home_screen(day, home)
-    together(_departures, rooms)
+    at_once([partial(_departures, room) for room in rooms])
+    settle_cases(day)
     order(day, "close", "closed")
     day.say("  场次关闭，房间内的身份信息已清除")
-
-
-def together(act: Callable[[RoomHands], object], rooms: list[RoomHands]) -> None:
-    """Does the same in all rooms at once; the first failure is raised when all have ended."""
-    failures: list[BaseException] = []
-
-    def run(room: RoomHands) -> None:
-        try:
-            act(room)
-        except BaseException as error:  # noqa: BLE001 - carried to the caller, which raises it
-            failures.append(error)
-
-    threads = [threading.Thread(target=run, args=(room,)) for room in rooms]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    if failures:
-        raise failures[0]
 
 
 def _arrivals(room: RoomHands) -> None:
@@ -97,7 +78,9 @@ def _evaluate(day: Day, home: RoomHands, guests: list[RoomHands]) -> None:
     away = day.of(guest.site.org)[0]
     guest.leave_and_return(away, "toilet", LEAVE_S)
     day.say(f"  {away.no}号评委 暂离（如厕，陪同），已返回")
+    settle_cases(day)
     cut_mains(day, guest)
+    settle_cases(day)
     cut_network(day, guest)
     open_with_key(day, guest)
 

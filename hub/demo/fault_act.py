@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import Any
 
 from hub.demo import look
-from hub.demo.day import Day, ensure
+from hub.demo.day import Day, at_once, ensure
 from hub.demo.orders import order
 from hub.demo.room_act import FREE, PRESSED, RoomHands
 from hub.demo.supervise import until
@@ -13,6 +14,7 @@ from hub.demo.town import MAINS_PIN
 
 OUTAGE_S = 3.0
 OFFLINE_S = 4.0
+SETTLE_S = 60.0
 TAMPERED_LOCKER = 11  # nobody's locker: a key in the wrong place, not a release
 
 
@@ -24,7 +26,7 @@ def cut_mains(day: Day, guest: RoomHands) -> None:
         lambda: look.open_faults(guest.state(), "power"),
         lambda: (pins.do(pin=MAINS_PIN, level=FREE), ups.do(do="mains", on=False)),
     )
-    case = _case_of(day, "power")
+    case = _case_of(day, "power", guest.site.place)
     day.say(f"  {guest.site.place}：市电中断，UPS 供电；应急处置单 {case['number']} 自动建立")
     _acknowledge(day, case)
     order(day, "suspend", "suspended")
@@ -37,8 +39,7 @@ def cut_mains(day: Day, guest: RoomHands) -> None:
         lambda: (pins.do(pin=MAINS_PIN, level=PRESSED), ups.do(do="mains", on=True)),
         within_s=20,
     )
-    for room in [RoomHands(day, site) for site in day.town.rooms]:
-        room.confirm_saved()
+    at_once([RoomHands(day, site).confirm_saved for site in day.town.rooms])
     order(day, "resume", "evaluating")
     _close(day, case)
     day.say(f"  市电恢复，逐人确认已存评分，继续评标；{case['number']} 已结案")
@@ -56,7 +57,7 @@ def cut_network(day: Day, guest: RoomHands) -> None:
     day.say(f"  {guest.site.place}：网络中断，现场照常；记录和录像在本地等候")
     member = day.of(guest.site.org)[-1]
     guest.leave_and_return(member, "toilet", 1.0)
-    case = _case_of(day, "network", within_s=30)
+    case = _case_of(day, "network", guest.site.place, within_s=30)
     day.say(f"  应急处置单 {case['number']}：失联，原因待确认")
     _acknowledge(day, case)
     _steps(day, case, ("find_rung", "local_record"))
@@ -89,10 +90,36 @@ def open_with_key(day: Day, guest: RoomHands) -> None:
     day.say(f"  {guest.site.place}：{TAMPERED_LOCKER} 号柜被钥匙打开，单独留痕，不算放行")
 
 
-def _case_of(day: Day, kind: str, *, within_s: float = 20.0) -> dict[str, Any]:
+def settle_cases(day: Day) -> None:
+    """Closes what other people's faults have opened, once each fault is over.
+
+    On an ordinary day there is none; when somebody kills the broker or a room, its network case is
+    as real as the one of the script and waits for the same decision.
+    """
+    for case in _open_cases(day):
+        until(
+            f"the fault of {case['number']} is over",
+            partial(_is_over, day, case),
+            within_s=SETTLE_S,
+        )
+        _acknowledge(day, case)
+        _decide(day, case, "故障已排除，现场照常，继续评标。")
+        _close(day, case)
+        day.say(f"  {case['place']}：{case['number']} 已处置并结案")
+
+
+def _is_over(day: Day, case: dict[str, Any]) -> bool:
+    return bool(_case(day, case)["cleared_at"])
+
+
+def _open_cases(day: Day) -> list[dict[str, Any]]:
+    rows = day.manager().get("cases")["cases"]
+    return [one for one in rows if one["session"] == day.session and one["state"] != "closed"]
+
+
+def _case_of(day: Day, kind: str, place: str, *, within_s: float = 20.0) -> dict[str, Any]:
     def find() -> dict[str, Any] | None:
-        rows = day.manager().get("cases")["cases"]
-        mine = (one for one in rows if one["session"] == day.session and one["kind"] == kind)
+        mine = (one for one in _open_cases(day) if (one["kind"], one["place"]) == (kind, place))
         return next(mine, None)
 
     found = until(f"a case for the {kind} fault", find, within_s=within_s)
@@ -118,18 +145,19 @@ def _acknowledge(day: Day, case: dict[str, Any]) -> None:
 def _steps(day: Day, case: dict[str, Any], keys: tuple[str, ...]) -> None:
     handler = day.user(day.town.home.org, "fault_handler")
 
-    def state(key: str) -> str:
-        return next(str(s["state"]) for s in _case(day, case)["steps"] if s["key"] == key)
+    def steps() -> dict[str, str]:
+        return {str(one["key"]): str(one["state"]) for one in _case(day, case)["steps"]}
 
     def tick(key: str) -> None:
         body = {"key": key, "state": "done", "reason": ""}
         ensure(
             f"step {key}",
-            lambda: state(key) == "done",
+            lambda: steps()[key] == "done",
             lambda: handler.post(f"cases/{case['case']}/steps", body),
         )
 
-    for key in keys:
+    # Before the planned start the list is another one.
+    for key in sorted(steps().keys() & set(keys), key=keys.index):
         tick(key)
 
 
@@ -138,8 +166,14 @@ def _decide(day: Day, case: dict[str, Any], reason: str) -> None:
     ensure(
         f"case {case['number']} decided",
         lambda: _case(day, case)["decisions"],
-        lambda: _sign(day, case, "wait", reason),
+        lambda: _sign(day, case, _waiting(day, case), reason),
     )
+
+
+def _waiting(day: Day, case: dict[str, Any]) -> str:
+    """The option that changes nothing for the members; before the start it has another name."""
+    offered = [str(one["key"]) for one in _case(day, case)["options"]]
+    return next((key for key in ("wait", "delay_start") if key in offered), offered[0])
 
 
 def _sign(day: Day, case: dict[str, Any], option: str, reason: str) -> None:

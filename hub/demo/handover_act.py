@@ -3,17 +3,18 @@
 from __future__ import annotations
 
 from datetime import datetime, time, timedelta
+from functools import partial
 from pathlib import Path
 from typing import Any
 
-from hub.demo.day import CHINA, EVALUATION_AT, Day, ensure, utc
+from hub.demo.day import CHINA, EVALUATION_AT, Day, at_once, ensure, utc
+from hub.demo.fault_act import settle_cases
 from hub.demo.people import Member
 from hub.demo.supervise import until
 from hub.demo.town import RoomSite
 
 UPLOAD_S = 60.0
 BUILD_S = 60.0
-POINTS_LATE = "late"
 
 
 def wait_uploads(day: Day) -> None:
@@ -40,11 +41,15 @@ def play_handover(day: Day) -> None:
     on = EVALUATION_AT.date() + timedelta(days=1)
     day.town.set_wall(utc(datetime.combine(on, time(9, 30), tzinfo=CHINA)))
     day.say(f"[{on}] 移交：考核、打包、校验、回执（3 个工作日内）")
-    for site in day.town.guests:
-        for member in day.of(site.org):
-            _appraise(day, site, member)
-        day.packages[site.org] = _build(day, site)
-        _receipt(day, site)
+    settle_cases(day)
+    at_once([partial(_hand_over, day, site) for site in day.town.guests])
+
+
+def _hand_over(day: Day, site: RoomSite) -> None:
+    for member in day.of(site.org):
+        _appraise(day, site, member)
+    day.packages[site.org] = _build(day, site)
+    _receipt(day, site)
 
 
 def package_path(day: Day, org: str) -> Path:

@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import subprocess
-from pathlib import Path
+from functools import partial
 
 import httpx
 
+from hub.demo.day import at_once
 from hub.demo.supervise import evalroom, until
 from hub.demo.town import RoomSite, Town, wait_socket
 
@@ -41,35 +42,36 @@ def run_once(town: Town, name: str, words: list[str]) -> None:
 def open_town(town: Town) -> None:
     """Makes and starts everything; returns when every part answers."""
     town.say("建立中心：24 家单位、对口关系、日历、规则包、演示人员与密钥")
-    run_once(
-        town,
-        "init",
-        [
-            "hub",
-            "init",
-            str(town.data),
-            "--demo",
-            "--demo-orgs",
-            ",".join(site.org for site in town.rooms),
-            "--port",
-            str(town.http_port),
-            "--mqtt-port",
-            str(town.mqtt_port),
-            "--clock-offset-file",
-            str(town.out / "clock-offset.txt"),
-        ],
-    )
-    town.read_accounts()
+    # Boards and cables need no keys: they are switched on while the keys are made.
+    at_once([partial(_make_hub, town), partial(_switch_on, town)])
     for site in town.rooms:
         _enroll(town, site)
     town.supervisor.start("hub", evalroom("hub", "serve", str(town.data)))
-    _start_system(town)
     for site in town.rooms:
-        _start_room(town, site)
+        _start_controller(town, site)
     until("the hub answers", lambda: _ready(town), within_s=READY_S)
     for site in town.rooms:
         _wait_connected(site)
     town.say(f"中心 {town.url}；{len(town.rooms)} 间评标室已连接")
+
+
+def _make_hub(town: Town) -> None:
+    words = ["hub", "init", str(town.data), "--demo"]
+    words += ["--demo-orgs", ",".join(site.org for site in town.rooms)]
+    words += ["--port", str(town.http_port), "--mqtt-port", str(town.mqtt_port)]
+    words += ["--clock-offset-file", str(town.out / "clock-offset.txt")]
+    run_once(town, "init", words)
+    town.read_accounts()
+
+
+def _switch_on(town: Town) -> None:
+    """Every board, every cable and the evaluation system; returns when each answers."""
+    _start_system(town)
+    for site in town.rooms:
+        _start_boards(town, site)
+    for site in town.rooms:
+        for name in (*site.boards(), "link"):
+            wait_socket(site.socket(name))
 
 
 def _wait_connected(site: RoomSite) -> None:
@@ -82,7 +84,6 @@ def _wait_connected(site: RoomSite) -> None:
 
 def _enroll(town: Town, site: RoomSite) -> None:
     site.folder.mkdir(parents=True, exist_ok=True)
-    (site.folder / "boards").mkdir(exist_ok=True)
     secret = site.folder / "secret.txt"
     secret.touch(mode=0o600)
     secret.write_text(town.accounts[f"{site.org}.home_manager"]["password"], encoding="utf-8")
@@ -106,24 +107,21 @@ def _start_system(town: Town) -> None:
     wait_socket(control)
 
 
-def _start_room(town: Town, site: RoomSite) -> None:
+def _start_boards(town: Town, site: RoomSite) -> None:
+    (site.folder / "boards").mkdir(parents=True, exist_ok=True)
     routes = [f"{site.mqtt_port}:127.0.0.1:{town.mqtt_port}"]
     routes += [f"{site.http_port}:127.0.0.1:{town.http_port}"]
     words = [word for route in routes for word in ("--route", route)]
-    state: Path = site.folder / "boards" / "link.txt"
-    town.supervisor.start(
-        f"{site.place}-link",
-        evalroom(
-            "sim", "link", *words, "--control", str(site.socket("link")), "--state", str(state)
-        ),
-    )
+    words += ["--control", str(site.socket("link"))]
+    words += ["--state", str(site.folder / "boards" / "link.txt")]
+    town.supervisor.start(f"{site.place}-link", evalroom("sim", "link", *words))
     for name, argv in site.boards().items():
         town.supervisor.start(f"{site.place}-{name}", argv)
-    for name in (*site.boards(), "link"):
-        wait_socket(site.socket(name))
-    town.supervisor.start(
-        f"{site.place}-controller", evalroom("edge", "run", str(site.folder / "room.toml"))
-    )
+
+
+def _start_controller(town: Town, site: RoomSite) -> None:
+    words = ["edge", "run", str(site.folder / "room.toml")]
+    town.supervisor.start(f"{site.place}-controller", evalroom(*words))
 
 
 def _ready(town: Town) -> bool:

@@ -195,13 +195,14 @@ class Town:
         """A signed-in person; kept, so that each signs in once."""
         if login not in self.users:
             about = self.accounts[login]
-            self.users[login] = HubUser(
+            made = HubUser(
                 url=self.url,
                 login=login,
                 password=about["password"],
                 pin=about["pin"],
                 person=about["person"],
             )
+            self.users.setdefault(login, made)
         return self.users[login]
 
     def close(self) -> None:

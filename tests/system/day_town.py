@@ -6,9 +6,11 @@ import json
 import queue
 import secrets
 import sqlite3
+import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
-from datetime import UTC, datetime, time
+from datetime import UTC, datetime
+from datetime import time as clock_time
 from pathlib import Path
 from typing import Any
 
@@ -35,28 +37,25 @@ def small_town(out: Path) -> Iterator[Town]:
     """Opened, in the morning of the booking day; nothing in it may die meanwhile."""
     said: list[str] = []
     town = plan_town(out, [GUEST], said.append)
-    town.set_wall(datetime.combine(booking_day(), time(10, 0), tzinfo=CHINA).astimezone(UTC))
+    town.set_wall(datetime.combine(booking_day(), clock_time(10, 0), tzinfo=CHINA).astimezone(UTC))
     try:
         _open(town)
         yield town
     finally:
-        town.supervisor.stop()
+        town.close()
     assert not [line for line in said if "started again" in line]
     for log in (town.out / "logs").glob("*.log"):
         assert "Traceback" not in log.read_text("utf-8", errors="replace"), log
 
 
 def _open(town: Town) -> None:
-    words = ["hub", "init", str(town.data), "--demo", "--demo-orgs", f"{HOME},{GUEST}"]
-    words += ["--port", str(town.http_port), "--mqtt-port", str(town.mqtt_port)]
-    offset = str(town.out / "clock-offset.txt")
-    opening.run_once(town, "init", [*words, "--clock-offset-file", offset])
-    town.read_accounts()
+    opening._make_hub(town)
     for site in town.rooms:
         opening._enroll(town, site)
     town.supervisor.start("hub", evalroom("hub", "serve", str(town.data)))
     opening._start_system(town)
-    opening._start_room(town, town.home)
+    opening._start_boards(town, town.home)
+    opening._start_controller(town, town.home)
     until("the hub answers", lambda: opening._ready(town), within_s=60)
     until("the room is connected", lambda: town.home.screen().state()["link"]["up"], within_s=60)
 
@@ -87,8 +86,10 @@ class Line:
 
     def ack(self, ctl: str, *, epoch: str = "", upto: int = 1) -> Ack:
         """The first ack for this room that reaches this far; others pass by."""
+        end = time.monotonic() + WITHIN_S
         while True:
-            name, raw = self.inbox.get(timeout=WITHIN_S)
+            # Others go on talking: only a deadline over all of them ends this.
+            name, raw = self.inbox.get(timeout=max(0.0, end - time.monotonic()))
             found = parse_topic(name)
             if found is None or (found.ctl, found.leaf) != (ctl, DOWN_ACK):
                 continue
