@@ -4,11 +4,10 @@ from __future__ import annotations
 
 import json
 import subprocess
-from functools import partial
+from concurrent.futures import ThreadPoolExecutor
 
 import httpx
 
-from hub.demo.day import at_once
 from hub.demo.supervise import evalroom, until
 from hub.demo.town import RoomSite, Town, wait_socket
 
@@ -42,8 +41,12 @@ def run_once(town: Town, name: str, words: list[str]) -> None:
 def open_town(town: Town) -> None:
     """Makes and starts everything; returns when every part answers."""
     town.say("建立中心：24 家单位、对口关系、日历、规则包、演示人员与密钥")
-    # Boards and cables need no keys: they are switched on while the keys are made.
-    at_once([partial(_make_hub, town), partial(_switch_on, town)])
+    # Boards and cables need no keys: they are switched on while the keys are made. Not in the
+    # other thread: the kernel ends a child when the thread that started it ends.
+    with ThreadPoolExecutor(1) as other:
+        made = other.submit(_make_hub, town)
+        _switch_on(town)
+        made.result()
     for site in town.rooms:
         _enroll(town, site)
     town.supervisor.start("hub", evalroom("hub", "serve", str(town.data)))
