@@ -260,7 +260,9 @@ def waiting_conditions(
 def span(link: SessionLink, record: SessionRecord, *, now: datetime) -> tuple[datetime, datetime]:
     """The time shown on lanes: from a little before the start to its end, or now."""
     begins = link.start_at - LANE_MARGIN
-    first = moment(record.phase_log[0]["at"]) if record.phase_log else None
+    # Prepared is days before; people and pictures come with the check-in.
+    came = (one for one in record.phase_log if one["to"] not in ("idle", "prepared"))
+    first = next((moment(one["at"]) for one in came), None)
     if first is not None:
         begins = min(begins, first)
     ended = moment(record.ended_at)
