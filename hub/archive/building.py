@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any, Final
 
 from hub.archive import records, reports, selection
+from hub.archive.filing import Filing
 from hub.archive.folder import Folder
 from hub.archive.selection import StreamFiles
 from hub.booking_link import SessionLink
@@ -89,7 +90,7 @@ def build(
     index = records.av_index(org, sources.media, kept)
     folder.write("data/av/index.json", records.as_json(index))
     progress("reports", 3, len(STAGES))
-    _reports(folder, sources, notes)
+    notes += _reports(folder, parts, sources, index, package=package)
     progress("manifests", 4, len(STAGES))
     tag_manifest = _manifests(folder, parts, link, org=org, package=package)
     progress("signature", 5, len(STAGES))
@@ -178,16 +179,30 @@ def _suffix(source: Path) -> str:
         return MEDIA_SUFFIXES.get(file.read(MAGIC_BYTES), ".mp4")
 
 
-def _reports(folder: Folder, sources: Sources, notes: list[str]) -> None:
-    ledger = reports.ledger_xlsx(sources.witness, sources.appraisal, sources.session)
-    folder.write("data/report/ledger.xlsx", ledger)
-    minutes = reports.minutes_pdf(sources.witness, sources.session)
+def _reports(
+    folder: Folder, parts: Parts, sources: Sources, av: Mapping[str, Any], *, package: str
+) -> list[str]:
+    """Writes the reports; returns what had to be left out."""
+    filing = Filing(
+        session=sources.session,
+        witness=sources.witness,
+        appraisal=sources.appraisal,
+        decisions=sources.decisions,
+        av=av,
+        package=package,
+        catalogue={key: one.zh for key, one in parts.pack.appraisal.items()},
+        files=dict(folder.payload),
+    )
+    notes = []
+    folder.write("data/report/ledger.xlsx", reports.ledger_xlsx(filing))
+    minutes = reports.minutes_pdf(filing)
     if minutes is None:
         notes.append("no Chinese font on this machine: the minutes are not there as PDF")
     else:
         folder.write("data/report/minutes.pdf", minutes)
     reports.index_sqlite(folder.root / "index.sqlite", witness=sources.witness, media=sources.media)
     folder.adopt("index.sqlite")
+    return notes
 
 
 def _manifests(folder: Folder, parts: Parts, link: SessionLink, *, org: str, package: str) -> bytes:

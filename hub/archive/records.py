@@ -181,6 +181,7 @@ def _line(event: Event) -> dict[str, Any]:
     zh, en = EVENT_LABELS.get(event.type, (event.type, event.type))
     return {
         "at": event.at,
+        "at_trust": event.at_trust,
         "ctl": event.ctl,
         "seq": event.seq,
         "type": event.type,

@@ -1,20 +1,26 @@
-"""Reports for people: minutes as PDF/A, ledger as xlsx, an index for browsing as SQLite.
+"""Reports for people: witness record as PDF/A, ledger as xlsx, an index for browsing as SQLite.
 
-The minutes need a Chinese font on this machine; without one there is no PDF rather than empty
-boxes, and the package's record says so.
+The witness record needs a Chinese font on this machine; without one there is no PDF rather than
+empty boxes, and the package's record says so.
 """
 
 from __future__ import annotations
 
 import io
 import json
+import unicodedata
 from collections.abc import Mapping, Sequence
+from importlib import resources
+from itertools import groupby
 from pathlib import Path
 from typing import Any, Final
 
 import sqlite_utils
 import typst
 import xlsxwriter
+
+from hub.archive import tables_cases, tables_day, tables_kept, wording
+from hub.archive.filing import Filing, Table
 
 FONTS: Final = (
     "Noto Serif CJK SC",
@@ -28,24 +34,32 @@ FONTS: Final = (
 )
 PDF_STANDARD: Final = "a-2b"
 LINES_MAX: Final = 5000
-"""Rows of minutes; a day has some hundreds."""
+"""Lines of the timeline on paper; a day has some hundreds. The ledger has all of them."""
 
-_PAGE: Final = """
-#set document(title: sys.inputs.title)
-#set page(paper: "a4", margin: 2cm, numbering: "1 / 1")
-#set text(font: sys.inputs.font, size: 10pt, lang: "zh")
-#let record = json(bytes(sys.inputs.data))
-#align(center, text(size: 16pt, weight: "bold")[#record.title])
-#v(4mm)
-#table(columns: (32mm, 1fr), stroke: 0.4pt, ..record.facts.flatten())
-#v(3mm)
-#text(size: 12pt, weight: "bold")[成员 / Members]
-#table(columns: record.columns.len(), stroke: 0.4pt,
-  ..record.columns.map(c => strong(c)), ..record.members.flatten())
-#v(3mm)
-#text(size: 12pt, weight: "bold")[时间线 / Timeline]
-#table(columns: (42mm, 34mm, 1fr), stroke: 0.4pt, ..record.lines.flatten())
-"""
+TITLE: Final = "远程异地评标见证记录"
+TITLE_EN: Final = "Witness record of a remote evaluation"
+NUMERALS: Final = ("一", "二", "三", "四", "五", "六", "七", "八", "九", "十", "十一", "十二")
+SIGNERS: Final = ("见证人员（签字）", "值班负责人（签字）")
+STATEMENT: Final = (
+    "本记录由签名的原始记录自动生成，评委只以编号记载。原始记录见移交包 data/streams，"
+    "各文件散列值见 manifest-sha256.txt；移交包可用其中的 verify.py 独立校验。"
+)
+NOTES: Final = {
+    "cases": "“条文未核实”：所据条文尚未与原文核对，由有权人员确认后适用。",
+    "gaps": "缺口由现场或中心在发生时声明并记入原始记录。",
+    "handover": (
+        "一项多件的，SHA-256 为 manifest-sha256.txt 中这些文件各行依次连接后的散列值；"
+        "逐个文件的大小和散列值见台账“文件清单”。本记录、台账和检索库另列于清单文件。"
+    ),
+    "timeline": (
+        "本表不重复已由他行说明的事项，全部事项见台账。时间后带 * 的，记录时本机时钟未经校准。"
+    ),
+}
+
+CELL_WIDTH_MAX: Final = 68
+CELL_WIDTH_MIN: Final = 10
+ROW_MAX: Final = 1_048_575
+"""Rows of a sheet below its head, by the file format."""
 
 
 def chinese_font() -> str:
@@ -54,54 +68,71 @@ def chinese_font() -> str:
     return next((known[name.casefold()] for name in FONTS if name.casefold() in known), "")
 
 
-def minutes_pdf(witness: Mapping[str, Any], session: Mapping[str, Any]) -> bytes | None:
-    """The minutes as PDF/A-2b, or None without a Chinese font."""
+def minutes_pdf(filing: Filing) -> bytes | None:
+    """The witness record as PDF/A-2b, or None without a Chinese font."""
     font = chinese_font()
     if not font:
         return None
-    title = f"见证记录 {session['booking']}"
-    page = {
-        "title": title,
-        "facts": [
-            ["场次 Session", f"{session['booking']} · {session['session']}"],
-            ["主场 Home", str(session["home_org"])],
-            ["本场地 Venue", str(session["org"])],
-            ["开始 Started", str(session["started_at"] or "—")],
-            ["结束 Ended", str(session["ended_at"] or "—")],
-        ],
-        "columns": ["编号 No.", "身份核验 Identity", "寄存 Deposit", "签署 Documents", "离场 Left"],
-        "members": [_member_cells(one) for one in witness["members"]],
-        "lines": [_line_cells(one) for one in witness["timeline"][:LINES_MAX]],
-    }
-    inputs = {"font": font, "title": title, "data": json.dumps(page, ensure_ascii=False)}
-    made = typst.compile(
-        _PAGE.encode(), format="pdf", sys_inputs=inputs, pdf_standards=PDF_STANDARD
-    )
+    source = resources.files("hub.archive").joinpath("minutes.typ").read_bytes()
+    inputs = {"font": font, "data": json.dumps(minutes(filing), ensure_ascii=False)}
+    made = typst.compile(source, format="pdf", sys_inputs=inputs, pdf_standards=PDF_STANDARD)
     if not isinstance(made, bytes):
         raise TypeError(f"minutes: expected PDF bytes, got {type(made).__name__}")
     return made
 
 
-def ledger_xlsx(
-    witness: Mapping[str, Any], appraisal: Mapping[str, Any], session: Mapping[str, Any]
-) -> bytes:
-    """The ledger: session, members, orders, appraisal, timeline, a sheet each."""
+def minutes(filing: Filing) -> dict[str, Any]:
+    """What the page shows, as the typst source takes it."""
+    stamp = wording.of_day(filing.day)
+    tables = [
+        tables_day.duty(filing),
+        tables_day.members(filing, stamp),
+        tables_day.away(filing, stamp),
+        tables_day.orders(filing, stamp),
+        tables_cases.cases(filing, stamp),
+        tables_cases.decisions(filing, stamp),
+        tables_cases.seals(filing, stamp),
+        tables_kept.recordings(filing, stamp),
+        tables_kept.gaps(filing, stamp),
+        tables_day.appraisals(filing, stamp),
+    ]
+    # Without an entry there is nothing to seal or decide; the cases already say "none".
+    told = [one for one in tables if one.rows or one.key not in {"decisions", "seals"}]
+    sections = [_section(one) for one in told]
+    sections += [_timeline(filing), _section(tables_kept.handover(filing))]
+    for numeral, one in zip(NUMERALS, sections, strict=False):
+        one["zh"] = f"{numeral}、{one['zh']}"
+    return {
+        "title": TITLE,
+        "title_en": TITLE_EN,
+        "zone": wording.ZONE,
+        "booking": str(filing.session["booking"]),
+        "author": filing.venue(filing.session["org"]),
+        "keywords": [str(filing.session["project_code"]), filing.package],
+        "facts": tables_day.facts(filing),
+        "sections": sections,
+        "statement": STATEMENT,
+        "signers": list(SIGNERS),
+    }
+
+
+def ledger_xlsx(filing: Filing) -> bytes:
+    """The ledger: every table a sheet of its own, times in Beijing with their date."""
     file = io.BytesIO()
-    with xlsxwriter.Workbook(file, {"in_memory": True, "strings_to_formulas": False}) as book:
-        head = book.add_format({"bold": True, "border": 1})
-        _sheet(book, head, "场次", ["项目", "内容"], [[k, _cell(v)] for k, v in session.items()])
-        columns = ["编号", "身份核验", "寄存", "签署", "离场"]
-        _sheet(book, head, "成员", columns, [_member_cells(one) for one in witness["members"]])
-        rows = [[o["n"], o["order"], _cell(o["by"]), o["issued_at"]] for o in witness["orders"]]
-        _sheet(book, head, "指令", ["序号", "指令", "签发人", "时间"], rows)
-        rows = [
-            [e["member"], _cell(e["items"]), e["points"], e["remark"], e["post"], e["at"]]
-            for e in appraisal["entries"]
-        ]
-        columns = ["编号", "事项", "分值", "说明", "记录人", "时间"]
-        _sheet(book, head, "考核", columns, rows)
-        rows = [_line_cells(one) for one in witness["timeline"]]
-        _sheet(book, head, "时间线", ["时间", "事项", "内容"], rows)
+    options = {"in_memory": True, "strings_to_formulas": False, "strings_to_urls": False}
+    with xlsxwriter.Workbook(file, options) as book:
+        look = {"border": 1, "text_wrap": True, "valign": "top"}
+        head = book.add_format({**look, "bold": True, "bg_color": "#E6E8EA"})
+        body = book.add_format(look)
+        book.set_properties(
+            {
+                "title": f"台账 {filing.session['booking']}",
+                "company": filing.venue(filing.session["org"]),
+                "comments": f"时间均为{wording.ZONE}",
+            }
+        )
+        for table in _ledger(filing):
+            _sheet(book, table, head=head, body=body)
     return file.getvalue()
 
 
@@ -128,16 +159,59 @@ def index_sqlite(
         base.close()
 
 
-def _member_cells(one: Mapping[str, Any]) -> list[str]:
-    def at(name: str) -> str:
-        return str(one.get(name, {}).get("at", "—")) if isinstance(one.get(name), dict) else "—"
+def _ledger(filing: Filing) -> list[Table]:
+    """All tables in the ledger's order, with full dates."""
+    stamp = wording.full
+    head = Table("facts", "场次", "Session", ("项目", "内容"), (1, 3), tables_day.facts(filing))
+    head.rows.append(["时间", f"均为{wording.ZONE}"])
+    return [
+        head,
+        tables_day.duty(filing),
+        tables_day.members(filing, stamp),
+        tables_day.away(filing, stamp),
+        tables_day.orders(filing, stamp),
+        tables_cases.cases(filing, stamp),
+        tables_cases.decisions(filing, stamp),
+        tables_cases.seals(filing, stamp),
+        tables_kept.recordings(filing, stamp),
+        tables_kept.gaps(filing, stamp),
+        tables_day.appraisals(filing, stamp),
+        tables_day.timeline(filing, stamp, whole=True),
+        tables_kept.handover(filing),
+        tables_kept.files(filing),
+    ]
 
-    signed = "；".join(f"{name}:{doc['outcome']}" for name, doc in one["documents"].items())
-    return [f"{one['no']}号评委", at("identified"), at("deposited"), signed or "—", at("left")]
+
+def _section(table: Table) -> dict[str, Any]:
+    return {
+        "zh": table.zh,
+        "en": table.en,
+        "columns": list(table.columns),
+        "widths": list(table.widths),
+        "rows": table.rows,
+        "empty": table.empty,
+        "note": NOTES.get(table.key, "") if table.rows else "",
+    }
 
 
-def _line_cells(line: Mapping[str, Any]) -> list[str]:
-    return [str(line["at"]), str(line["zh"]), _cell(line["data"])[:400]]
+def _timeline(filing: Filing) -> dict[str, Any]:
+    """The timeline under a heading for each day; each line has only its time then."""
+    table = tables_day.timeline(filing, wording.full, whole=False)
+    kept = table.rows[:LINES_MAX]
+    days = []
+    for day, rows in groupby(kept, key=lambda row: row[0].partition(" ")[0]):
+        told = [[row[0].partition(" ")[2] or row[0], *row[1:]] for row in rows]
+        days.append({"day": _day(day), "rows": told})
+    shown = _section(table) | {"rows": kept, "days": days}
+    left = len(table.rows) - len(kept)
+    if left:
+        shown["note"] += f"此处列前 {LINES_MAX} 行，其余 {left} 行见台账“时间线”。"
+    return shown
+
+
+def _day(text: str) -> str:
+    moment = wording.moment_of(f"{text}T00:00:00+08:00")
+    return text if moment is None else wording.day_heading(moment.date())
 
 
 def _cell(value: Any) -> str:
@@ -146,14 +220,29 @@ def _cell(value: Any) -> str:
     return json.dumps(value, ensure_ascii=False, sort_keys=True)
 
 
-def _sheet(book: Any, head: Any, name: str, columns: list[str], rows: list[list[Any]]) -> None:
-    sheet = book.add_worksheet(name)
-    sheet.write_row(0, 0, columns, head)
+def _sheet(book: Any, table: Table, *, head: Any, body: Any) -> None:
+    sheet = book.add_worksheet(table.zh)
+    sheet.write_row(0, 0, table.columns, head)
+    rows = table.rows[:ROW_MAX]
     for number, row in enumerate(rows, start=1):
         for column, value in enumerate(row):
-            if isinstance(value, int):
-                sheet.write_number(number, column, value)
+            if value.removeprefix("-").isdecimal() and len(value) < CELL_WIDTH_MIN:
+                sheet.write_number(number, column, int(value), body)
             else:
-                sheet.write_string(number, column, str(value))
-    sheet.set_column(0, len(columns) - 1, 24)
+                sheet.write_string(number, column, value, body)
+    for column, name in enumerate(table.columns):
+        wide = max(_width(text) for text in (name, *(row[column] for row in rows)))
+        sheet.set_column(column, column, min(max(wide + 2, CELL_WIDTH_MIN), CELL_WIDTH_MAX))
     sheet.freeze_panes(1, 0)
+    sheet.set_landscape()
+    sheet.set_paper(9)
+    sheet.fit_to_pages(1, 0)
+    sheet.repeat_rows(0)
+    sheet.set_footer(f"&L{table.zh}　时间为{wording.ZONE}&R第 &P / &N 页")
+
+
+def _width(text: str) -> int:
+    """Columns of the widest line; a Chinese character takes two."""
+    wide = {"W", "F", "A"}
+    lines = text.split("\n")
+    return max(sum(1 + (unicodedata.east_asian_width(one) in wide) for one in x) for x in lines)
