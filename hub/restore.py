@@ -22,6 +22,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, select
 
 from hub.app import build
+from hub.broker import EmbeddedBroker, MosquittoBroker
 from hub.clock import iso_ms
 from hub.config import FILE, Config, ConfigError, load
 from hub.facts import insert_fact
@@ -40,6 +41,7 @@ PAGES_PER_STEP: Final = 1_000
 COPIED: Final = (FILE, "trust.json", "demo-accounts.json")
 COPIED_FOLDERS: Final = ("keys", "packages", "demo-system")
 FOLDER_MODE: Final = 0o700
+BROKER_FOLDER: Final = "broker"
 
 
 @dataclass(slots=True)
@@ -102,6 +104,9 @@ def restore(source: Path, data: Path, *, mirror: Path | None = None) -> dict[str
         ConfigError: the backup cannot be used, or the mirror does not fit it.
     """
     manifest = _manifest(source)
+    # A broker that outlived its hub writes into a folder that is about to be another one.
+    for kind in (EmbeddedBroker, MosquittoBroker):
+        kind(data / BROKER_FOLDER).end_left()
     aside = _move_aside(data)
     data.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
     shutil.copy2(source / "hub.sqlite", data / "hub.sqlite")
@@ -202,7 +207,13 @@ def _newer_files(aside: Path, data: Path) -> None:
         if (aside / name).is_dir():
             shutil.copytree(aside / name, data / name, dirs_exist_ok=True)
     if (aside / "broker").is_dir():
-        shutil.copytree(aside / "broker", data / "broker", dirs_exist_ok=True)
+        # Not what it stores: that is on its way only, and rooms send it again.
+        shutil.copytree(
+            aside / "broker",
+            data / "broker",
+            dirs_exist_ok=True,
+            ignore=shutil.ignore_patterns("store", "pid", "*log*"),
+        )
 
 
 def _find_mirror(config: Config, given: Path | None, aside: Path | None) -> Path | None:

@@ -234,6 +234,16 @@ def test_a_broker_outlives_its_hub_and_the_next_hub_takes_it_over(
     broker._process.wait(WAIT_S)  # its first parent is this test
 
 
+def test_a_broker_left_behind_is_ended_before_its_folder_moves(broker: Broker) -> None:
+    broker.leave()
+    again = type(broker)(broker.folder)
+    assert again.end_left()
+    assert broker._process is not None
+    broker._process.wait(WAIT_S)  # its first parent is this test
+    assert not again.pid
+    assert not again.end_left()
+
+
 def test_a_port_that_is_taken_is_named(broker: Broker, tmp_path: Path) -> None:
     second = type(broker)(tmp_path / "second", USERS, port=broker.port)
 

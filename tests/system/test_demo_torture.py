@@ -80,7 +80,6 @@ def _restore(day: DayProcess, backup: Path) -> None:
         assert told["lost"] == [], told
         assert told["transactions"] > 0, told
     finally:
-        os.kill(pids["broker"], signal.SIGKILL)
         os.kill(pids["hub"], signal.SIGKILL)
 
 
