@@ -54,11 +54,22 @@ CONSEQUENCES: Final = {
 }
 
 
+class _Fields(dict[str, Any]):
+    """An event's data; what it does not tell reads '—'."""
+
+    def __missing__(self, key: str) -> str:
+        return NONE
+
+
 def sentence(kind: str, data: Data) -> str:
     """What happened, in words; '' where the label says all there is to say."""
     write = SENTENCES.get(kind)
     if write is not None:
-        return write(data)
+        try:
+            return write(_Fields((key, one) for key, one in data.items() if one is not None))
+        except (TypeError, ValueError):
+            # A field of another kind than its event has: the label still holds, the record is kept.
+            return ""
     number = data.get("no")
     return f"{member(number)}。" if isinstance(number, int) else ""
 
@@ -67,7 +78,7 @@ def _about(text: str, *, by: bool = True) -> Callable[[Data], str]:
     """`4号评委` before the text, who recorded it behind."""
 
     def write(data: Data) -> str:
-        return f"{member(data.get('no'))}{text}{_tail(data) if by else '。'}"
+        return f"{member(data['no'])}{text}{_tail(data) if by else '。'}"
 
     return write
 
@@ -75,23 +86,23 @@ def _about(text: str, *, by: bool = True) -> Callable[[Data], str]:
 def _identified(data: Data) -> str:
     how = METHODS.get(str(data.get("method")), str(data.get("method") or NONE))
     shown = paper(data.get("document"))
-    return f"{member(data.get('no'))}身份核验通过：{how}，{shown}{_tail(data)}"
+    return f"{member(data['no'])}身份核验通过：{how}，{shown}{_tail(data)}"
 
 
 def _steps(data: Data) -> str:
     done = "、".join(name for key, name in CHECKS.items() if data.get(key) is True)
-    return f"{member(data.get('no'))}已完成{done or '签到事项'}{_tail(data)}"
+    return f"{member(data['no'])}已完成{done or '签到事项'}{_tail(data)}"
 
 
 def _deposited(data: Data) -> str:
-    what, door = labels("item", data.get("items")), data.get("locker")
-    return f"{member(data.get('no'))}寄存{what}于{door}号柜。"
+    what, door = labels("item", data.get("items")), data["locker"]
+    return f"{member(data['no'])}寄存{what}于{door}号柜。"
 
 
 def _away(data: Data) -> str:
     consent = CONSENTS.get(str(data.get("consent_by")), str(data.get("consent_by") or NONE))
     return (
-        f"{member(data.get('no'))}因{label('away', data.get('reason'))}暂离，"
+        f"{member(data['no'])}因{label('away', data.get('reason'))}暂离，"
         f"{consent}同意，陪同 {data.get('escort') or NONE}，"
         f"预计 {data.get('expected_min') or NONE} 分钟。"
     )
@@ -100,7 +111,7 @@ def _away(data: Data) -> str:
 def _order(data: Data) -> str:
     numbers = [member(no) for no in data.get("members") or ()]
     whom = f"，对象 {'、'.join(numbers)}" if numbers else ""
-    return f"第{data.get('n')}号指令“{label('order', data.get('order'))}”{whom}"
+    return f"第{data['n']}号指令“{label('order', data.get('order'))}”{whom}"
 
 
 def _issued(data: Data) -> str:
@@ -121,19 +132,19 @@ def _statement(data: Data) -> str:
     outcome = label("outcome", data.get("outcome"))
     who = posts(data.get("by"))
     source = f"，来源：{who}" if who != NONE else ""
-    return f"{member(data.get('no'))}《{what}》{outcome}{source}。"
+    return f"{member(data['no'])}《{what}》{outcome}{source}。"
 
 
 def _opening(data: Data) -> str:
     why = WHYS.get(str(data.get("why")), str(data.get("why") or NONE))
     whose = f"，{member(data['no'])}" if data.get("no") else ""
-    return f"{data.get('locker')}号柜{whose}，用途：{why}{_tail(data)}"
+    return f"{data['locker']}号柜{whose}，用途：{why}{_tail(data)}"
 
 
 def _closed(data: Data) -> str:
     inside = {"present": "柜内有物", "absent": "柜内无物", "empty": "柜内无物"}
     what = inside.get(str(data.get("item")), "柜内情况待确认")
-    return f"{data.get('locker')}号柜已关闭，{what}。"
+    return f"{data['locker']}号柜已关闭，{what}。"
 
 
 def _raised(data: Data) -> str:
@@ -177,7 +188,7 @@ def _case_opened(data: Data) -> str:
     limit = data.get("limit_s")
     within = f"，处置时限 {duration(limit)}" if limit else ""
     kind, article = label("fault", data.get("kind")), data.get("article") or NONE
-    return f"第{data.get('number')}号应急处置单：{kind}，依据{article}{within}。"
+    return f"第{data['number']}号应急处置单：{kind}，依据{article}{within}。"
 
 
 def _decided(data: Data) -> str:
@@ -213,12 +224,12 @@ def _why(data: Data) -> str:
 
 
 def _record_gap(data: Data) -> str:
-    return f"第 {data.get('from')} 至 {data.get('to')} 行未能保存，{cause(data.get('cause'))}。"
+    return f"第 {data['from']} 至 {data['to']} 行未能保存，{cause(data.get('cause'))}。"
 
 
 def _appraised(data: Data) -> str:
     said = f"；{_said(data['remark'])}" if data.get("remark") else ""
-    number, points = member(data.get("member")), data.get("points")
+    number, points = member(data["member"]), data["points"]
     return f"{number}计 {points} 分{said}，记录 {posts(data.get('by'))}。"
 
 
@@ -234,7 +245,7 @@ def _recording(data: Data) -> str:
     words = {"on": "正在录制", "off": "停止录制", "fault": "录制故障"}
     state = words.get(str(data.get("state")), str(data.get("state") or NONE))
     why = f"（{cause(data['reason'])}）" if data.get("reason") else ""
-    return f"{data.get('stream')}：{state}{why}。"
+    return f"{data['stream']}：{state}{why}。"
 
 
 def _persons(data: Data) -> str:
@@ -254,8 +265,8 @@ def _clarification(data: Data) -> str:
 
 
 def _swapped(data: Data) -> str:
-    move = f"由{data.get('from')}号机位换至{data.get('station')}号机位"
-    return f"{member(data.get('no'))}{move}，原因：{data.get('reason') or NONE}。"
+    move = f"由{data['from']}号机位换至{data['station']}号机位"
+    return f"{member(data['no'])}{move}，原因：{data.get('reason') or NONE}。"
 
 
 def _acted(data: Data) -> str:
@@ -278,18 +289,18 @@ SENTENCES: Final[Mapping[str, Callable[[Data], str]]] = {
     "member.removed": _about("被取消资格"),
     "member.replaced": _about("已更换"),
     "member.deposited": _deposited,
-    "member.seated": lambda d: f"{member(d.get('no'))}在{d.get('station')}号机位就座。",
+    "member.seated": lambda d: f"{member(d['no'])}在{d['station']}号机位就座。",
     "member.unseated": _about("离开机位", by=False),
-    "member.released": lambda d: f"{member(d.get('no'))}离场放行，{d.get('locker')}号柜。",
+    "member.released": lambda d: f"{member(d['no'])}离场放行，{d['locker']}号柜。",
     "member.left": _about("离开评标区"),
     "deposit.declared": lambda d: (
-        f"{member(d.get('no'))}申报寄存{labels('item', d.get('items'))}{_tail(d)}"
+        f"{member(d['no'])}申报寄存{labels('item', d.get('items'))}{_tail(d)}"
     ),
     "away.started": _away,
     "away.ended": _about("返回机位"),
     "gate.refused": _about("开柜条件未满足，柜门保持关闭", by=False),
     "release.notice": lambda d: (
-        f"{member(d.get('no'))}：{NOTICES.get(str(d.get('what')), '请现场确认')}。"
+        f"{member(d['no'])}：{NOTICES.get(str(d.get('what')), '请现场确认')}。"
     ),
     "release.confirmed": _about("放行已现场确认"),
     "lead.chosen": _about("被推选为组长"),
@@ -300,14 +311,14 @@ SENTENCES: Final[Mapping[str, Callable[[Data], str]]] = {
     "order.accepted": _accepted,
     "order.refused": lambda d: f"{_order(d)}未执行。",
     "phase.changed": _phase,
-    "session.prepared": lambda d: f"预约 {d.get('booking')} 的场次计划已送达评标室。",
+    "session.prepared": lambda d: f"预约 {d['booking']} 的场次计划已送达评标室。",
     "locker.opening": _opening,
-    "locker.opened": lambda d: f"{d.get('locker')}号柜已开启。",
-    "locker.open_failed": lambda d: f"{d.get('locker')}号柜未能开启。",
+    "locker.opened": lambda d: f"{d['locker']}号柜已开启。",
+    "locker.open_failed": lambda d: f"{d['locker']}号柜未能开启。",
     "locker.closed": _closed,
-    "locker.unexplained": lambda d: f"{d.get('locker')}号柜柜门状态变化，没有对应的开柜程序。",
-    "locker.fault": lambda d: f"{d.get('locker')}号柜。",
-    "locker.confirmed_empty": lambda d: f"{d.get('locker')}号柜{_tail(d)}",
+    "locker.unexplained": lambda d: f"{d['locker']}号柜柜门状态变化，没有对应的开柜程序。",
+    "locker.fault": lambda d: f"{d['locker']}号柜。",
+    "locker.confirmed_empty": lambda d: f"{d['locker']}号柜{_tail(d)}",
     "card.unknown": lambda d: f"出示的{paper(d.get('layout'))}不在本场次名单内，未予通过。",
     "fault.raised": _raised,
     "fault.cleared": _cleared,
@@ -342,14 +353,14 @@ SENTENCES: Final[Mapping[str, Callable[[Data], str]]] = {
     ),
     "appraisal.entered": _appraised,
     "booking.requested": lambda d: (
-        f"预约 {d.get('booking')}，计划 {full(d.get('start_at'))} 开始{_tail(d)}"
+        f"预约 {d['booking']}，计划 {full(d.get('start_at'))} 开始{_tail(d)}"
     ),
     "booking.accepted": _acted,
     "booking.confirmed": _acted,
-    "members.entered": lambda d: f"录入 {d.get('count')} 名评委的编号{_tail(d)}",
+    "members.entered": lambda d: f"录入 {d['count']} 名评委的编号{_tail(d)}",
     "duty.assigned": _persons,
     "duty.confirmed": lambda d: f"{d.get('post') or NONE} 已确认值班。",
-    "plan.published": lambda d: f"第{d.get('n')}版场次计划已签名下发。",
+    "plan.published": lambda d: f"第{d['n']}版场次计划已签名下发。",
     "session.closed": lambda _: "评标室本场次记录关闭。",
     "secrets.wiped": lambda _: "评标室内的身份比对数据已清除。",
 }

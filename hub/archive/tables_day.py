@@ -34,6 +34,8 @@ def absences(filing: Filing) -> dict[int, list[dict[str, Any]]]:
     found: dict[int, list[dict[str, Any]]] = {}
     for line in filing.witness["timeline"]:
         number = line["data"].get("no")
+        if not isinstance(number, int):
+            continue
         if line["type"] == "away.started":
             found.setdefault(number, []).append({**line["data"], "out": line["at"], "back": ""})
         elif line["type"] == "away.ended" and found.get(number):

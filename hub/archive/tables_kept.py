@@ -20,8 +20,8 @@ def recordings(filing: Filing, stamp: Stamp) -> Table:
     rows = []
     for one in filing.av["streams"]:
         parts = one["segments"]
-        begins = min((part["first_at"] for part in parts), default="")
-        ends = max((part["last_at"] for part in parts), default="")
+        begins = min((str(part.get("first_at", "")) for part in parts), default="")
+        ends = max((str(part.get("last_at", "")) for part in parts), default="")
         held = sum(part["file"] is not None for part in parts)
         total = sum(int(part.get("bytes", 0)) for part in parts)
         gaps = f"{len(one['gaps'])} 处" if one["gaps"] else "无"
