@@ -314,6 +314,7 @@ class _Builder:
             order_numbers=numbers,
             closed=closed,
             use_pack=use_pack,
+            trial=runtime.plan_trial,
         )
 
     def _account(self) -> Account:

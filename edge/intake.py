@@ -10,7 +10,7 @@ from __future__ import annotations
 import base64
 import json
 from collections import deque
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass, field, replace
 from typing import Any
 
@@ -69,6 +69,7 @@ class Intake:
         order_numbers: last accepted (n, id) of a session, from the room's folded state.
         closed: whether a session is closed, so that its secrets are not taken up again.
         use_pack: told of the policy that is in force from now on.
+        trial: why the room would not take this plan, '' when it would; asked before it is kept.
         fetch: asked for the body, by its hash, of a plan that came without one.
     """
 
@@ -82,6 +83,7 @@ class Intake:
     order_numbers: Callable[[str], tuple[int, str]]
     closed: Callable[[str], bool]
     use_pack: Callable[[Pack], None]
+    trial: Callable[[Turn], str] = lambda _plan: ""
     fetch: Callable[[str], None] = lambda _hash: None
     keyring: Keyring = field(init=False)
     certificates: list[bytes] = field(default_factory=list)
@@ -156,9 +158,10 @@ class Intake:
         if wanted is None:
             return []
         plan = replace(wanted, body=parse_plan_body(line, wanted.hash))
-        self._wanted = None
         newer = judge_plan(self._ref, plan.ref) is PlanVerdict.APPLY
-        return self._take(plan) if newer else []
+        turns = self._take(plan) if newer else []
+        self._wanted = None  # not before it is kept: a full disk must not lose the wish
+        return turns
 
     def _take(self, plan: Plan) -> list[Turn]:
         try:
@@ -308,7 +311,7 @@ class Intake:
         about = {"generation": plan.generation, "n": plan.n, "hash": plan.hash, "body": body}
         raw = json.dumps(about, ensure_ascii=False, separators=(",", ":")).encode("utf-8")
         if raw != self.journal.kv_get(KV_PLAN):
-            self.journal.kv_put(KV_PLAN, raw)
+            self.journal.kv_wipe(KV_PLAN, raw)
         self._plan = replace(plan, body=body)
 
     def _apply(self, plan: Plan) -> list[Turn]:
@@ -324,26 +327,17 @@ class Intake:
         secrets = [(one, self._open_tags(one)) for one in open_ones]
         certificates = [base64.b64decode(text) for text in body["certs"]]
         keyring = Keyring(self.trust, certificates, verify)
+        turn = _plan_turn(plan, sessions.values(), pack)
+        if reason := self.trial(turn):
+            return [_plan_refused(plan, f"the room cannot use it: {reason}"[:300])]
         self._keep(plan)
+        self.use_pack(pack)
         self.keyring, self.certificates = keyring, certificates
         self.sessions, self._ref = sessions, plan.ref
-        self.use_pack(pack)
         for one, tags in secrets:
             self.identifier.learn(one["session"], SessionTags(one["salt"], tags))
             self.roster.learn(one["session"], [_duty(one, person) for person in one["duty"]])
-        public = [_public(one) for one in sessions.values()]
-        return [
-            Turn(
-                "plan",
-                {
-                    "generation": plan.generation,
-                    "n": plan.n,
-                    "hash": plan.hash,
-                    "sessions": public,
-                    "pack_hash": pack.hash,
-                },
-            )
-        ]
+        return [turn]
 
     def _plan_out_of_place(self, plan: Plan, signed: Signed, *, retained: bool) -> str:
         if retained:
@@ -381,6 +375,18 @@ def _public(session: Mapping[str, Any]) -> dict[str, Any]:
     duty = [{key: one[key] for key in ("person", "post", "role", "org")} for one in session["duty"]]
     hidden = ("salt", "tags", "duty")
     return {**{key: value for key, value in session.items() if key not in hidden}, "duty": duty}
+
+
+def _plan_turn(plan: Plan, sessions: Iterable[Mapping[str, Any]], pack: Pack) -> Turn:
+    """A plan as the room core takes it, without secrets."""
+    data = {
+        "generation": plan.generation,
+        "n": plan.n,
+        "hash": plan.hash,
+        "sessions": [_public(one) for one in sessions],
+        "pack_hash": pack.hash,
+    }
+    return Turn("plan", data)
 
 
 def _duty(session: Mapping[str, Any], person: Mapping[str, Any]) -> DutyPerson:

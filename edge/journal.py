@@ -270,6 +270,14 @@ class Journal(JournalReader):
         """Writes small durable state, on the disk on return."""
         self.append((), kv={key: value})
 
+    def kv_wipe(self, key: str, value: bytes) -> None:
+        """Writes small state in the place of what held a secret; the old bytes leave the files.
+
+        Freed pages are zeroed by SQLite; the log, which still holds them as they were, is emptied.
+        """
+        self.kv_put(key, value)
+        self.port.execute("PRAGMA wal_checkpoint(TRUNCATE)")
+
     def result_put(self, command: str, value: bytes) -> None:
         """Keeps a command's answer, on the disk on return."""
         self.append((), results={command: value})

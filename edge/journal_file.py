@@ -214,6 +214,8 @@ def make_durable(port: ConnectionPort, path: Path) -> None:
     port.execute("PRAGMA journal_mode = WAL")
     port.execute("PRAGMA synchronous = FULL")
     port.execute(f"PRAGMA journal_size_limit = {WAL_BYTES_MAX}")
+    # A wiped key must not stay readable in a page that is free now.
+    port.execute("PRAGMA secure_delete = ON")
     mode = port.execute("PRAGMA journal_mode")[0][0]
     synchronous = port.execute("PRAGMA synchronous")[0][0]
     if (mode, synchronous) != ("wal", 2):

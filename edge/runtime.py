@@ -117,12 +117,7 @@ class Runtime:
         written: list[Row] = []
         answers: list[Answer] = []
         for turn in turns:
-            inp = Input(
-                kind=turn.kind,
-                data=turn.data,
-                mono_ms=self.clock.mono_ms(),
-                at=iso_ms(self.clock.wall()),
-            )
+            inp = self._input(turn)
             self.state = sense(self.state, inp, pack=self.pack)
             drafts, effects = decide(self.state, inp, pack=self.pack)
             try:
@@ -147,6 +142,16 @@ class Runtime:
         """What would not fit into the record does not happen; that it came is on the record."""
         data = {"input": turn.kind, "reason": str(error)[:300]}
         return self.journal.append([Draft("input.refused", "", data)])
+
+    def plan_trial(self, turn: Turn) -> str:
+        """Why the room core would refuse this plan, '' when it would not; nothing is changed."""
+        drafts, _ = decide(self.state, self._input(turn), pack=self.pack)
+        refused = next((one for one in drafts if one.type == "plan.refused"), None)
+        return "" if refused is None else str(refused.data["reason"])
+
+    def _input(self, turn: Turn) -> Input:
+        at = iso_ms(self.clock.wall())
+        return Input(kind=turn.kind, data=turn.data, mono_ms=self.clock.mono_ms(), at=at)
 
     def now_ms(self) -> int:
         """Steady time now, the one that the state's clocks are in."""

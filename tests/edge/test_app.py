@@ -9,13 +9,42 @@ from edge.app import build, default_pack
 from edge.config import read_room_file
 from edge.service import RoomService
 from hub import crypto
+from protocols.messages.event import decode_event
 from protocols.messages.plan import seal_plan
-from tests.system.room_hub import body_of, demo_pack
+from tests.system.room_hub import body_of, demo_pack, session_plan
 from tests.system.room_rig import Rig
 
 
 def built(rig: Rig) -> RoomService:
     return build(read_room_file(rig.toml))
+
+
+def test_a_plan_the_room_core_refuses_is_neither_kept_nor_in_force(tmp_path: Path) -> None:
+    rig = Rig(tmp_path / "r", seats=1)
+    rig.folder.mkdir()
+    rig.write_files()
+    service = built(rig)
+    session = session_plan(
+        rig.keys,
+        session="s-0123456789ab",
+        org="changsha",
+        members={1: "11010519491231002X"},
+        seal_public=rig.seal_public,
+        wrapped={},
+    )
+    session["members"][0]["locker"] = "no number"
+    body = body_of(
+        rig.keys, place="changsha-1", org="changsha", sessions=[session], pack=demo_pack()
+    )
+    hub = crypto.signer(rig.keys.hub, "hub")
+    raw = seal_plan(ctl=rig.ctl, generation=1, n=1, body=body, signers=[hub])
+    fed = service.runtime.feed(service.intake.plan(raw, retained=False))
+    (event,) = [decode_event(row.line) for row in fed.rows]
+    assert event.type == "plan.refused"
+    assert (service.intake.plan_ref().n, service.intake.sessions) == (0, {})
+    assert service.journal.kv_get("plan") is None
+    service.close()
+    rig.stop()
 
 
 def test_the_policy_of_a_plan_is_in_force_until_the_next_and_over_restarts(tmp_path: Path) -> None:

@@ -40,6 +40,7 @@ class Desk:
     closed: set[str] = field(default_factory=set)
     wanted: list[str] = field(default_factory=list)
     packs: list[str] = field(default_factory=list)
+    refuses: str = ""
     intake: Intake = field(init=False)
 
     def __post_init__(self) -> None:
@@ -57,6 +58,7 @@ class Desk:
             order_numbers=lambda _session: (0, ""),
             closed=self.closed.__contains__,
             use_pack=lambda pack: self.packs.append(pack.hash),
+            trial=lambda _turn: self.refuses,
             fetch=self.wanted.append,
         )
 
@@ -134,6 +136,40 @@ def test_a_closed_session_leaves_no_secret_in_the_kept_plan(desk: Desk) -> None:
     (turn,) = desk.intake.resume()
     assert turn.kind == "plan"
     assert desk.intake.identifier.match(NUMBER) == []
+
+
+def test_a_wiped_secret_is_in_no_file_of_the_journal(desk: Desk) -> None:
+    """Neither in a page that is free now nor in the write-ahead log, open or closed."""
+    folder = desk.journal.path.parent
+
+    def found(secret: bytes) -> list[str]:
+        return [one.name for one in folder.iterdir() if secret in one.read_bytes()]
+
+    tag = "7a67" * 2_000  # long enough to lie in pages of its own
+    body = desk.body()
+    body["sessions"][0]["duty"][0]["wrapped"] = {"kdf": "scrypt", "ct": tag}
+    desk.send(body)
+    desk.journal.port.execute("PRAGMA wal_checkpoint(PASSIVE)")
+    for word in (tag.encode(), body["sessions"][0]["tags"][:64].encode()):
+        assert found(word[:512])
+    desk.closed.add(SESSION)
+    desk.intake.forget(SESSION)
+    for word in (tag.encode(), body["sessions"][0]["tags"][:64].encode()):
+        assert found(word[:512]) == []
+    desk.journal.close()
+    assert found(tag.encode()[:512]) == []
+
+
+def test_a_plan_that_the_room_cannot_use_is_not_said_to_be_in_force(desk: Desk) -> None:
+    desk.send(desk.body(), n=1)
+    before = desk.journal.kv_get(KV_PLAN)
+    desk.refuses = "members: expected a list"
+    assert "the room cannot use it: members" in refusal(desk.send(desk.body(), n=2))
+    assert desk.intake.plan_ref().n == 1
+    assert desk.journal.kv_get(KV_PLAN) == before
+    desk.refuses = ""
+    assert desk.send(desk.body(), n=2)[0].kind == "plan"
+    assert desk.intake.plan_ref().n == 2
 
 
 @pytest.mark.parametrize(
