@@ -25,6 +25,7 @@ from hub.archive.wording import (
     paper,
     post,
     posts,
+    size,
 )
 
 Data = Mapping[str, Any]
@@ -38,6 +39,27 @@ CLARIFICATION: Final = {
 STEP_STATES: Final = {"done": "已完成", "skipped": "未执行", "open": "待办"}
 ON_OFF: Final = {"on": "正常", "off": "中断", "online": "市电供电", "battery": "电池供电"}
 WHYS: Final = {"deposit": "寄存", "release": "放行取物", "override": "双人应急放行"}
+CONDITIONS: Final = {
+    "locker_assigned": "未分配手机柜",
+    "locker_empty": "柜内未清空",
+    "identified": "本人未核验身份",
+    "phase_deposit": "当前阶段不办理寄存",
+    "declared": "未申报寄存物品",
+    "deposit_confirmed": "寄存未确认",
+    "order_end": "评审结束指令未收到",
+    "order_postpone": "延期评标指令未收到",
+    "order_terminate": "终止指令未收到",
+    "committee_here": "本场地评委文件签署未完成",
+    "committee_elsewhere": "其他场地评委文件签署未完成",
+    "member_release": "没有个别放行指令",
+    "two_roles": "须两个不同岗位的人员办理",
+    "reason": "未写明原因",
+    "item_held": "柜内没有本人物品",
+    "phase_escorted": "当前阶段不办理陪同取用",
+    "door_free": "另一柜门尚未关闭",
+    "door_closed": "柜门状态不符",
+}
+"""Why a door stays closed, by the keys of the gate's conditions."""
 NOTICES: Final = {
     "door_open": "柜门仍开启",
     "item_left": "柜内仍有物品",
@@ -248,6 +270,32 @@ def _recording(data: Data) -> str:
     return f"{data['stream']}：{state}{why}。"
 
 
+def _refused(data: Data) -> str:
+    unmet = [
+        _condition(str(one.get("key")))
+        for one in data.get("conditions") or ()
+        if isinstance(one, Mapping) and one.get("met") is not True
+    ]
+    why = f"（{'；'.join(unmet)}）" if unmet else ""
+    return f"{member(data['no'])}开柜条件未满足{why}，柜门保持关闭。"
+
+
+def _condition(key: str) -> str:
+    if key.startswith("document_"):
+        return f"《{label('document', key.removeprefix('document_'))}》未签署"
+    if key.startswith("sealing_"):
+        return "封存未完成"
+    return CONDITIONS.get(key, "其他条件")
+
+
+def _packed(data: Data) -> str:
+    return f"{data['package']}，共 {data['files']} 个文件、{size(int(data['bytes']))}{_tail(data)}"
+
+
+def _receipt(data: Data) -> str:
+    return f"{data['package']}：{label('receipt', data.get('verdict'))}{_tail(data)}"
+
+
 def _persons(data: Data) -> str:
     return f"{'、'.join(on_duty(one) for one in data.get('persons') or ())}。"
 
@@ -298,7 +346,7 @@ SENTENCES: Final[Mapping[str, Callable[[Data], str]]] = {
     ),
     "away.started": _away,
     "away.ended": _about("返回机位"),
-    "gate.refused": _about("开柜条件未满足，柜门保持关闭", by=False),
+    "gate.refused": _refused,
     "release.notice": lambda d: (
         f"{member(d['no'])}：{NOTICES.get(str(d.get('what')), '请现场确认')}。"
     ),
@@ -361,6 +409,10 @@ SENTENCES: Final[Mapping[str, Callable[[Data], str]]] = {
     "duty.assigned": _persons,
     "duty.confirmed": lambda d: f"{d.get('post') or NONE} 已确认值班。",
     "plan.published": lambda d: f"第{d['n']}版场次计划已签名下发。",
+    "package.built": _packed,
+    "package.offered": lambda d: f"{d['package']}{_tail(d)}",
+    "package.verified": lambda d: f"{d['package']}{_tail(d)}",
+    "receipt.issued": _receipt,
     "session.closed": lambda _: "评标室本场次记录关闭。",
     "secrets.wiped": lambda _: "评标室内的身份比对数据已清除。",
 }

@@ -31,7 +31,7 @@ def cases(filing: Filing, stamp: Stamp) -> Table:
             ]
         )
     columns = ("单号", "故障", "场地", "开始", "恢复", "计时／时限", "依据条款", "状态")
-    widths = (1, 1.2, 1.1, 1.1, 1.1, 1.5, 3, 0.9)
+    widths = (1, 1.2, 1.1, 1.1, 1.1, 1.4, 3.6, 0.9)
     return Table("cases", "应急处置", "Contingency cases", columns, widths, rows)
 
 

@@ -72,6 +72,7 @@ def facts(filing: Filing) -> list[list[str]]:
             f"全部 {len(session['members'])} 名；本场地 {len(mine)} 名（专家 {experts} 名）",
         ],
         ["组长", member(lead) if lead else NONE],
+        ["时钟", clocks(filing)],
         ["场次编号", str(session["session"])],
         ["移交包编号", filing.package],
     ]
@@ -182,8 +183,14 @@ def appraisals(filing: Filing, stamp: Stamp) -> Table:
 def timeline(filing: Filing, stamp: Stamp, *, whole: bool) -> Table:
     """The timeline in sentences; `whole` keeps what another line tells already."""
     names = case_words(filing)
+    # A star on every line would tell nothing; the head of the document says it once.
+    mixed = not all(_unset(line) for line in filing.witness["timeline"])
     rows = [
-        [_when(line, stamp), filing.place(line["ctl"]), *_told(line, names)]
+        [
+            stamp(line["at"]) + (UNSET if mixed and _unset(line) else ""),
+            filing.place(line["ctl"]),
+            *_told(line, names),
+        ]
         for line in filing.witness["timeline"]
         if whole or line["type"] not in SILENT
     ]
@@ -202,9 +209,19 @@ def _marks(filing: Filing) -> dict[Any, list[str]]:
     return found
 
 
-def _when(line: Mapping[str, Any], stamp: Stamp) -> str:
-    """The time; one of a clock nobody had set stands with a star."""
-    return stamp(line["at"]) + (UNSET if line.get("at_trust") == "none" else "")
+def clocks(filing: Filing) -> str:
+    """How far the clocks behind the timeline had been set by a time source."""
+    lines = filing.witness["timeline"]
+    unset = sum(_unset(line) for line in lines)
+    if not unset:
+        return "各行记录时，时钟均已校准"
+    if unset == len(lines):
+        return "各行记录时，时钟均未经时间源校准"
+    return f"{len(lines)} 行中 {unset} 行记录时时钟未经时间源校准，时间线中以 * 标出"
+
+
+def _unset(line: Mapping[str, Any]) -> bool:
+    return line.get("at_trust") == "none"
 
 
 def _told(line: Mapping[str, Any], names: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -16,7 +16,8 @@ from xml.etree import ElementTree as ET
 import pytest
 
 from hub.archive import reports, wording
-from hub.archive.sentences import SENTENCES, sentence
+from hub.archive.sentences import CONDITIONS, SENTENCES, sentence
+from protocols.policy import gate
 from protocols.terms_events import EVENT_LABELS
 from tests.hub.archive.paperwork import LONG_NAME, filing, line
 
@@ -181,6 +182,29 @@ def test_every_sentence_is_words_whatever_is_missing(kind: str) -> None:
     for data in ({}, {"no": 4, "by": [{"post": "CS-04"}], "reason": None}, strange):
         text = sentence(kind, data)
         assert not re.search(r"[{}\[\]]|None|，。|。。", text), text
+
+
+def test_a_closed_door_says_what_is_missing() -> None:
+    keys = {"document_summary": False, "sealing_photo": False, "order_end": False, "reason": True}
+    conditions = [{"key": key, "met": met} for key, met in keys.items()]
+    assert sentence("gate.refused", {"no": 4, "conditions": conditions}) == (
+        "4号评委开柜条件未满足（《评标汇总表》未签署；封存未完成；评审结束指令未收到），"
+        "柜门保持关闭。"
+    )
+    assert set(CONDITIONS) == set(gate.CONDITION_KEYS)
+
+
+def test_a_clock_nobody_set_is_named_once_or_by_a_star() -> None:
+    day = filing()
+    for trust, said in (
+        ("ntp", "各行记录时，时钟均已校准"),
+        ("none", "各行记录时，时钟均未经时间源校准"),
+    ):
+        lines = [{**one, "at_trust": trust} for one in day.witness["timeline"]]
+        page = reports.minutes(replace(day, witness={**day.witness, "timeline": lines}))
+        assert dict(page["facts"])["时钟"] == said
+        assert not [row for row in section(page, "时间线")["rows"] if "*" in row[0]]
+    assert dict(reports.minutes(day)["facts"])["时钟"].startswith("10 行中 1 行")
 
 
 def test_another_type_has_its_label_alone() -> None:
