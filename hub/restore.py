@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, select
 
-from hub.app import build
+from hub.app import Hub, build
 from hub.broker import EmbeddedBroker, MosquittoBroker
 from hub.clock import iso_ms
 from hub.config import FILE, Config, ConfigError, load
@@ -274,16 +274,25 @@ def _fact(conn: Connection, sealed: bytes) -> bool:
     return True
 
 
+def _see_media(hub: Hub, conn: Connection) -> None:
+    """A content is stored where its file is, whatever the backup knew of it."""
+    for row in conn.execute(select(blobs.c.sha256, blobs.c.state)).all():
+        here = hub.media.has(row.sha256)
+        if here is (row.state == "stored"):
+            continue
+        fresh = {
+            "state": "stored" if here else "expected",
+            "stored_at": hub.clock.wall() if here else None,
+        }
+        conn.execute(blobs.update().where(blobs.c.sha256 == row.sha256).values(**fresh))
+
+
 def _finish(config: Config, manifest: dict[str, Any], replay: Replay, found: Path | None) -> None:
     """Marks the hub as restored, drops what is not there, and writes the restore down."""
     hub = build(config, services=False)
     with hub.store.write() as conn:
         set_meta(conn, "restored", "1")
-        for row in conn.execute(select(blobs.c.sha256).where(blobs.c.state == "stored")).all():
-            if not hub.media.has(row.sha256):
-                conn.execute(
-                    blobs.update().where(blobs.c.sha256 == row.sha256).values(state="expected")
-                )
+        _see_media(hub, conn)
         data = {
             "backup_of": manifest["made_at"],
             "mirror": found is not None,

@@ -13,7 +13,7 @@ from hub.app import Hub, build
 from hub.config import ConfigError, load
 from hub.restore import backup, restore
 from hub.store.engine import get_meta
-from hub.store.tables_core import events, organisations
+from hub.store.tables_core import blobs, events, organisations
 from protocols.messages.cursor import CursorState, Rewound, on_ack, on_ask
 from protocols.messages.event import GENESIS, decode_event, event_hash, first_prev
 from protocols.messages.topics import UP_EV, UP_ST, UP_TM
@@ -107,6 +107,26 @@ def test_restore_replays_the_mirror_and_rooms_rewind(
         acked = state.epochs[one.epoch].acked
         again.ingest.handle(room.topic(UP_EV), room.batch(one, acked + 1))
     assert sorted(_lines(again, room.ctl)) == sorted(stream.lines + second.lines)
+    again.close()
+
+
+def test_media_are_stored_where_their_files_are_whatever_the_backup_knew(
+    hub: Hub, hub_data: Path, tmp_path: Path
+) -> None:
+    arrived, missing = "a" * 64, "b" * 64
+    with hub.store.write() as conn:
+        conn.execute(blobs.insert().values(sha256=arrived, bytes=1, state="expected"))
+        conn.execute(blobs.insert().values(sha256=missing, bytes=1, state="stored"))
+    backup(hub.config, tmp_path / "backup")
+    path = hub.config.blobs / arrived[:2] / arrived
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"x")  # uploaded after the backup: the room will not send it again
+    hub.close()
+    restore(tmp_path / "backup", hub_data)
+    again = build(load(hub_data), services=False)
+    with again.store.read() as conn:
+        found = {row.sha256: row.state for row in conn.execute(select(blobs))}
+    assert found == {arrived: "stored", missing: "expected"}
     again.close()
 
 
