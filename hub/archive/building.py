@@ -190,6 +190,7 @@ def _reports(
         decisions=sources.decisions,
         av=av,
         package=package,
+        made_at=iso_ms(parts.clock.wall()),
         catalogue={key: one.zh for key, one in parts.pack.appraisal.items()},
         files=dict(folder.payload),
     )

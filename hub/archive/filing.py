@@ -20,6 +20,7 @@ class Filing:
     """Everything a filed document is made of; JSON as the package's records hold it.
 
     Attributes:
+        made_at: when the documents were made, RFC 3339 by the hub's clock.
         catalogue: appraisal item -> its Chinese name, from the policy pack.
         files: name in the package -> size and hashes, of what stands before the reports.
     """
@@ -30,6 +31,7 @@ class Filing:
     decisions: Mapping[str, Any]
     av: Mapping[str, Any]
     package: str
+    made_at: str
     catalogue: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, FileInfo] = field(default_factory=dict)
 

@@ -10,6 +10,7 @@ import io
 import json
 import unicodedata
 from collections.abc import Mapping, Sequence
+from datetime import UTC, datetime
 from importlib import resources
 from itertools import groupby
 from pathlib import Path
@@ -104,6 +105,7 @@ def minutes(filing: Filing) -> dict[str, Any]:
         "title": TITLE,
         "title_en": TITLE_EN,
         "zone": wording.ZONE,
+        "made": _clock_parts(filing.made_at),
         "booking": str(filing.session["booking"]),
         "author": filing.venue(filing.session["org"]),
         "keywords": [str(filing.session["project_code"]), filing.package],
@@ -124,6 +126,7 @@ def ledger_xlsx(filing: Filing) -> bytes:
         body = book.add_format(look)
         book.set_properties(
             {
+                "created": datetime.fromisoformat(filing.made_at).astimezone(UTC),
                 "title": f"台账 {filing.session['booking']}",
                 "company": filing.venue(filing.session["org"]),
                 "comments": f"时间均为{wording.ZONE}",
@@ -205,6 +208,13 @@ def _timeline(filing: Filing) -> dict[str, Any]:
     if left:
         shown["note"] += f"此处列前 {LINES_MAX} 行，其余 {left} 行见台账“时间线”。"
     return shown
+
+
+def _clock_parts(at: str) -> dict[str, int]:
+    """The moment in UTC as typst builds one, so that the same records give the same bytes."""
+    names = ("year", "month", "day", "hour", "minute", "second")
+    moment = datetime.fromisoformat(at).astimezone(UTC)
+    return {name: getattr(moment, name) for name in names}
 
 
 def _day(text: str) -> str:

@@ -75,6 +75,7 @@ def facts(filing: Filing) -> list[list[str]]:
         ["时钟", clocks(filing)],
         ["场次编号", str(session["session"])],
         ["移交包编号", filing.package],
+        ["制作时间", full(filing.made_at)],
     ]
     if session.get("predecessor"):
         rows.insert(3, ["原预约编号", str(session["predecessor"])])

@@ -31,6 +31,7 @@ def filing(**changes: Any) -> Filing:
         "decisions": {"cases": [_case()]},
         "av": _recorded(),
         "package": "pk-1",
+        "made_at": "2026-11-25T01:30:03.000Z",
         "catalogue": {"late": "迟到"},
         "files": {
             "data/record/witness.json": FileInfo(size=2048, sha256="1" * 64, sm3=""),

@@ -233,6 +233,7 @@ def test_the_page_has_header_page_numbers_and_signature_lines(tmp_path: Path) ->
     assert made is not None
     path.write_bytes(made)
     assert b"pdfaid" in made
+    assert made == reports.minutes_pdf(filing()), "the same records give the same bytes"
     command = [str(PDFTOTEXT), "-layout", str(path), "-"]
     done = subprocess.run(command, capture_output=True, check=True)
     text = done.stdout.decode().replace("\u200b", "")
@@ -266,6 +267,7 @@ def test_what_begins_like_a_formula_stays_text() -> None:
     day = filing()
     lines = [line("01:00:00.000", "outside_contact", {"purpose": "=1+1", "by": "=cmd"})]
     book = reports.ledger_xlsx(replace(day, witness={**day.witness, "timeline": lines}))
+    assert book == reports.ledger_xlsx(replace(day, witness={**day.witness, "timeline": lines}))
     with zipfile.ZipFile(io.BytesIO(book)) as parts:
         sheets = [one for one in parts.namelist() if one.startswith("xl/worksheets/")]
         assert not [one for one in sheets if b"<f>" in parts.read(one)]
