@@ -111,6 +111,7 @@ class Uplink:
     Args:
         entropy: n random bytes.
         vitals: the loop's own state, for the pong.
+        on_rollback: told when the hub has come back from an older copy; must not wait.
     """
 
     me: Identity
@@ -120,6 +121,7 @@ class Uplink:
     mono_ms: Callable[[], int]
     entropy: Callable[[int], bytes]
     vitals: Callable[[], Vitals]
+    on_rollback: Callable[[], object] = lambda: None
     state: CursorState = field(init=False)
     last_ping_ms: int | None = None
     _up: bool = False
@@ -254,6 +256,7 @@ class Uplink:
                 self._set_cursor(outcome.epoch, outcome.upto)
             elif isinstance(outcome, Rewound):
                 self._set_cursor(outcome.epoch, outcome.upto)
+                self.on_rollback()
                 turns.append(
                     _note(
                         "hub.rollback",

@@ -102,6 +102,7 @@ class Uploader:
         self._rate = rate_bytes_s
         self._stop = threading.Event()
         self._wake = threading.Event()
+        self._again = threading.Event()
         self._link = threading.Event()
         self._link.set()
         self._failures = 0
@@ -127,6 +128,11 @@ class Uploader:
         """There is something new, or the hub may have recorded what it put off."""
         self._wake.set()
 
+    def start_over(self) -> None:
+        """The hub came back from an older copy: everything is offered again, in its own thread."""
+        self._again.set()
+        self._wake.set()
+
     def set_link(self, *, up: bool) -> None:
         """The connection to the hub came or went; without it nothing is tried."""
         if up:
@@ -149,6 +155,9 @@ class Uploader:
     def _round(self) -> float:
         """Offers everything once; returns how long to rest, seconds."""
         put_off = False
+        if self._again.is_set():
+            self._again.clear()
+            self._spool.resend()
         for kept in self._spool.pending():
             if self._stop.is_set() or not self._link.is_set():
                 return 0.0

@@ -114,6 +114,8 @@ class Blobs:
         target = self.path(sha256)
         size = await asyncio.to_thread(self.expected_bytes, ctl, sha256)
         if target.is_file():
+            # A hub that was killed between the file's name and this mark is asked again.
+            await asyncio.to_thread(self.adopt, sha256)
             return Stored(sha256, size, fresh=False)
         if size > BLOB_BYTES_MAX:
             raise _wrong(413, sha256, expected=f"at most {BLOB_BYTES_MAX} bytes", got=str(size))
@@ -133,7 +135,7 @@ class Blobs:
         self._mark(sha256)
 
     def adopt(self, sha256: str) -> None:
-        """Notes a file that was put into the folder by a restore."""
+        """Notes a file that is there although the database does not say so."""
         if self.has(sha256):
             self._mark(sha256)
 
@@ -141,7 +143,7 @@ class Blobs:
         with self._store.write() as conn:
             conn.execute(
                 blobs.update()
-                .where(blobs.c.sha256 == sha256)
+                .where(blobs.c.sha256 == sha256, blobs.c.state != "stored")
                 .values(state="stored", stored_at=self._clock.wall())
             )
 

@@ -236,8 +236,11 @@ def test_a_restored_hub_makes_the_room_rewind(bench: Bench) -> None:
     write(bench, 3)
     bench.ack()
     batches(bench)
+    told: list[bool] = []
+    bench.uplink.on_rollback = lambda: told.append(True)
     turns = bench.ack(generation=2, run="cd" * 16, n=1, upto=0, hash=GENESIS, resend=True)
     assert [turn.data["type"] for turn in turns] == ["hub.rollback"]
+    assert told, "what the hub had stored may be gone too"
     assert bench.uplink.waiting() == 4
     assert batches(bench) == [(1, 4)]
 

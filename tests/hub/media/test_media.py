@@ -13,7 +13,7 @@ from sqlalchemy import select
 
 from hub.app import Hub
 from hub.store.tables_business import session_plan
-from hub.store.tables_core import plans
+from hub.store.tables_core import blobs, plans
 from hub.web.api_media import PUT_PREFIX
 from protocols.messages.plan import parse_plan_body, read_plan
 from protocols.messages.signed import parse_message
@@ -69,6 +69,19 @@ def test_a_segment_is_taken_once_recorded_and_again_costs_nothing(
     assert _put(client, room, digest, SEGMENT).status_code == 201
     assert _put(client, room, digest, SEGMENT).status_code == 200
     assert hub.media.path(digest).read_bytes() == SEGMENT
+
+
+def test_a_segment_whose_hub_died_before_it_said_stored_is_stored_when_it_comes_again(
+    hub: Hub, client: TestClient, room: Any
+) -> None:
+    digest = _record(hub, room)
+    path = hub.media.path(digest)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(SEGMENT)
+    assert _put(client, room, digest, SEGMENT).status_code == 200
+    with hub.store.read() as conn:
+        row = conn.execute(select(blobs).where(blobs.c.sha256 == digest)).one()
+    assert (row.state, row.stored_at is not None) == ("stored", True)
 
 
 @pytest.mark.parametrize("content", [SEGMENT[:-1], SEGMENT + b"x", b"y" * len(SEGMENT), b""])
