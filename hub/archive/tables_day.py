@@ -215,14 +215,15 @@ def clocks(filing: Filing) -> str:
     lines = filing.witness["timeline"]
     unset = sum(_unset(line) for line in lines)
     if not unset:
-        return "各行记录时，时钟均已校准"
+        return "各行记录时，时钟均经时间源校准"
     if unset == len(lines):
         return "各行记录时，时钟均未经时间源校准"
     return f"{len(lines)} 行中 {unset} 行记录时时钟未经时间源校准，时间线中以 * 标出"
 
 
 def _unset(line: Mapping[str, Any]) -> bool:
-    return line.get("at_trust") == "none"
+    # A clock that only ran on by its battery is not one a time source had set.
+    return line.get("at_trust") != "ntp"
 
 
 def _told(line: Mapping[str, Any], names: Mapping[str, Mapping[str, Any]]) -> list[str]:

@@ -19,7 +19,8 @@ def line(at: str, kind: str, data: dict[str, Any], *, ctl: str = GUEST) -> dict[
     """One line of the timeline; `at` is a time of 24 November in UTC."""
     zh, en = EVENT_LABELS.get(kind, (kind, kind))
     moment = at if "T" in at else f"2026-11-24T{at}Z"
-    return {"at": moment, "ctl": ctl, "seq": 1, "type": kind, "zh": zh, "en": en, "data": data}
+    told = {"at": moment, "at_trust": "ntp", "ctl": ctl, "seq": 1, "type": kind}
+    return {**told, "zh": zh, "en": en, "data": data}
 
 
 def filing(**changes: Any) -> Filing:

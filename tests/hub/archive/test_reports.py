@@ -197,8 +197,8 @@ def test_a_closed_door_says_what_is_missing() -> None:
 def test_a_clock_nobody_set_is_named_once_or_by_a_star() -> None:
     day = filing()
     for trust, said in (
-        ("ntp", "各行记录时，时钟均已校准"),
-        ("none", "各行记录时，时钟均未经时间源校准"),
+        ("ntp", "各行记录时，时钟均经时间源校准"),
+        ("rtc", "各行记录时，时钟均未经时间源校准"),
     ):
         lines = [{**one, "at_trust": trust} for one in day.witness["timeline"]]
         page = reports.minutes(replace(day, witness={**day.witness, "timeline": lines}))
