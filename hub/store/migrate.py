@@ -6,10 +6,8 @@ from pathlib import Path
 from typing import Final
 
 from alembic import command
-from alembic.autogenerate import compare_metadata
 from alembic.config import Config
-from alembic.migration import MigrationContext
-from sqlalchemy import Connection
+from sqlalchemy import Connection, inspect
 
 from hub.store import tables_business, tables_core
 from hub.store.engine import Store
@@ -19,6 +17,7 @@ from hub.store.schema_objects import create_schema_objects, missing_schema_objec
 SCRIPTS: Final = Path(__file__).parent / "migrations"
 TABLE_MODULES: Final = (tables_core, tables_business)
 """Importing them fills `metadata`."""
+VERSION_TABLE: Final = "alembic_version"
 SHOWN: Final = 5
 
 
@@ -55,11 +54,25 @@ def check(store: Store) -> None:
 
 
 def _differences(conn: Connection) -> list[str]:
-    context = MigrationContext.configure(conn, opts={"compare_type": False})
-    skipped = {"add_constraint", "remove_constraint", "add_index", "remove_index", "add_fk"}
-    found = []
-    for change in compare_metadata(context, metadata):
-        name = change[0] if isinstance(change, tuple) else "modify"
-        if name not in skipped:
-            found.append(f"{name} {getattr(change[1], 'name', change[1:4])}")
+    """Tables and columns only: constraints and triggers are `schema_objects`' own comparison."""
+    there = {
+        str(name): {str(column["name"]): column["nullable"] for column in columns}
+        for (_, name), columns in inspect(conn).get_multi_columns().items()
+        if name != VERSION_TABLE
+    }
+    wanted = {
+        table.name: {column.name: bool(column.nullable) for column in table.columns}
+        for table in metadata.sorted_tables
+    }
+    found = [f"no table {name}" for name in sorted(wanted.keys() - there.keys())]
+    found += [f"unknown table {name}" for name in sorted(there.keys() - wanted.keys())]
+    for name in sorted(wanted.keys() & there.keys()):
+        ours, theirs = wanted[name], there[name]
+        found += [f"no column {name}.{one}" for one in ours.keys() - theirs.keys()]
+        found += [f"unknown column {name}.{one}" for one in theirs.keys() - ours.keys()]
+        found += [
+            f"column {name}.{one} {'takes' if theirs[one] else 'refuses'} null"
+            for one in ours.keys() & theirs.keys()
+            if ours[one] is not theirs[one]
+        ]
     return found

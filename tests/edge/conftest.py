@@ -8,6 +8,8 @@ from collections.abc import Callable
 import pytest
 from cryptography.hazmat.primitives.ciphers.aead import AESGCM
 
+from edge.crypto import WRAP_N
+
 SEED = bytes(range(32, 64))
 
 
@@ -17,11 +19,11 @@ def wrapped_with() -> Callable[[str], dict[str, object]]:
 
     def wrap(pin: str) -> dict[str, object]:
         salt = bytes(16)
-        key = hashlib.scrypt(pin.encode(), salt=salt, n=2**17, r=8, p=1, maxmem=2**28, dklen=32)
+        key = hashlib.scrypt(pin.encode(), salt=salt, n=WRAP_N, r=8, p=1, maxmem=2**28, dklen=32)
         sealed = AESGCM(key).encrypt(bytes(12), SEED, b"er1/wrap")
         return {
             "kdf": "scrypt",
-            "n": 2**17,
+            "n": WRAP_N,
             "r": 8,
             "p": 1,
             "salt": salt.hex(),

@@ -44,7 +44,13 @@ def test_a_new_database_is_what_the_program_expects(store: Store) -> None:
 
 @pytest.mark.parametrize(
     "damage",
-    ["DROP TRIGGER events_keep_bytes", "ALTER TABLE rooms ADD COLUMN x TEXT", "DROP TABLE notices"],
+    [
+        "DROP TRIGGER events_keep_bytes",
+        "ALTER TABLE rooms ADD COLUMN x TEXT",
+        "DROP TABLE notices",
+        "ALTER TABLE rooms RENAME COLUMN name TO title",
+        "CREATE TABLE more (x TEXT)",
+    ],
 )
 def test_a_database_that_differs_is_refused(store: Store, damage: str) -> None:
     with store.write() as conn:
