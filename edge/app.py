@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import hashlib
 import random
 import secrets
@@ -26,13 +27,13 @@ from edge.effects import Effects
 from edge.identify import Identifier
 from edge.inbox import Arrived, Inbox, LinkChanged, Observed
 from edge.intake import Intake
-from edge.journal import Journal
+from edge.journal import Journal, StorageError
 from edge.media.recorder import Recorder, Source
 from edge.media.spool import Spool
 from edge.media.uploader import Account, Uploader
 from edge.pipe import Broker, Pipe
 from edge.plan_fetch import PlanFetcher
-from edge.runtime import Runtime
+from edge.runtime import CALL_S, Runtime
 from edge.screen_port import Bell, Facts, RoomDesk
 from edge.service import RoomService
 from edge.uplink import PLAN_BODY, Identity, Uplink, Vitals
@@ -51,6 +52,7 @@ from protocols.wire.lockboard import BitOrder, Feedback
 
 SOFTWARE = "evalroom 0.1.0"
 KV_PACK = "pack"
+KV_TRIES = "pin-tries"
 MS_PER_S = 1000
 
 
@@ -205,6 +207,7 @@ class _Builder:
         )
         watchdog = Watchdog.from_environment()
         runtime = self._runtime(journal, effects, watchdog)
+        self._keep_tries(roster, journal, runtime)
         fetcher = self._fetcher()
         intake = self._intake(journal, identifier, roster, runtime)
         intake.fetch = fetcher.want
@@ -212,6 +215,7 @@ class _Builder:
         uploader = self._uploader(spool)
         pipe = self._pipe(uploader)
         uplink = self._uplink(journal, pipe, intake, runtime)
+        uplink.on_rollback = uploader.start_over
         runtime.uplink = uplink
         desk = RoomDesk(
             runtime=runtime,
@@ -282,6 +286,17 @@ class _Builder:
             software=SOFTWARE,
             config_hash=hashlib.sha256(self.room.path.read_bytes()).hexdigest(),
         )
+
+    def _keep_tries(self, roster: DutyRoster, journal: Journal, runtime: Runtime) -> None:
+        """PIN tries live in the journal's small state and are counted in the room's steady time."""
+
+        def keep(tries: bytes) -> None:
+            # On a full disk they count in memory only: nothing can be acted there anyway.
+            with contextlib.suppress(StorageError):
+                self.inbox.ask(lambda: journal.kv_put(KV_TRIES, tries), CALL_S)
+
+        roster.now_ms, roster.keep = runtime.now_ms, keep
+        roster.recall(journal.kv_get(KV_TRIES))
 
     def _intake(
         self, journal: Journal, identifier: Identifier, roster: DutyRoster, runtime: Runtime

@@ -1,11 +1,13 @@
 """The people on duty in this room and their PINs: one unlocked key per act, five tries.
 
 A PIN is right when it opens the person's wrapped session key; nothing of it is kept. Tries are
-counted on the monotonic clock, so that setting the clock does not give new ones.
+counted on a steady clock, so that setting the clock does not give new ones, and kept on the disk
+before the answer, so that pulling the plug does not either.
 """
 
 from __future__ import annotations
 
+import json
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
@@ -16,6 +18,7 @@ from edge.crypto import CryptoError, unwrap_key
 TRIES_MAX = 5  # WIRE §1
 LOCK_MS = 10 * 60 * 1000
 PIN_DIGITS_MIN = 8
+KEPT_MAX = 256  # persons with wrong tries; a room's plans name a tenth of that
 
 
 class DutyError(Exception):
@@ -46,9 +49,15 @@ class DutyPerson:
 
 @dataclass(slots=True)
 class DutyRoster:
-    """Who may act in this room, by session."""
+    """Who may act in this room, by session.
 
-    mono_ms: Callable[[], int]
+    Args:
+        now_ms: steady time; it goes on across restarts where tries are kept.
+        keep: makes the tries durable; called after a wrong PIN and when a right one clears them.
+    """
+
+    now_ms: Callable[[], int]
+    keep: Callable[[bytes], None] = lambda _tries: None
     _people: dict[tuple[str, str], DutyPerson] = field(default_factory=dict)
     _tries: dict[str, tuple[int, int]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -68,6 +77,21 @@ class DutyRoster:
 
     def _drop(self, session: str) -> None:
         self._people = {key: one for key, one in self._people.items() if key[0] != session}
+
+    def recall(self, kept: bytes | None) -> None:
+        """Takes up the tries that were kept before a restart; rubbish counts as none."""
+        try:
+            found = json.loads(kept or b"{}").items()
+            rows = {str(who): (int(count), int(at)) for who, (count, at) in found}
+        except (ValueError, TypeError, AttributeError):
+            return
+        with self._lock:
+            self._tries = rows
+
+    def _keep(self) -> None:
+        with self._lock:
+            newest = sorted(self._tries.items(), key=lambda one: one[1][1])[-KEPT_MAX:]
+        self.keep(json.dumps(dict(newest)).encode("utf-8"))
 
     def here(self, session: str = "") -> list[DutyPerson]:
         """Those who can unlock a key in this room, of one session or of any."""
@@ -112,12 +136,14 @@ class DutyRoster:
                 do="enter it again; after five wrong ones wait 10 minutes",
             ) from error
         with self._lock:
-            self._tries.pop(person, None)
+            cleared = self._tries.pop(person, None)
+        if cleared is not None:
+            self._keep()
         return seed
 
     def _allow(self, person: str) -> None:
         count, since = self._tries.get(person, (0, 0))
-        left_ms = since + LOCK_MS - self.mono_ms()
+        left_ms = since + LOCK_MS - self.now_ms()
         if count >= TRIES_MAX and left_ms > 0:
             raise DutyError(
                 "PIN",
@@ -132,5 +158,6 @@ class DutyRoster:
     def _wrong(self, person: str) -> int:
         with self._lock:
             count = self._tries.get(person, (0, 0))[0] + 1
-            self._tries[person] = (count, self.mono_ms())
+            self._tries[person] = (count, self.now_ms())
+        self._keep()
         return max(TRIES_MAX - count, 0)

@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import threading
 from dataclasses import replace
 from pathlib import Path
 
+import pytest
+
 from edge.app import build, default_pack
 from edge.config import read_room_file
+from edge.duty import DutyError, DutyPerson
 from edge.service import RoomService
 from hub import crypto
 from protocols.messages.event import decode_event
@@ -71,4 +75,34 @@ def test_the_policy_of_a_plan_is_in_force_until_the_next_and_over_restarts(tmp_p
     service.runtime.feed(service.intake.resume())
     assert service.runtime.pack.hash == other.hash
     service.close()
+    rig.stop()
+
+
+def test_wrong_pins_count_across_a_restart_of_the_room(tmp_path: Path) -> None:
+    rig = Rig(tmp_path / "r", seats=1)
+    rig.folder.mkdir()
+    rig.write_files()
+    person = DutyPerson("s-1", "p-1", "CS-01", "room_staff", "changsha", "k", {})
+
+    def guesses(count: int) -> list[str]:
+        service = built(rig)
+        service.intake.roster.learn("s-1", [person])
+        said = []
+
+        def guess() -> None:
+            for _ in range(count):
+                with pytest.raises(DutyError) as told:
+                    service.intake.roster.unlock("s-1", "p-1", "00000000")
+                said.append(told.value.problem["got"])
+            service.stop()
+
+        person_at_screen = threading.Thread(target=guess)
+        person_at_screen.start()
+        service.runtime.run()  # the journal belongs to the thread that opened it
+        person_at_screen.join(5)
+        service.close()
+        return said
+
+    assert guesses(3)[-1] == "another; 2 tries left"
+    assert guesses(3) == ["another; 1 tries left", "another; 0 tries left", "5 wrong ones"]
     rig.stop()

@@ -93,3 +93,37 @@ def test_forgetting_a_session_forgets_its_people(roster: DutyRoster) -> None:
     """A closed session's keys are gone from memory."""
     roster.forget("s-1")
     assert roster.here() == []
+
+
+def test_wrong_tries_are_kept_before_they_are_told_and_hold_after_a_restart(
+    roster: DutyRoster, hands: Hands
+) -> None:
+    """Pulling the plug gives no new tries; a right PIN without wrong ones writes nothing."""
+    kept: list[bytes] = []
+    roster.keep = kept.append
+    assert roster.unlock("s-1", "p-1", PIN)[1] == SEED
+    assert kept == []
+    for _ in range(3):
+        with pytest.raises(DutyError):
+            roster.unlock("s-1", "p-1", "00000000")
+    assert len(kept) == 3
+    again = DutyRoster(hands, kept.append)
+    again.learn("s-1", roster.here())
+    again.recall(kept[-1])
+    for left in (1, 0):
+        with pytest.raises(DutyError, match=f"{left} tries left"):
+            again.unlock("s-1", "p-1", "00000000")
+    locked = DutyRoster(hands, kept.append)
+    locked.learn("s-1", roster.here())
+    locked.recall(kept[-1])
+    with pytest.raises(DutyError, match="another duty person"):
+        locked.unlock("s-1", "p-1", PIN)
+    hands.now += 10 * 60_000
+    assert locked.unlock("s-1", "p-1", PIN)[1] == SEED
+
+
+def test_kept_tries_that_cannot_be_read_count_as_none(roster: DutyRoster) -> None:
+    """A start never fails on them."""
+    for kept in (None, b"", b"[]", b"{", b'{"p-1": 5}', b'{"p-1": ["a", 1]}'):
+        roster.recall(kept)
+    assert roster.unlock("s-1", "p-1", PIN)[1] == SEED
