@@ -161,7 +161,9 @@ def _roster(day: Day, org: str) -> None:
         lambda: wanted <= known("assigned", "confirmed"),
         lambda: people[0].post(f"bookings/{day.booking}/duty", {"persons": persons}),
     )
-    at_once([partial(_confirm_duty, day, user, lambda: known("confirmed")) for user in people])
+    # One after another: the hub opens one key at a time, so that many at once would only wait.
+    for user in people:
+        _confirm_duty(day, user, lambda: known("confirmed"))
 
 
 def _confirm_duty(day: Day, user: HubUser, confirmed: Callable[[], set[str]]) -> None:

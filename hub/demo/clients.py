@@ -17,7 +17,7 @@ import httpx
 
 from hub.demo.supervise import until
 
-TIMEOUT_S = 20.0  # a PIN costs about half a second by intention; restarts take a few
+TIMEOUT_S = 60.0  # a PIN costs half a second by intention, four on a busy machine, one at a time
 PATIENCE_S = 30.0  # what is only looked at, or may be done twice, waits for a process to be back
 LINE_BYTES_MAX = 64 * 1024
 
