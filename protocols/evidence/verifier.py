@@ -49,6 +49,7 @@ REQUIRED = {
     "data/record/appraisal.json": "no_appraisal",
     "data/av/index.json": "no_av",
 }
+SESSION_RECORDS = ("data/record/witness.json", "data/record/appraisal.json")
 RAW_TYPES = (
     "order.issued",
     "order.accepted",
@@ -57,6 +58,7 @@ RAW_TYPES = (
     "command.issued",
 )
 ORDER_ROLES = ("home_manager", "deputy")
+END_PHASES = ("ended", "postponed", "terminated", "closed")
 
 TEXTS = {
     "bad_name": ("文件名不安全或重复", "the name is unsafe or doubled"),
@@ -92,11 +94,19 @@ TEXTS = {
     "event_chain": ("记录链断开", "the chain of records is broken"),
     "unreadable": ("记录无法解读（原样保留）", "a record that cannot be read (kept as it is)"),
     "hole": ("记录缺失且未申报", "records are missing and nobody declared it"),
+    "epoch_missing": (
+        "此前的一段现场记录不在包内",
+        "the record before it is not in the package",
+    ),
+    "cut": ("现场记录缺少场次的开始或结束", "the room's record lacks the session's begin or end"),
+    "hidden": ("只列校验值、未展示内容的记录", "records listed by their hash only"),
     "gap": ("已申报的记录缺口", "a declared gap in the record"),
     "act_form": ("指令或声明格式不正确", "a signed act is malformed"),
     "act": ("指令或声明的签名无效", "the signature of an act does not hold"),
     "by_hub": ("由中心密钥签发", "signed with the hub's key"),
     "no_streams": ("缺少现场记录", "the rooms' record is missing"),
+    "no_room": ("缺少现场控制器的记录", "no room's record"),
+    "no_hub": ("缺少中心的记录", "the hub's record is missing"),
     "no_session": ("缺少场次信息", "the session's description is missing"),
     "no_keys": ("缺少密钥声明", "the keys are missing"),
     "no_witness": ("缺少见证记录", "the witness record is missing"),
@@ -753,11 +763,7 @@ class _Check:
 
     def check_content(self) -> None:
         """Everything that has a meaning, from files already known to be as the venue signed."""
-        for name, key in REQUIRED.items():
-            if name not in self.listed:
-                self.say(INCOMPLETE, name, key)
-            elif name in self.names:
-                self.object_in(name)
+        records = self.read_records()
         if SESSION_FILE not in self.names:
             self.say(INCOMPLETE, SESSION_FILE, "no_session")
             return
@@ -765,6 +771,10 @@ class _Check:
         self.session, self.home_org = str(about.get("session")), str(about.get("home_org"))
         if self.signed_session and self.signed_session != self.session:
             self.say(ALTERED, SESSION_FILE, "other_session", self.session)
+        for name in SESSION_RECORDS:
+            said = records.get(name, about).get("session")
+            if said != self.session:
+                self.say(ALTERED, name, "other_session", str(said)[:40])
         keys = self.load_keys()
         if keys is None:
             return
@@ -778,9 +788,21 @@ class _Check:
             self.check_links(stream)
             self.check_holes(stream)
             self.check_acts(stream, keys)
+        if self.streams:
+            self.check_recorders()
         self.check_media()
         if keys.checkpoint == "cosigned":
             self.say(INCOMPLETE, "data/checkpoints", "no_checkpoint")
+
+    def read_records(self) -> dict[str, dict[str, Any]]:
+        """The required records that are there."""
+        found: dict[str, dict[str, Any]] = {}
+        for name, key in REQUIRED.items():
+            if name not in self.listed:
+                self.say(INCOMPLETE, name, key)
+            elif name in self.names:
+                found[name] = self.object_in(name)
+        return found
 
     def object_in(self, name: str) -> dict[str, Any]:
         """A payload file that must be a JSON object."""
@@ -943,6 +965,61 @@ class _Check:
                     self.say(ALTERED, f"{stream.folder}/events.jsonl#1", "event_chain")
             if expected is not None and event.get("prev") != expected:
                 self.say(ALTERED, f"{stream.folder}/events.jsonl#{seq}", "event_chain")
+
+    def check_recorders(self) -> None:
+        """The hub and a room are there, each with all its epochs and the whole session."""
+        kinds = {ctl[:2] for ctl, _ in self.streams}
+        for prefix, key in (("c-", "no_room"), ("h-", "no_hub")):
+            if prefix not in kinds:
+                self.say(INCOMPLETE, "data/streams", key)
+        for ctl in sorted({ctl for ctl, _ in self.streams}):
+            mine = [stream for (owner, _), stream in self.streams.items() if owner == ctl]
+            cut = [one for one in mine if self.begins_in_between(one)]
+            # The package itself begins somewhere: a room's with the session, the hub's once.
+            begun = [one for one in mine if self.prepares(one)] or cut[:1]
+            for stream in cut:
+                if stream not in begun:
+                    self.say(INCOMPLETE, stream.folder, "epoch_missing")
+            if ctl.startswith("c-"):
+                self.check_span(ctl, mine)
+            hidden = sum(len(one.hashes) - len(one.events) for one in mine)
+            if hidden:
+                self.say(SOUND, f"data/streams/{ctl}", "hidden", str(hidden))
+
+    def begins_in_between(self, stream: Stream) -> bool:
+        """Whether what this recorder wrote just before is neither here nor declared lost."""
+        opened = stream.events.get(1, {})
+        data = opened.get("data")
+        if opened.get("type") != "epoch.opened" or not isinstance(data, dict):
+            return True
+        pred = str(data.get("pred_epoch"))
+        declared = any(gap[:2] == (stream.ctl, pred) for gap in self.gaps)
+        return pred != "" and not declared and (stream.ctl, pred) not in self.streams
+
+    def prepares(self, stream: Stream) -> bool:
+        """Whether this epoch shows the session's beginning."""
+        return any(
+            event.get("type") == "session.prepared" and event.get("session") == self.session
+            for event in stream.events.values()
+        )
+
+    def ends(self, stream: Stream) -> bool:
+        """Whether this epoch shows the session's end."""
+        return any(
+            event.get("type") == "phase.changed"
+            and event.get("session") == self.session
+            and isinstance(event.get("data"), dict)
+            and event["data"].get("to") in END_PHASES
+            for event in stream.events.values()
+        )
+
+    def check_span(self, ctl: str, mine: list[Stream]) -> None:
+        """A room's record reaches from *prepared* to an end, unless it declared a loss."""
+        if any(gap[0] == ctl for gap in self.gaps):
+            return
+        for word, shows in (("begin", self.prepares), ("end", self.ends)):
+            if not any(map(shows, mine)):
+                self.say(INCOMPLETE, f"data/streams/{ctl}", "cut", word)
 
     def check_holes(self, stream: Stream) -> None:
         """Between the first and last listed record, only declared gaps may be missing."""

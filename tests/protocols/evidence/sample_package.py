@@ -90,6 +90,11 @@ class Recorder:
         }
         self.write("epoch.opened", data)
 
+    def whole_session(self) -> None:
+        """The first and the last thing a room writes of a session."""
+        self.write("session.prepared", {"booking": "2026-1124-01"}, SESSION)
+        self.write("phase.changed", {"from": "signing", "to": "ended"}, SESSION)
+
     def seal(self, first: int, last: int, key: Key | None = None) -> None:
         raw = seal_batch(
             ctl=self.ctl,
@@ -142,6 +147,7 @@ def room(key: Key = ROOM) -> tuple[Recorder, Recorder]:
     raw = b64(statement.seal([SYSTEM.signer("system")]))
     two.write("statement.accepted", {"raw": raw}, SESSION)
     two.write("media.gap", {"stream": "cam1", "from_at": AT, "to_at": AT, "seconds": 1})
+    two.whole_session()
     two.seal(1, two.seq)
     return one, two
 

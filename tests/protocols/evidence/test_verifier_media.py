@@ -35,6 +35,7 @@ def with_media(*events, gone=()):
     one.open()
     for kind, data in events:
         one.write(kind, data)
+    one.whole_session()
     one.seal(1, one.seq)
     _, two = room()
     dropped = dict.fromkeys([*two.files(), media_files()[1], *gone])
@@ -98,7 +99,8 @@ def test_another_sessions_media_are_not_asked_for():
     one.open()
     one.write("media.segment", segment_data(b"elsewhere"), "s-another0000")
     one.write("media.segment", SEGMENT)
-    one.seal(1, 3)
+    one.whole_session()
+    one.seal(1, one.seq)
 
     gone = dict.fromkeys([*room()[1].files(), media_files()[1]])
     assert verdict_on({**gone, **one.files()}).code == 0
