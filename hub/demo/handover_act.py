@@ -79,6 +79,7 @@ def _build(day: Day, site: RoomSite) -> str:
         f"package of {site.org}",
         built,
         lambda: manager.post(f"sessions/{day.session}/packages", {"password": manager.password}),
+        tries=3,
         within_s=BUILD_S,
     )
     ready = until(

@@ -36,8 +36,8 @@ class LivedDay:
 
 @pytest.fixture(scope="session")
 def lived_day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LivedDay]:
-    """Lived once; tests that change something copy the package."""
-    process = DayProcess(tmp_path_factory.mktemp("day")).start()
+    """Lived once, with three guest rooms; tests that change something copy the package."""
+    process = DayProcess(tmp_path_factory.mktemp("day"), ("--rooms", "3")).start()
     try:
         yield LivedDay(process, process.finish())
     finally:

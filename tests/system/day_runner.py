@@ -9,7 +9,6 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
 from contextlib import suppress
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -157,6 +156,7 @@ class Killer:
     count: int
     every_s: tuple[float, float]
     killed: list[str] = field(default_factory=list)
+    paused: threading.Lock = field(default_factory=threading.Lock)
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
 
@@ -174,8 +174,9 @@ class Killer:
         for name in self._victims(rng):
             if self._stop.wait(rng.uniform(*self.every_s)) or not self.day.running():
                 return
-            if self.day.kill(name):
-                self.killed.append(name)
+            with self.paused:
+                if self.day.kill(name):
+                    self.killed.append(name)
 
     def _victims(self, rng: random.Random) -> list[str]:
         """Hub, broker and controllers each at least once in the first round, then anybody."""
@@ -203,12 +204,3 @@ def assert_good(end: dict[str, Any], day: DayProcess) -> None:
     for path in (end["package"], end["trust"]):
         assert Path(path).is_absolute()
         assert Path(path).exists()
-
-
-def together(acts: list[Callable[[], Any]]) -> None:
-    """Does several things at once and waits for all."""
-    threads = [threading.Thread(target=act) for act in acts]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()

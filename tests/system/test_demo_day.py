@@ -26,7 +26,7 @@ def test_the_day_ends_as_it_must(lived_day: LivedDay) -> None:
     assert_good(end, lived_day.process)
     assert [key for key in end if key != "exit"] == KEYS
     assert end["seed"] == SEED
-    assert len(end["recorded"]) == 2
+    assert len(end["recorded"]) == 1 + 3
 
 
 def test_nobody_died_on_an_ordinary_day(lived_day: LivedDay) -> None:
