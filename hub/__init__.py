@@ -1,1 +1,1 @@
-"""The hub: books stations, records what rooms write, runs the contingency cases, keeps the archive."""
+"""The hub: books stations, records what rooms write, runs contingency cases, keeps the archive."""

@@ -7,6 +7,7 @@ import re
 import shutil
 import subprocess
 from collections.abc import Iterator
+from functools import cache
 from pathlib import Path
 
 import pytest
@@ -36,11 +37,17 @@ def tracked(*suffixes: str) -> list[Path]:
     return [path for path in paths if path.suffix in suffixes and path.is_file()]
 
 
+@cache
+def parsed() -> tuple[tuple[str, ast.Module], ...]:
+    """Every Python file of the project, taken apart once for all tests of this process."""
+    return tuple(
+        (path.relative_to(ROOT).as_posix(), ast.parse(path.read_text(encoding="utf-8")))
+        for path in tracked(".py")
+    )
+
+
 def trees(under: tuple[str, ...] = ("",)) -> Iterator[tuple[str, ast.Module]]:
-    for path in tracked(".py"):
-        name = path.relative_to(ROOT).as_posix()
-        if name.startswith(under):
-            yield name, ast.parse(path.read_text(encoding="utf-8"))
+    return ((name, tree) for name, tree in parsed() if name.startswith(under))
 
 
 def test_no_function_is_longer_than_a_screen() -> None:

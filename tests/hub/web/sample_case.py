@@ -21,35 +21,37 @@ from tests.hub.web.sample_views import CASE, NOW, SESSION, at, ph
 PLACE = Both("长沙 二室", "Changsha Room 2")
 
 
+def step(
+    key: str, state: State, zh: str, en: str, *notes: Text, due: Text | None = None
+) -> StepRow:
+    return StepRow(key, state, Both(zh, en), notes, due, state.shape is Shape.NOW)
+
+
+def by(post: str, clock: str) -> Text:
+    return say("case.step_by", post=post, at=clock)
+
+
 def steps() -> tuple[StepRow, ...]:
     done = State(Shape.OK, say("case.step_ticked"))
     now = State(Shape.NOW, say("case.step_now"))
     todo = State(Shape.TODO, say("case.step_open"))
 
-    def row(
-        key: str, state: State, zh: str, en: str, *notes: Text, due: Text | None = None
-    ) -> StepRow:
-        return StepRow(key, state, Both(zh, en), notes, due, state is now)
-
-    def by(post: str, clock: str) -> Text:
-        return say("case.step_by", post=post, at=clock)
-
     return (
-        row(
+        step(
             "people_safe",
             done,
             "确认现场人员安全，出口畅通",
             "People are safe, exits clear",
             by("CS-12", "10:35:20"),
         ),
-        row(
+        step(
             "suspend",
             done,
             "暂停评标，告知各场地原地等候",
             "Suspend; tell every venue to wait",
             by("HB-07", "10:36:10"),
         ),
-        row(
+        step(
             "ups",
             done,
             "确认 UPS 接管机位与录制",
@@ -57,7 +59,7 @@ def steps() -> tuple[StepRow, ...]:
             by("CS-12", "10:36:40"),
             Both("UPS 93%", "UPS 93%"),
         ),
-        row(
+        step(
             "estate",
             done,
             "联系物业，问明原因和预计恢复时间",
@@ -65,7 +67,7 @@ def steps() -> tuple[StepRow, ...]:
             by("CS-12", "10:39:40"),
             Both("跳闸，约 15 分钟", "breaker, about 15 min"),
         ),
-        row(
+        step(
             "spare",
             now,
             "现场核实三室能否作为备用评标室",
@@ -73,14 +75,14 @@ def steps() -> tuple[StepRow, ...]:
             Both("CS-12", "CS-12"),
             due=say("case.step_due", at="10:50"),
         ),
-        row(
+        step(
             "save",
             todo,
             "UPS 降至 30% 前完成存分",
             "Scores saved before UPS is at 30%",
             Both("各评委", "each member"),
         ),
-        row(
+        step(
             "decide",
             todo,
             "记录处置决定",
@@ -88,13 +90,13 @@ def steps() -> tuple[StepRow, ...]:
             say("term.role.home_manager"),
             due=say("case.step_due_decision"),
         ),
-        row(
+        step(
             "seal",
             todo,
             "封存评标资料（如延期或终止）",
             "Seal the material (if postponed or terminated)",
         ),
-        row("saved", todo, "恢复前逐人确认“已存评分无误”", "Each member confirms saved scores"),
+        step("saved", todo, "恢复前逐人确认“已存评分无误”", "Each member confirms saved scores"),
     )
 
 

@@ -10,47 +10,49 @@ NAMES = {
 }
 
 
+def venue(
+    org: str, role: str, place: str, room: str, experts: int, reps: int, state: str
+) -> dict[str, Any]:
+    return {
+        "org": org,
+        "name": NAMES[org][0],
+        "name_en": NAMES[org][1],
+        "role": role,
+        "place": place,
+        "room": room,
+        "ctl": "c-0123456789ab",
+        "state": state if state in {"requested", "declined"} else "accepted",
+        "experts": experts,
+        "tenderer_reps": reps,
+        "stations": [f"{place}-{n}" for n in range(1, experts + reps + 1)],
+        "meal_fen": 3000 if role == "guest" else None,
+        "decided_at": "2026-11-18T02:00:00.000Z",
+        "reason": "",
+        "members_entered": experts + reps if state == "confirmed" else 0,
+        "duty_confirmed": 2,
+        "certified": False,
+    }
+
+
+def member(no: int, org: str, kind: str, **own: Any) -> dict[str, Any]:
+    return {"no": no, "org": org, "kind": kind, "station": no, "locker": no, **own}
+
+
+def person(n: str, post: str, role: str, org: str, duty: str) -> dict[str, Any]:
+    return {
+        "person": f"p-00000000000{n}",
+        "post": post,
+        "role": role,
+        "org": org,
+        "state": duty,
+        "kid": None,
+        "certified": duty == "certified",
+        "confirmed_at": None,
+    }
+
+
 def booking(number: str = "2026-1124-03", state: str = "confirmed", **more: Any) -> dict[str, Any]:
     """One booking of two venues and five members."""
-
-    def venue(
-        org: str, role: str, place: str, room: str, experts: int, reps: int
-    ) -> dict[str, Any]:
-        return {
-            "org": org,
-            "name": NAMES[org][0],
-            "name_en": NAMES[org][1],
-            "role": role,
-            "place": place,
-            "room": room,
-            "ctl": "c-0123456789ab",
-            "state": state if state in {"requested", "declined"} else "accepted",
-            "experts": experts,
-            "tenderer_reps": reps,
-            "stations": [f"{place}-{n}" for n in range(1, experts + reps + 1)],
-            "meal_fen": 3000 if role == "guest" else None,
-            "decided_at": "2026-11-18T02:00:00.000Z",
-            "reason": "",
-            "members_entered": experts + reps if state == "confirmed" else 0,
-            "duty_confirmed": 2,
-            "certified": False,
-        }
-
-    def member(no: int, org: str, kind: str, **own: Any) -> dict[str, Any]:
-        return {"no": no, "org": org, "kind": kind, "station": no, "locker": no, **own}
-
-    def person(n: str, post: str, role: str, org: str, duty: str) -> dict[str, Any]:
-        return {
-            "person": f"p-00000000000{n}",
-            "post": post,
-            "role": role,
-            "org": org,
-            "state": duty,
-            "kid": None,
-            "certified": duty == "certified",
-            "confirmed_at": None,
-        }
-
     seen = {"masked": {"name": "张**", "id_number": "4201************1X"}}
     return {
         "number": number,
@@ -82,8 +84,8 @@ def booking(number: str = "2026-1124-03", state: str = "confirmed", **more: Any)
         "published_n": 0,
         "ended_at": None,
         "venues": [
-            venue("hubei", "home", "hubei-301", "301", 2, 1),
-            venue("changsha", "guest", "changsha-2", "二室", 2, 0),
+            venue("hubei", "home", "hubei-301", "301", 2, 1, state),
+            venue("changsha", "guest", "changsha-2", "二室", 2, 0, state),
         ],
         "members": [
             member(1, "hubei", "expert", **seen),

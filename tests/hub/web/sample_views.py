@@ -221,28 +221,28 @@ def guest_tiles() -> tuple[Tile, ...]:
     )
 
 
+def alarm_row(
+    level: str, place: Text, since: str, what: Text, consequence: Text, **more: object
+) -> AlarmRow:
+    values: dict[str, object] = {
+        "alarm": f"a-{since}",
+        "acked": True,
+        "ack_due": False,
+        "may_ack": True,
+        "case_href": "",
+        "case_text": "",
+        "ack_text": "",
+    }
+    values.update(more)
+    return AlarmRow(
+        level=level, place=place, since=at(since), what=what, consequence=consequence, **values
+    )
+
+
 def alarms() -> tuple[AlarmRow, ...]:
     """Five alarms of three levels."""
-
-    def row(
-        level: str, place: Text, since: str, what: Text, consequence: Text, **more: object
-    ) -> AlarmRow:
-        values: dict[str, object] = {
-            "alarm": f"a-{since}",
-            "acked": True,
-            "ack_due": False,
-            "may_ack": True,
-            "case_href": "",
-            "case_text": "",
-            "ack_text": "",
-        }
-        values.update(more)
-        return AlarmRow(
-            level=level, place=place, since=at(since), what=what, consequence=consequence, **values
-        )
-
     return (
-        row(
+        alarm_row(
             "p1",
             Both("长沙 二室", "Changsha Room 2"),
             "10:34:44",
@@ -255,7 +255,7 @@ def alarms() -> tuple[AlarmRow, ...]:
             case_href=f"/cases/{CASE}",
             case_text=say("alarm.case", case="#0417"),
         ),
-        row(
+        alarm_row(
             "p2",
             Both("湖北 302", "Hubei 302"),
             "10:38:49",
@@ -268,7 +268,7 @@ def alarms() -> tuple[AlarmRow, ...]:
             ack_due=True,
             ack_text=say("alarm.ack_before", at="10:48:49"),
         ),
-        row(
+        alarm_row(
             "p2",
             Both("长沙 三室", "Changsha Room 3"),
             "10:31:40",
@@ -281,7 +281,7 @@ def alarms() -> tuple[AlarmRow, ...]:
             ack_due=True,
             ack_text=say("alarm.ack_late", n="00:27"),
         ),
-        row(
+        alarm_row(
             "p3",
             Both("湖北 305", "Hubei 305"),
             "10:01:02",
@@ -289,7 +289,7 @@ def alarms() -> tuple[AlarmRow, ...]:
             Both("画面可能不清；1 号机位覆盖。", "the picture may be poor; station 1 covers it."),
             ack_text=say("alarm.acked_by", post="HB-21", at="10:04:12"),
         ),
-        row(
+        alarm_row(
             "p3",
             Both("长沙 四室", "Changsha Room 4"),
             "10:32:17",
@@ -300,33 +300,35 @@ def alarms() -> tuple[AlarmRow, ...]:
     )
 
 
+def today_row(
+    clock: str, n: str, home: str, guests: Text, phase: str, members: Text, st: State
+) -> TodayRow:
+    number = f"2026-1124-{n}"
+    return TodayRow(
+        at(clock),
+        number,
+        f"1124-{n}",
+        f"/sessions/{SESSION}",
+        home,
+        guests,
+        ph(phase),
+        members,
+        st,
+    )
+
+
+def seated(n: int) -> Text:
+    return say("board.members.seated", n=n, all=n)
+
+
+def city(zh: str, en: str) -> Text:
+    return Both(zh, en)
+
+
 def today() -> tuple[TodayRow, ...]:
     """The day's six sessions."""
-
-    def row(
-        clock: str, n: str, home: str, guests: Text, phase: str, members: Text, st: State
-    ) -> TodayRow:
-        number = f"2026-1124-{n}"
-        return TodayRow(
-            at(clock),
-            number,
-            f"1124-{n}",
-            f"/sessions/{SESSION}",
-            home,
-            guests,
-            ph(phase),
-            members,
-            st,
-        )
-
-    def seated(n: int) -> Text:
-        return say("board.members.seated", n=n, all=n)
-
-    def city(zh: str, en: str) -> Text:
-        return Both(zh, en)
-
     return (
-        row(
+        today_row(
             "08:30",
             "01",
             "303",
@@ -335,7 +337,7 @@ def today() -> tuple[TodayRow, ...]:
             say("board.members.left", n=5, all=5),
             State(Shape.OK, say("board.att.handover", date="11-27")),
         ),
-        row(
+        today_row(
             "09:00",
             "02",
             "302",
@@ -344,7 +346,7 @@ def today() -> tuple[TodayRow, ...]:
             seated(7),
             State(Shape.P2, Both("备用网络", "Spare line")),
         ),
-        row(
+        today_row(
             "09:00",
             "03",
             "301",
@@ -357,7 +359,7 @@ def today() -> tuple[TodayRow, ...]:
                 acked=True,
             ),
         ),
-        row(
+        today_row(
             "09:30",
             "04",
             "305",
@@ -366,7 +368,7 @@ def today() -> tuple[TodayRow, ...]:
             seated(5),
             State(Shape.P3, Both("码率偏低", "Low bit rate"), acked=True),
         ),
-        row(
+        today_row(
             "10:30",
             "05",
             "306",
@@ -375,7 +377,7 @@ def today() -> tuple[TodayRow, ...]:
             say("board.members.in", n=3, all=5),
             State(Shape.P3, Both("柜门无回读", "Locker gives no reading"), acked=True),
         ),
-        row(
+        today_row(
             "11:00",
             "06",
             "308",
