@@ -69,6 +69,11 @@ class Child:
             return None
         return self.process.pid
 
+    def ask_to_end(self) -> None:
+        """Asks it to end and does not wait."""
+        if self.process is not None:
+            self.process.terminate()
+
     def stop(self) -> None:
         """Asks it to end, then insists."""
         if self.process is None:
@@ -119,12 +124,14 @@ class Supervisor:
         child.stop()
 
     def stop(self) -> None:
-        """Stops everything, last started first."""
+        """Stops everything: all are asked at once, then each is waited for."""
         self._stop.set()
         if self._thread is not None:
             self._thread.join()
         with self._lock:
-            for child in reversed(self.children.values()):
+            for child in self.children.values():
+                child.ask_to_end()
+            for child in self.children.values():
                 child.stop()
 
     def wait(self) -> None:
