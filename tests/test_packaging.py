@@ -107,6 +107,53 @@ def test_every_dependency_says_in_decisions_why_it_is_there() -> None:
     assert sorted(name for name in everything if f"`{name}`" not in decisions) == []
 
 
+DOCUMENTS = (
+    "README.md",
+    "README.zh-CN.md",
+    "ARCHITECTURE.md",
+    "CONTRIBUTING.md",
+    "deploy/README.md",
+)
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_what_a_document_tells_to_type_exists(name: str) -> None:
+    text = (ROOT / name).read_text(encoding="utf-8")
+    targets = set(re.findall(r"^([a-z-]+):", (ROOT / "Makefile").read_text(), re.MULTILINE))
+    words = {command.word for command in evalroom.COMMANDS}
+
+    assert set(re.findall(r"(?:^|`|sudo )make ([a-z-]+)", text, re.MULTILINE)) <= targets
+    assert set(re.findall(r"(?:`|bin/)evalroom ([a-z]+)", text)) <= words
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_what_a_document_points_at_is_there(name: str) -> None:
+    document = ROOT / name
+    links = re.findall(r"\]\(([^)#:]+)\)", document.read_text(encoding="utf-8"))
+
+    assert [link for link in links if not (document.parent / link).exists()] == []
+
+
+def test_the_readme_begins_with_the_two_commands() -> None:
+    for name in ("README.md", "README.zh-CN.md"):
+        text = (ROOT / name).read_text(encoding="utf-8")
+        assert re.findall(r"^make ([a-z]+)", text, re.MULTILINE) == ["demo", "test"]
+
+
+def test_the_table_of_devices_says_what_was_not_tested() -> None:
+    """Every kind of board that ships as data has its row, and no real one is called tested."""
+    text = (ROOT / "DECISIONS.md").read_text(encoding="utf-8")
+    table = text[text.index("兼容表") : text.index("## Dependencies")]
+    kinds = {"idcard": "SAM_V", "8a80": "8A/80", "cu16": "CU16", "ld2410": "LD2410"}
+    kinds |= {"megatec": "Megatec", "gpio": "GPIO"}
+    boards = (ROOT / "firmware-config" / "boards").glob("*.toml")
+
+    for path in boards:
+        word = kinds[tomllib.loads(path.read_text(encoding="utf-8"))["kind"]]
+        row = next(line for line in table.splitlines() if word in line and line.startswith("|"))
+        assert row.rstrip().endswith("| not tested 未测 |"), row
+
+
 @pytest.mark.slow
 def test_the_wheel_carries_code_and_data_and_the_command(tmp_path: Path) -> None:
     build = "from hatchling.build import build_wheel; import sys; print(build_wheel(sys.argv[1]))"
