@@ -18,6 +18,8 @@ from protocols.policy.session import Phase
 
 CLIP_S_MAX = 3600
 """A clip is evidence of a moment, not of a day."""
+NEVER = ("", 0)
+"""The revision of an object that no event has changed yet."""
 DROPS = {
     "absent": MemberInput.ABSENT,
     "withdrawn": MemberInput.WITHDRAW,
@@ -60,11 +62,23 @@ def _unchanged(work: Work) -> None:
     expect = work.data.get("expect")
     if not isinstance(expect, Mapping):
         return
-    known = work.state.revs.get(str(expect.get("obj", "")))
+    known = work.state.revs.get(str(expect.get("obj", "")), NEVER)
     rev = expect.get("rev")
     given = tuple(rev) if isinstance(rev, (list, tuple)) else rev
-    if known is not None and given != known:
+    if given != known:
         raise RefusedError("changed_meanwhile", expected=list(known))
+
+
+def _about(work: Work, name: str) -> None:
+    """What the issuers looked at is what they act on; another object's state answers for nothing.
+
+    That an override says what it looked at at all is judged with its signatures.
+    """
+    expect = work.data.get("expect")
+    if isinstance(expect, Mapping) and expect.get("obj") != name:
+        raise RefusedError(
+            "bad_argument", where="expect.obj", expected=name, got=str(expect.get("obj"))[:40]
+        )
 
 
 def _accepted(work: Work, by: tuple[Signer, ...]) -> None:
@@ -108,6 +122,7 @@ def _override(work: Work, args: Args, by: tuple[Signer, ...]) -> None:
     locker = work.state.lockers.get(args.number("locker"))
     if locker is None:
         raise RefusedError("unknown_locker")
+    _about(work, f"locker:{locker.number}")
     if locker.opening is not None:
         raise RefusedError("door_in_use")
     held = locker.deposit

@@ -13,6 +13,7 @@ from protocols.policy.room_state import apply, steady_ms
 
 TEXT_CHARS_MAX = 200
 """A reason or purpose as staff type it: one line on a screen."""
+HYPHENS = "-\u2010\u2011\u2012\u2013\u2014\u2212\uff0d"
 DIGITS_MAX = 11
 """Longest run of digits in a typed text: a telephone number may stand, an ID number may not."""
 
@@ -57,7 +58,9 @@ class Args:
             raise self._fail(key, f"a text of at most {TEXT_CHARS_MAX} characters")
         if needed and not value.strip():
             raise self._fail(key, "a text")
-        runs = "".join(char if char.isdecimal() else " " for char in value).split()
+        # An ID number is also written in groups.
+        joined = "".join(char for char in value if not char.isspace() and char not in HYPHENS)
+        runs = "".join(char if char.isdecimal() else " " for char in joined).split()
         if any(len(run) > DIGITS_MAX for run in runs):
             raise self._fail(key, "no number of a document")
         return value.strip()

@@ -332,9 +332,19 @@ def test_an_object_that_changed_meanwhile_is_left_alone() -> None:
     command(room, "locker.override", locker=1, expect={"obj": "locker:1", "rev": ["e", 1]})
     refused(room, "changed_meanwhile")
     command(room, "device.selftest", expect={"obj": "device:none", "rev": 3})
+    refused(room, "changed_meanwhile")
+    command(room, "device.selftest", expect={"obj": "device:none", "rev": ["", 0]})
     assert room.answer()["ok"]
     command(room, "locker.override", locker=1, expect={"obj": "locker:1", "rev": list(rev)})
     assert room.pulses() == [1]
+
+
+def test_an_override_opens_only_the_locker_its_issuers_looked_at() -> None:
+    room = Bench().evaluating()
+    for obj, rev in (("locker:2", room.state.revs["locker:2"]), ("locker:77", ("", 0))):
+        command(room, "locker.override", locker=1, expect={"obj": obj, "rev": list(rev)})
+        assert refused(room, "bad_argument")["expected"] == "locker:1"
+    assert room.pulses() == []
 
 
 def test_a_member_moves_to_a_spare_station() -> None:
