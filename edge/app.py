@@ -4,8 +4,10 @@ from __future__ import annotations
 
 import contextlib
 import hashlib
+import logging
 import random
 import secrets
+import threading
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -27,7 +29,7 @@ from edge.effects import Effects
 from edge.identify import Identifier
 from edge.inbox import Arrived, Inbox, LinkChanged, Observed
 from edge.intake import Intake
-from edge.journal import Journal, StorageError
+from edge.journal import DiskFullError, Journal, StorageError
 from edge.media.recorder import Recorder, Source
 from edge.media.spool import Spool
 from edge.media.uploader import Account, Uploader
@@ -54,6 +56,8 @@ SOFTWARE = "evalroom 0.1.0"
 KV_PACK = "pack"
 KV_TRIES = "pin-tries"
 MS_PER_S = 1000
+FULL_RETRY_S = 1.0
+log = logging.getLogger("evalroom.edge.app")
 
 
 def room_config(room: RoomFile) -> RoomConfig:
@@ -180,18 +184,31 @@ class _Builder:
         self.clock = Clock(Path(offset) if offset else None)
         state = _room_path(room, "controller", "state_dir")
         state.mkdir(parents=True, exist_ok=True)
-        journal = Journal.open(
-            state / "journal.sqlite",
-            ctl=me.ctl,
-            boot=boot_id(),
-            clock=self.clock,
-            entropy=secrets.token_bytes,
-        )
+        journal = self._open_journal(state / "journal.sqlite", me.ctl)
         try:
             return self._wire(journal)
         except BaseException:
             journal.close()
             raise
+
+    def _open_journal(self, path: Path, ctl: str) -> Journal:
+        """Waits for room on a full disk: ending would only be started again, and again be full."""
+        pause, watchdog, told = threading.Event(), Watchdog.from_environment(), False
+        while True:
+            try:
+                return Journal.open(
+                    path,
+                    ctl=ctl,
+                    boot=boot_id(),
+                    clock=self.clock,
+                    entropy=secrets.token_bytes,
+                )
+            except DiskFullError as error:
+                if not told:
+                    log.warning("%s\n  do: free space on the disk; the room waits for it", error)
+                told = True
+            watchdog.waiting()
+            pause.wait(FULL_RETRY_S)
 
     def _wire(self, journal: Journal) -> RoomService:
         room, me = self.room, self.room.credentials

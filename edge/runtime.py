@@ -7,6 +7,7 @@ before it either.
 
 from __future__ import annotations
 
+import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
@@ -14,9 +15,10 @@ from datetime import datetime
 from typing import Protocol
 
 from edge.clock import iso_ms
+from edge.held import ASKED, FULL, Held, Seen
 from edge.inbox import Arrived, Call, Inbox, LinkChanged, Observed
-from edge.journal import Journal, Row
-from edge.room import Answer, Draft, Effect, Input, decide, sense
+from edge.journal import DiskFullError, Journal, Row
+from edge.room import Answer, Draft, Effect, Input, Sound, decide, sense
 from edge.turn import Turn
 from protocols.messages.errors import LocalError, RemoteError
 from protocols.messages.event import Event, decode_event
@@ -26,7 +28,9 @@ from protocols.policy.room_state import apply, initial, steady_ms
 
 TICK_MS = 1000
 PROOF_MS = 60_000  # WIRE §3: a real journal write is proven every 60 s
+REPLAY_MS = 500  # of one tick, for what waited for the disk; the watchdog wants its beat
 TOO_LARGE = {"ok": False, "reason": "too_large"}
+log = logging.getLogger("evalroom.edge.runtime")
 CALL_S = 10.0  # a screen waits this long for the loop before it says so
 
 
@@ -45,6 +49,7 @@ class UplinkPort(Protocol):
     def arrived(self, leaf: str, payload: bytes, *, retained: bool) -> list[Turn]: ...  # noqa: D102
     def recorded(self, rows: Sequence[Row]) -> None: ...  # noqa: D102
     def tick(self) -> list[Turn]: ...  # noqa: D102
+    def again(self) -> None: ...  # noqa: D102
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +84,10 @@ class Runtime:
     config_hash: str
     uplink: UplinkPort | None = None
     state: RoomState = field(init=False)
+    held: Held = field(default_factory=Held)
     loop_ms: int = 0
     proven_ms: int = 0
+    _undone: list[Effect] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
@@ -113,30 +120,109 @@ class Runtime:
         self._stop.set()
 
     def feed(self, turns: Iterable[Turn]) -> Fed:
-        """Steps the room with each input in turn: decide, write, fold, act."""
+        """Steps the room with each input in turn: decide, write, fold, act.
+
+        On a full disk nothing is decided: evidence is held, who asks is told so.
+        """
         written: list[Row] = []
         answers: list[Answer] = []
         for turn in turns:
-            inp = self._input(turn)
-            self.state = sense(self.state, inp, pack=self.pack)
-            drafts, effects = decide(self.state, inp, pack=self.pack)
+            if not self.held.full and self._step(turn, written, answers):
+                continue
+            self.held.keep(Seen(turn, iso_ms(self.clock.wall()), self.clock.mono_ms()))
+            if turn.kind in ASKED:
+                answers.append(Answer("", {"ok": False, "reason": FULL}))
+                self.run_effect(Sound("refused"))
+        self._tell(written)
+        return Fed(tuple(written), tuple(answers))
+
+    def _step(
+        self, turn: Turn, written: list[Row], answers: list[Answer], late: Seen | None = None
+    ) -> bool:
+        """One turn; False when the disk is full, and then nothing has happened."""
+        before = self.state
+        inp = self._input(turn)
+        self.state = sense(self.state, inp, pack=self.pack)
+        drafts, effects = decide(self.state, inp, pack=self.pack)
+        first = () if late is None or not drafts else (_late(late),)
+        try:
             try:
-                rows = self.journal.append(drafts) if drafts else []
+                rows = self.journal.append([*first, *drafts]) if drafts else []
             except LocalError as error:
                 rows, effects = self._too_large(turn, error), (Answer("", dict(TOO_LARGE)),)
-            for row in rows:
-                self._fold(decode_event(row.line))
-            for effect in effects:
-                if isinstance(effect, Answer):
-                    answers.append(effect)
-                else:
-                    self.run_effect(effect)
-            written += rows
+        except DiskFullError:
+            self.state = before
+            self._now_full()
+            return False
+        for row in rows:
+            self._fold(decode_event(row.line))
+        written += rows
+        for effect in effects:
+            if isinstance(effect, Answer):
+                answers.append(effect)
+            else:
+                self._act(effect)
+        return True
+
+    def _act(self, effect: Effect) -> None:
+        try:
+            self.run_effect(effect)
+        except DiskFullError:
+            self._undone.append(effect)
+            self._now_full()
+
+    def _tell(self, written: Sequence[Row]) -> None:
         if written:
             if self.uplink is not None:
-                self.uplink.recorded(written)
+                uplink = self.uplink
+                self._spared(lambda: uplink.recorded(written))
             self.on_change()
-        return Fed(tuple(written), tuple(answers))
+
+    def _spared(self, work: Callable[[], list[Turn] | None]) -> list[Turn]:
+        """Does what may write to the disk; what a full one refuses comes again by itself."""
+        try:
+            return work() or []
+        except DiskFullError:
+            self._now_full()
+            return []
+
+    def _now_full(self) -> None:
+        if not self.held.full:
+            self.held.since_ms = self.clock.mono_ms()
+            log.error(
+                "the disk of %s is full: nothing is carried out until it is not", self.journal.path
+            )
+            self.on_change()
+
+    def _retry(self) -> None:
+        """Is there room again? Then what was held goes into the record, oldest first."""
+        written: list[Row] = []
+        until_ms = self.clock.mono_ms() + REPLAY_MS
+        try:
+            self._prove()
+            while (seen := self.held.first()) and self.clock.mono_ms() <= until_ms:
+                if not self._step(seen.turn, written, [], late=seen if seen.at else None):
+                    break
+                self.held.drop()
+            while self._undone and not self.held.first():
+                self.run_effect(self._undone[0])
+                del self._undone[0]
+        except DiskFullError:
+            return
+        finally:
+            self._tell(written)
+        if self.held.first() is None and not self._undone:
+            self.held.over()
+            log.warning(
+                "the disk of %s has room again, everything is on the record", self.journal.path
+            )
+            if self.uplink is not None:
+                self.uplink.again()
+            self.on_change()
+
+    def _prove(self) -> None:
+        self.journal.kv_put("proof", iso_ms(self.clock.wall()).encode("ascii"))
+        self.proven_ms = self.clock.mono_ms()
 
     def _too_large(self, turn: Turn, error: LocalError) -> list[Row]:
         """What would not fit into the record does not happen; that it came is on the record."""
@@ -164,7 +250,8 @@ class Runtime:
 
     def journal_ok(self) -> bool:
         """Whether a journal write was proven in the last minute (with one tick's grace)."""
-        return self.clock.mono_ms() - self.proven_ms <= PROOF_MS + 2 * TICK_MS
+        proven = self.clock.mono_ms() - self.proven_ms <= PROOF_MS + 2 * TICK_MS
+        return proven and not self.held.full
 
     def _take(self, item: Observed | Arrived | LinkChanged | Call) -> None:
         if isinstance(item, Observed):
@@ -172,9 +259,12 @@ class Runtime:
         elif isinstance(item, Call):
             self._answer(item)
         elif self.uplink is not None and isinstance(item, Arrived):
-            self.feed(self.uplink.arrived(item.leaf, item.payload, retained=item.retained))
+            uplink, leaf, got = self.uplink, item.leaf, item.payload
+            kept = item.retained
+            self.feed(self._spared(lambda: uplink.arrived(leaf, got, retained=kept)))
         elif self.uplink is not None and isinstance(item, LinkChanged):
-            self.uplink.link(up=item.up)
+            uplink, up = self.uplink, item.up
+            self._spared(lambda: uplink.link(up=up))
 
     def _answer(self, call: Call) -> None:
         try:
@@ -183,12 +273,13 @@ class Runtime:
             call.answer.set_exception(error)
 
     def _tick(self) -> None:
-        if self.clock.mono_ms() - self.proven_ms >= PROOF_MS:
-            self.journal.kv_put("proof", iso_ms(self.clock.wall()).encode("ascii"))
-            self.proven_ms = self.clock.mono_ms()
+        if self.held.full:
+            self._retry()
+        elif self.clock.mono_ms() - self.proven_ms >= PROOF_MS:
+            self._spared(self._prove)
         self.feed([Turn("tick", {})])
         if self.uplink is not None:
-            self.feed(self.uplink.tick())
+            self.feed(self._spared(self.uplink.tick))
         self.heartbeat()
 
     def _fold(self, event: Event) -> None:
@@ -206,3 +297,9 @@ class Runtime:
         except (UnreadableEvent, RemoteError):
             # Recorded by a newer program: it stays in the record, this one cannot use it.
             return
+
+
+def _late(seen: Seen) -> Draft:
+    """What follows was seen then, while the disk was full, and is recorded now."""
+    data = {"input": seen.turn.kind, "seen_at": seen.at, "seen_mono_ms": seen.mono_ms}
+    return Draft("input.late", "", data)

@@ -11,7 +11,7 @@ from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Protocol
 
-from edge.journal import Journal, Row
+from edge.journal import DiskFullError, Journal, Row
 from edge.turn import Turn
 from protocols.messages.acks import Ack, seal_batch
 from protocols.messages.cursor import (
@@ -148,6 +148,12 @@ class Uplink:
         self._send_birth()
         self._pump()
 
+    def again(self) -> None:
+        """Asks the hub again for acks, plan and open commands: some could not be taken."""
+        if self._up:
+            self._send_birth()
+            self._pump()
+
     def recorded(self, rows: Sequence[Row]) -> None:
         """New rows lie in the journal: send, and ahead of a backlog what must be heard."""
         if self._up and self._waiting() > BATCH_EVENTS_LIVE_MAX:
@@ -241,11 +247,16 @@ class Uplink:
         if not genuine:
             self.state, outcomes = on_bad_ack(self.state, "not signed by the hub of the trust file")
             return self._carry_out(outcomes)
-        before = (self.state.generation, self.state.run)
+        before = self.state
         self.state, outcomes = on_ack(self.state, ack, self.journal.row_hash, self.journal.epochs())
-        if (self.state.generation, self.state.run) != before:
-            self._keep_cursor()
-        turns = self._carry_out(outcomes)
+        try:
+            if (self.state.generation, self.state.run) != (before.generation, before.run):
+                self._keep_cursor()
+            turns = self._carry_out(outcomes)
+        except DiskFullError:
+            # As if it had not come: the hub acknowledges again while our pongs say otherwise.
+            self.state = before
+            raise
         self._pump()
         return turns
 

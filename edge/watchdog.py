@@ -27,6 +27,10 @@ class Watchdog:
         """One turn of the loop, journal write included, went well."""
         self._send(b"WATCHDOG=1")
 
+    def waiting(self) -> None:
+        """The start takes longer, for a reason that is told; it is not to be ended for that."""
+        self._send(b"EXTEND_TIMEOUT_USEC=10000000")
+
     def stopping(self) -> None:
         """An orderly end."""
         self._send(b"STOPPING=1")
