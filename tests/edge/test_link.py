@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import socket
 import threading
@@ -52,11 +53,13 @@ def link(echo: int, tmp_path: Path) -> Iterator[tuple[Link, int]]:
     made = Link((Route(port, "127.0.0.1", echo),), tmp_path / "l.sock", tmp_path / "l.txt")
     thread = threading.Thread(target=made.run, daemon=True)
     thread.start()
-    ready = threading.Event()
+    pause = threading.Event()
     for _ in range(500):
-        if made.control.exists():
+        # The file is there a moment before somebody listens behind it.
+        with contextlib.suppress(OSError), socket.socket(socket.AF_UNIX) as probe:
+            probe.connect(str(made.control))
             break
-        ready.wait(0.01)
+        pause.wait(0.01)
     yield made, port
     made.stop()
     thread.join(5)
