@@ -33,8 +33,11 @@ demo: $(STAMP) ## a whole evaluation day on this machine, then an open console
 system-packages: ## what the suite needs beyond Python: installed if you may, else named
 	@deploy/system-packages
 
+# First what stands alone, on all cores; then days of real processes and the browser, one by one:
+# they need the machine for themselves.
 test: $(STAMP) system-packages ## the whole suite
-	@$(BIN)/python -m pytest -m "not hardware"
+	@PYTHONHASHSEED=0 $(BIN)/python -m pytest -q -n auto -m "not system and not browser and not hardware"
+	@$(BIN)/python -m pytest -m "(system or browser) and not hardware"
 
 # One hash seed, so that every worker collects the tests in one order.
 check: $(STAMP) ## format, lint, types, import contracts, fast tests; under a minute
