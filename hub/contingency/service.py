@@ -2,20 +2,23 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from hub.booking_link import link_of
+from hub.access import sees_case
+from hub.booking_link import SessionLink, link_of
 from hub.contingency import cases, opening, view
 from hub.contingency.cases import CaseRecord
-from hub.contingency.decisions import SCOPES, Choice, decide, load
+from hub.contingency.decisions import SCOPES, Choice, decide, load, no_case
 from hub.contingency.stamp import stamp
 from hub.duty_keys import session_signer
 from hub.ports import Actor, Parts, allow, by, refuse
 from hub.projection import Projector, StoredEvent
 from hub.rooms import Link
 from protocols.policy.contingency import CASE_TABLE, CaseInput, CaseState, Stamp, clock
+from protocols.policy.permits import open_sessions
 
 HANDLING: Final = (
     "fault_handler",
@@ -83,6 +86,32 @@ class Contingency:
         with self._parts.store.read() as conn:
             found = cases.listed(conn, session=session, open_only=open_only)
             return [view.case_line(one, link_of(conn, one.session), now) for one in found]
+
+    def list_for(
+        self, actor: Actor, *, session: str = "", open_only: bool = False
+    ) -> Sequence[dict[str, Any]]:
+        """`list`, of the cases that concern this person."""
+        now = stamp(self._parts.clock)
+        with self._parts.store.read() as conn:
+            found = cases.listed(conn, part=actor.org, session=session, open_only=open_only)
+            linked = [(one, link_of(conn, one.session)) for one in found]
+        return [view.case_line(one, link, now) for one, link in linked if _sees(actor, one, link)]
+
+    def view_for(self, actor: Actor, case: str) -> dict[str, Any]:
+        """`view`, for whom the case concerns; else 404."""
+        self.must_see(actor, case)
+        return self.view(case)
+
+    def must_see(self, actor: Actor, case: str) -> None:
+        """Refuses whom the case does not concern, as if there were none.
+
+        Raises:
+            Problem: 404.
+        """
+        with self._parts.store.read() as conn:
+            record = load(conn, case)
+            if not _sees(actor, record, link_of(conn, record.session)):
+                raise no_case(case)
 
     def view(self, case: str) -> dict[str, Any]:
         """The whole case.
@@ -251,8 +280,13 @@ class Contingency:
         return self.view(case)
 
     def ack_alarm(self, actor: Actor, ctl: str, fault: str) -> dict[str, Any]:
-        """Acknowledges an alarm of a room, and the case it belongs to."""
+        """Acknowledges an alarm of a room, and the case it belongs to.
+
+        Raises:
+            Problem: 403 a room of others, 404 no such alarm.
+        """
         allow(actor, HANDLING)
+        self._refuse_alarm(actor, ctl, fault)
         with self._parts.store.write() as conn:
             record = cases.by_fault(conn, ctl, fault)
             session = record.session if record is not None else ""
@@ -261,6 +295,24 @@ class Contingency:
         if record is not None and record.row["state"] != cases.CLOSED:
             self.ack(actor, record.id)
         return {"ctl": ctl, "fault": fault, "case": record.id if record is not None else None}
+
+    def _refuse_alarm(self, actor: Actor, ctl: str, fault: str) -> None:
+        """Refuses an alarm that is not there, or of a room whose sessions are other venues'."""
+        room, state = self._parts.rooms.view(ctl), self._parts.rooms.state(ctl)
+        if room is None or state is None or fault not in state.faults:
+            raise refuse(
+                404,
+                "no_such_alarm",
+                zh="没有这个告警",
+                en="No such alarm",
+                where="alarm",
+                expected="a room's controller and one of its faults",
+                got=f"{ctl}:{fault}",
+                do="从告警列表进入",
+            )
+        orgs = {room.org, *(one.org for s in open_sessions(state) for one in s.venues)}
+        if actor.org not in orgs:
+            raise _not_yours(f"alarm {ctl}:{fault}", tuple(sorted(orgs)), actor)
 
     def _on_event(self, conn: Connection, stored: StoredEvent) -> None:
         opening.on_event(conn, stored, self._parts)
@@ -297,17 +349,9 @@ class Contingency:
         """The case, for whoever belongs to one of its session's venues."""
         record = load(conn, case)
         link = link_of(conn, record.session)
-        if link is not None and actor.org not in link.orgs:
-            raise refuse(
-                403,
-                "other_organisation",
-                zh="该处置单属于其他场次的单位",
-                en="The case belongs to other venues",
-                where=f"case {case}",
-                expected=" or ".join(link.orgs),
-                got=actor.org,
-                do="由该场次的单位办理",
-            )
+        orgs = link.orgs if link is not None else (str(record.row["org"]),)
+        if actor.org not in orgs:
+            raise _not_yours(f"case {case}", orgs, actor)
         if record.row["state"] == cases.CLOSED or len(record.entries) >= ENTRIES_MAX:
             raise refuse(
                 409,
@@ -334,6 +378,23 @@ class Contingency:
     ) -> None:
         data = {"case": record.id, "by": by(actor), **more}
         self._parts.facts.append(conn, type=kind, session=record.session, data=data)
+
+
+def _not_yours(where: str, orgs: tuple[str, ...], actor: Actor) -> Exception:
+    return refuse(
+        403,
+        "other_organisation",
+        zh="该事项属于其他场次的单位",
+        en="This belongs to other venues",
+        where=where,
+        expected=" or ".join(orgs),
+        got=actor.org,
+        do="由该场次的单位办理",
+    )
+
+
+def _sees(actor: Actor, record: CaseRecord, link: SessionLink | None) -> bool:
+    return sees_case(actor, org=str(record.row["org"]), link=link)
 
 
 def _refuse_open(record: CaseRecord) -> None:

@@ -41,8 +41,10 @@ def receive(parts: Parts, raw: bytes) -> dict[str, Any]:
         said = Statement.read(signed)
     with parts.store.read() as conn:
         link = _link(conn, said.session)
-        _known_member(conn, link, said.member)
+    # Nobody is signed in here: whoever cannot sign learns nothing of the members.
     accepted = _judged(parts, signed, link)
+    with parts.store.read() as conn:
+        _known_member(conn, link, said.member)
     return _keep(parts, accepted, raw=raw, link=link)
 
 

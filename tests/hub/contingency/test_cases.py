@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -205,6 +206,38 @@ def test_people_acknowledge_tick_off_and_note(ready: Town, rooms: dict[str, Room
     with pytest.raises(Problem) as caught:
         ready.contingency.ack(ready.who("hubei.supervisor"), case)
     assert caught.value.status == 403
+
+
+def test_an_alarm_is_acknowledged_by_the_venues_it_concerns(
+    ready: Town, rooms: dict[str, Room]
+) -> None:
+    cut(rooms["changsha"])
+    ctl, handler = rooms["changsha"].ctl, ready.who("hubei.fault_handler")
+    told = ready.contingency.ack_alarm(handler, ctl, "power-1")
+    assert told["case"] == one_case(ready)["case"]
+    assert ready.contingency.view(told["case"])["acked_by"] == handler.post
+    stranger = replace(handler, org="wuhan")
+    for actor, fault, status in (
+        (stranger, "power-1", 403),
+        (handler, "power-9", 404),
+        (ready.who("hubei.supervisor"), "power-1", 403),
+    ):
+        with pytest.raises(Problem) as caught:
+            ready.contingency.ack_alarm(actor, ctl, fault)
+        assert caught.value.status == status
+    with pytest.raises(Problem) as caught:
+        ready.contingency.ack_alarm(handler, "c-0000000000ff", "power-1")
+    assert caught.value.code == "no_such_alarm"
+
+
+def test_an_alarm_outside_a_session_is_the_rooms_own(town: Town) -> None:
+    room = Room(town, "changsha")
+    cut(room)
+    with pytest.raises(Problem) as caught:
+        town.contingency.ack_alarm(town.who("hubei.fault_handler"), room.ctl, "power-1")
+    assert caught.value.code == "other_organisation"
+    own = town.contingency.ack_alarm(town.who("changsha.fault_handler"), room.ctl, "power-1")
+    assert own["case"] is None
 
 
 def test_the_rooms_own_steps_and_acknowledgement_merge(ready: Town, rooms: dict[str, Room]) -> None:

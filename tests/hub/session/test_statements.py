@@ -94,6 +94,13 @@ def test_a_statement_about_nobody_or_no_session_is_a_problem(ready: Town, system
     assert caught.value.code == "no_such_session"
 
 
+def test_who_cannot_sign_learns_nothing_of_the_members(ready: Town) -> None:
+    stranger = crypto.signer(crypto.new_seed(), "system")
+    with pytest.raises(Problem) as caught:
+        ready.sessions.receive_statement(statement(ready, member="x9").seal([stranger]))
+    assert caught.value.code == "statement_unsigned"
+
+
 def test_two_persons_in_different_roles_state_together(ready: Town) -> None:
     session = booking_of(ready)["session"]
     staff = ready.who("changsha.room_staff")
