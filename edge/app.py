@@ -38,6 +38,7 @@ from edge.plan_fetch import PlanFetcher
 from edge.runtime import CALL_S, Runtime
 from edge.screen_port import Bell, Facts, RoomDesk
 from edge.service import RoomService
+from edge.telemetry import Gauges, Reporter
 from edge.uplink import PLAN_BODY, Identity, Uplink, Vitals
 from edge.watchdog import Watchdog
 from protocols.messages.errors import RemoteError
@@ -234,6 +235,8 @@ class _Builder:
         uplink = self._uplink(journal, pipe, intake, runtime)
         uplink.on_rollback = uploader.start_over
         runtime.uplink = uplink
+        gauges = Gauges(runtime, journal, spool, self.clock, uplink.waiting, SOFTWARE)
+        uplink.reporter = Reporter(gauges.facts, gauges.figures, self.clock.mono_ms)
         desk = RoomDesk(
             runtime=runtime,
             inbox=self.inbox,

@@ -12,7 +12,7 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Protocol
+from typing import Any, Protocol
 
 from edge.clock import iso_ms
 from edge.held import ASKED, FULL, Held, Seen
@@ -228,6 +228,14 @@ class Runtime:
         """What would not fit into the record does not happen; that it came is on the record."""
         data = {"input": turn.kind, "reason": str(error)[:300]}
         return self.journal.append([Draft("input.refused", "", data)])
+
+    def storage(self) -> dict[str, Any]:
+        """Whether the disk takes records: state `ok` or `full`, since when, and how much waits."""
+        since = self.held.since_ms
+        if since is None:
+            return {"state": "ok", "elapsed_ms": 0, "held": 0}
+        elapsed = self.clock.mono_ms() - since
+        return {"state": "full", "elapsed_ms": elapsed, "held": len(self.held)}
 
     def plan_trial(self, turn: Turn) -> str:
         """Why the room core would refuse this plan, '' when it would not; nothing is changed."""

@@ -95,7 +95,7 @@ class RoomDesk:
         def look() -> dict[str, Any]:
             shown = dict(room_view(self.runtime.state, self.runtime.pack, self.runtime.now_ms()))
             shown["link"] = {"up": self.link_up(), "waiting": self.waiting()}
-            shown["storage"] = storage_view(self.runtime)
+            shown["storage"] = self.runtime.storage()
             shown["at"] = self.runtime.clock.wall().isoformat()
             return shown
 
@@ -214,15 +214,6 @@ class RoomDesk:
         recorded = [{"seq": row.seq, "type": decode_event(row.line).type} for row in fed.rows]
         result = told[-1] if told else {"ok": bool(recorded)}
         return {**result, "recorded": recorded}
-
-
-def storage_view(runtime: Runtime) -> dict[str, Any]:
-    """Whether the disk takes records: state `ok` or `full`, since when, and how much waits."""
-    since = runtime.held.since_ms
-    if since is None:
-        return {"state": "ok", "elapsed_ms": 0, "held": 0}
-    elapsed = runtime.clock.mono_ms() - since
-    return {"state": "full", "elapsed_ms": elapsed, "held": len(runtime.held)}
 
 
 def _signer(person: DutyPerson, seed: bytes) -> Signer:

@@ -74,6 +74,14 @@ class PipePort(Protocol):
     def send(self, topic: str, payload: bytes, *, qos: int, retain: bool = False) -> bool: ...  # noqa: D102
 
 
+class ReporterPort(Protocol):
+    """When to tell what beside the record; see `edge.telemetry`."""
+
+    def again(self) -> None: ...  # noqa: D102
+    def due(self) -> bytes | None: ...  # noqa: D102
+    def told(self) -> None: ...  # noqa: D102
+
+
 class IntakePort(Protocol):
     """What comes down signed; see `edge.intake`."""
 
@@ -111,6 +119,7 @@ class Uplink:
     Args:
         entropy: n random bytes.
         vitals: the loop's own state, for the pong.
+        reporter: says when telemetry is due.
         on_rollback: told when the hub has come back from an older copy; must not wait.
     """
 
@@ -122,6 +131,7 @@ class Uplink:
     entropy: Callable[[int], bytes]
     vitals: Callable[[], Vitals]
     on_rollback: Callable[[], object] = lambda: None
+    reporter: ReporterPort | None = None
     state: CursorState = field(init=False)
     last_ping_ms: int | None = None
     _up: bool = False
@@ -145,6 +155,8 @@ class Uplink:
         if not up:
             self.state = on_disconnect(self.state)
             return
+        if self.reporter is not None:
+            self.reporter.again()
         self._send_birth()
         self._pump()
 
@@ -163,8 +175,9 @@ class Uplink:
         self._pump()
 
     def tick(self) -> list[Turn]:
-        """Once a second: batches whose time is over go again."""
+        """Once a second: batches whose time is over go again, telemetry where it is due."""
         self._pump()
+        self._report()
         return []
 
     def arrived(self, leaf: str, payload: bytes, *, retained: bool) -> list[Turn]:
@@ -192,6 +205,11 @@ class Uplink:
     def waiting(self) -> int:
         """Rows of all epochs the hub has not acknowledged."""
         return self._waiting()
+
+    def _report(self) -> None:
+        due = self.reporter.due() if self._up and self.reporter is not None else None
+        if due is not None and self.reporter is not None and self._publish(UP_TM, due):
+            self.reporter.told()
 
     def _planned(self, take: Callable[[], list[Turn]]) -> list[Turn]:
         before = self.intake.plan_ref()

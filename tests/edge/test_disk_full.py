@@ -16,7 +16,6 @@ from edge.inbox import Inbox, Observed
 from edge.journal import DiskFullError, Journal, Own
 from edge.room import Effect, Pulse, Sound
 from edge.runtime import Runtime
-from edge.screen_port import storage_view
 from edge.turn import Turn
 from tests.edge.room_bench import SESSION, STAFF, config, demo_pack, session_plan
 from tests.system.room_rig import Rig
@@ -126,15 +125,15 @@ def test_nothing_is_carried_out_and_everything_is_on_the_record_afterwards(room:
     assert [one.result["reason"] for one in (*fed.answers, *asked.answers)] == ["storage_full"] * 2
     assert set(room.done) == {Sound("refused")}
     assert (room.journal.seq, room.runtime.state) == (written, state)
-    assert storage_view(room.runtime)["state"] == "full"
+    assert room.runtime.storage()["state"] == "full"
     assert not room.runtime.journal_ok()
     assert room.rung, "the screen is told"
     room.turn_once()  # still full: the loop turns, the watchdog is fed, nothing is written
-    assert (room.journal.seq, storage_view(room.runtime)["state"]) == (written, "full")
+    assert (room.journal.seq, room.runtime.storage()["state"]) == (written, "full")
 
     room.make_room()
     room.turn_once()
-    assert storage_view(room.runtime) == {"state": "ok", "elapsed_ms": 0, "held": 0}
+    assert room.runtime.storage() == {"state": "ok", "elapsed_ms": 0, "held": 0}
     assert room.runtime.journal_ok()
     after = [one for one in room.journal.replay() if one.seq > written]
     refused = [one.data["input"] for one in after if one.type == "input.refused"]
@@ -158,10 +157,10 @@ def test_a_wipe_that_a_full_disk_refused_is_done_afterwards(room: Room) -> None:
 
     room.runtime.run_effect = hands
     room.runtime._act(Sound("ok"))
-    assert storage_view(room.runtime)["state"] == "full"
+    assert room.runtime.storage()["state"] == "full"
     room.turn_once()
     assert tried == [Sound("ok"), Sound("ok")]
-    assert storage_view(room.runtime)["state"] == "ok"
+    assert room.runtime.storage()["state"] == "ok"
 
 
 def test_the_uplink_cannot_end_the_loop_and_asks_again_afterwards(room: Room) -> None:
@@ -190,10 +189,10 @@ def test_the_uplink_cannot_end_the_loop_and_asks_again_afterwards(room: Room) ->
 
     room.runtime.uplink = wire = Wire()
     room.turn_once()
-    assert storage_view(room.runtime)["state"] == "full"
+    assert room.runtime.storage()["state"] == "full"
     wire.full = False
     room.turn_once()
-    assert (asked, storage_view(room.runtime)["state"]) == (["again"], "ok")
+    assert (asked, room.runtime.storage()["state"]) == (["again"], "ok")
 
 
 def test_what_memory_does_not_hold_is_a_named_loss() -> None:
