@@ -400,3 +400,37 @@ def test_a_refused_redeposit_says_why() -> None:
     room.door(1, "open", "absent")
     room.card(3)
     assert room.unmet() == {"door_closed"}
+
+
+def arrived_at_an_unread_door() -> Bench:
+    """Identified and declared, while the board says nothing of the member's door."""
+    room = Bench().begin()
+    room.order("open")
+    room.card(3)
+    room.door(1, "unknown", "unknown")
+    room.staff("deposit.declare", no=3, items=["phone"])
+    assert room.unmet() == {"door_closed"}
+    assert room.pulses() == []
+    assert room.step_of(3) == "identified"
+    return room
+
+
+@pytest.mark.parametrize("how", ["card", "two_staff", "declare"])
+def test_a_deposit_declared_at_an_unread_door_goes_on_when_the_door_is_read(how: str) -> None:
+    room = arrived_at_an_unread_door()
+    room.card(3)
+    assert room.unmet() == {"door_closed"}
+    room.door(1, "closed", "absent")
+    assert room.pulses() == [], "nobody need stand there any more"
+    if how == "card":
+        room.card(3)
+    elif how == "two_staff":
+        room.staff("identify.two_staff", STAFF, COORDINATOR, no=3, document="passport")
+    else:
+        room.staff("deposit.declare", no=3, items=["phone"])
+    assert room.pulses() == [1]
+    room.door(1, "open", "absent")
+    room.door(1, "open", "present")
+    room.door(1, "closed", "present")
+    assert room.step_of(3) == "deposited"
+    room.check_fold()
