@@ -11,6 +11,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, insert, select, update
 
+from hub.access import sees_session
 from hub.archive import building, checking, receipts, records
 from hub.archive.readiness import SCORED_KIND, invalid, refuse_early
 from hub.booking_link import SessionLink, link_of
@@ -18,7 +19,7 @@ from hub.clock import iso_ms
 from hub.ports import Actor, Parts, allow, by, refuse
 from hub.problems import Problem
 from hub.session_record import fold
-from hub.store.tables_business import access_record, appraisal, package
+from hub.store.tables_business import access_record, appraisal, booking_venue, package
 from protocols.messages.signed import Signer
 from protocols.policy.booking import SHANGHAI
 
@@ -72,7 +73,7 @@ class Archive:
         """
         allow(actor, APPRAISING)
         with self._parts.store.read() as conn:
-            link = self._link(conn, session)
+            link = self._link(conn, session, actor)
             row = link.members(conn).get(member)
         total = self._points(items, points, remark)
         if row is None or row["org"] != actor.org or row["kind"] != SCORED_KIND:
@@ -121,7 +122,7 @@ class Archive:
         """
         allow(actor, BUILDING)
         with self._parts.store.read() as conn:
-            link = self._link(conn, session)
+            link = self._link(conn, session, actor)
             refuse_early(conn, link, actor.org)
         signer = self._parts.keys.venue_signer(actor.org, password, actor.person)
         with self._building:
@@ -141,6 +142,7 @@ class Archive:
         allow(actor, BUILDING)
         with self._parts.store.write() as conn:
             row = self._row(conn, ident)
+            self._must_read(conn, actor, row)
             _own(actor, row)
             if row["state"] == "built":
                 self._offer(conn, actor, row)
@@ -155,7 +157,7 @@ class Archive:
         allow(actor, BUILDING)
         with self._parts.store.read() as conn:
             row = self._row(conn, ident)
-            link = self._link(conn, str(row["session"]))
+            link = self._must_read(conn, actor, row)
         allow(actor, BUILDING, org=link.home_org)
         if row["state"] not in {"built", "offered", "verified"}:
             raise _state(ident, str(row["state"]))
@@ -186,11 +188,16 @@ class Archive:
         allow(actor, READING)
         with self._parts.store.read() as conn:
             row = self._row(conn, ident)
-            link = self._link(conn, str(row["session"]))
+            self._must_read(conn, actor, row)
             given = receipts.listed(conn, ident)
-        _may_read(actor, link)
         self.looked(actor, "package.read", ident)
         return _package_json(row, given)
+
+    def deadline_for(self, actor: Actor, session: str) -> dict[str, Any]:
+        """`deadline`, for whom the session concerns; else 404."""
+        with self._parts.store.read() as conn:
+            self._link(conn, session, actor)
+        return self.deadline(session)
 
     def deadline(self, session: str) -> dict[str, Any]:
         """By when the hand-over is due, and how it stands for every guest."""
@@ -223,6 +230,7 @@ class Archive:
         """Who looked at a package, newest first."""
         allow(actor, READING)
         with self._parts.store.read() as conn:
+            self._must_read(conn, actor, self._row(conn, what))
             rows = conn.execute(
                 select(access_record)
                 .where(access_record.c.object == what)
@@ -341,21 +349,18 @@ class Archive:
     def _row(self, conn: Connection, ident: str) -> Mapping[str, Any]:
         row = conn.execute(select(package).where(package.c.id == ident)).mappings().first()
         if row is None:
-            raise refuse(
-                404,
-                "no_such_package",
-                zh="没有这个移交包",
-                en="No such package",
-                where="package",
-                expected="an existing package id, pk- and 12 hex digits",
-                got=ident[:40],
-                do="从移交列表进入",
-            )
+            raise _no_package(ident)
         return dict(row)
 
-    def _link(self, conn: Connection, session: str) -> SessionLink:
+    def _must_read(self, conn: Connection, actor: Actor, row: Mapping[str, Any]) -> SessionLink:
+        link = link_of(conn, str(row["session"]))
+        if link is None or not sees_session(actor, link):
+            raise _no_package(str(row["id"]))
+        return link
+
+    def _link(self, conn: Connection, session: str, actor: Actor | None = None) -> SessionLink:
         link = link_of(conn, session)
-        if link is None:
+        if link is None or (actor is not None and not sees_session(actor, link)):
             raise refuse(
                 404,
                 "no_such_session",
@@ -371,13 +376,15 @@ class Archive:
     def list(self, actor: Actor, *, session: str = "") -> list[dict[str, Any]]:
         """Packages of sessions the actor's venue takes part in, newest first."""
         allow(actor, READING)
-        query = select(package).order_by(package.c.started_at.desc()).limit(LIST_ROWS_MAX)
+        part = select(booking_venue.c.booking).where(booking_venue.c.org == actor.org)
+        query = select(package).where(package.c.booking.in_(part))
+        query = query.order_by(package.c.started_at.desc()).limit(LIST_ROWS_MAX)
         if session:
             query = query.where(package.c.session == session)
         with self._parts.store.read() as conn:
             rows = [dict(row) for row in conn.execute(query).mappings()]
             links = {row["session"]: link_of(conn, row["session"]) for row in rows}
-            shown = [row for row in rows if _reads(actor, links[row["session"]])]
+            shown = [row for row in rows if sees_session(actor, links[row["session"]])]
             return [_package_json(row, receipts.listed(conn, row["id"])) for row in shown]
 
 
@@ -396,22 +403,17 @@ def _package_json(row: Mapping[str, Any], receipts: list[dict[str, Any]]) -> dic
     }
 
 
-def _reads(actor: Actor, link: SessionLink | None) -> bool:
-    return link is not None and actor.org in link.orgs
-
-
-def _may_read(actor: Actor, link: SessionLink) -> None:
-    if not _reads(actor, link):
-        raise refuse(
-            403,
-            "other_organisation",
-            zh="该移交包属于其他单位",
-            en="The package belongs to other organisations",
-            where=f"session {link.session}",
-            expected=" or ".join(link.orgs),
-            got=actor.org,
-            do="由参加该场次的单位查看",
-        )
+def _no_package(ident: str) -> Problem:
+    return refuse(
+        404,
+        "no_such_package",
+        zh="没有这个移交包",
+        en="No such package",
+        where="package",
+        expected="an existing package id, pk- and 12 hex digits",
+        got=ident[:40],
+        do="从移交列表进入",
+    )
 
 
 def _own(actor: Actor, row: Mapping[str, Any]) -> None:

@@ -88,13 +88,15 @@ def load_by_session(conn: Connection, session: str) -> Record | None:
     return None if row is None else _whole(conn, dict(row))
 
 
-def listed(conn: Connection, *, state: str, org: str, day: datetime | None) -> list[Record]:
-    """Bookings, newest start first; '' and None do not filter."""
+def listed(
+    conn: Connection, *, part: str, state: str, org: str, day: datetime | None
+) -> list[Record]:
+    """Bookings in which `part` takes part, newest start first; '' and None do not filter."""
     query = select(booking).order_by(booking.c.start_at.desc(), booking.c.number)
     if state:
         query = query.where(booking.c.state == state)
-    if org:
-        taking_part = select(booking_venue.c.booking).where(booking_venue.c.org == org)
+    for one in filter(None, (part, org)):
+        taking_part = select(booking_venue.c.booking).where(booking_venue.c.org == one)
         query = query.where(booking.c.number.in_(taking_part))
     if day is not None:
         query = query.where(booking.c.number.startswith(f"{day:%Y-%m%d}-"))

@@ -15,13 +15,15 @@ from typing import Any, Final
 from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
+from hub.access import sees_identities, sees_org, sees_session
 from hub.booking import places, rows, rules
 from hub.booking.body import MEAL_FEN_MAX, RequestBody, read_request
 from hub.booking.roster import Roster
 from hub.booking.rows import Record
-from hub.booking.view import booking_json, instant
+from hub.booking.view import booking_json, instant, taken
 from hub.clock import iso_ms
 from hub.ports import Actor, Parts, allow, decoding, refuse
+from hub.reach import ties_of_numbers
 
 BUFFER_BEFORE: Final = timedelta(minutes=30)
 """Setting up and self-test before the start; stored with the booking, not computed again."""
@@ -90,7 +92,7 @@ class Booking:
         """The home venue confirms what every guest has accepted."""
         now = self._parts.clock.wall()
         with self._parts.store.write() as conn:
-            record = self._load(conn, number)
+            record = self._load(conn, number, actor)
             allow(actor, ASKING, org=record.home_org)
             _must_be(record, ("accepted",), do="等所有副场受理后再确认")
             rules.refuse_unverified(self._parts, kind=str(record.row["kind"]))
@@ -103,7 +105,7 @@ class Booking:
         why = _reason(reason)
         now = self._parts.clock.wall()
         with self._parts.store.write() as conn:
-            record = self._load(conn, number)
+            record = self._load(conn, number, actor)
             allow(actor, ASKING, org=record.home_org)
             _must_be(record, OPEN_STATES, do="使用中的场次只能由指令终止")
             rows.set_state(conn, number, "withdrawn", now=now, reason=why)
@@ -124,21 +126,25 @@ class Booking:
         return late
 
     def get(self, actor: Actor, number: str) -> dict[str, Any]:
-        """The whole booking, for whoever is signed in."""
+        """The whole booking, for whom it concerns.
+
+        Raises:
+            Problem: 404, also where it concerns others.
+        """
         with self._parts.store.read() as conn:
-            return self._json(conn, self._load(conn, number), actor)
+            return self._json(conn, self._load(conn, number, actor), actor)
 
     def listed(
         self, actor: Actor, *, state: str = "", org: str = "", day: str = ""
     ) -> list[dict[str, Any]]:
-        """Bookings, newest start first; filters are optional, `day` is `2026-11-24`."""
+        """The reader's bookings, newest start first; filters are optional, `day` `2026-11-24`."""
         on = None
         if day:
             with decoding("booking"):
                 on = rules.read_day(day)
         with self._parts.store.read() as conn:
-            found = rows.listed(conn, state=state, org=org, day=on)
-            return [self._json(conn, record, actor) for record in found]
+            found = rows.listed(conn, part=actor.org, state=state, org=org, day=on)
+            return [self._json(conn, one, actor) for one in found if sees_session(actor, one)]
 
     def day_grid(self, day: str) -> dict[str, Any]:
         """Every station and what holds it on one day of China time, `2026-11-24`."""
@@ -151,6 +157,27 @@ class Booking:
                 for key in ("occupied_from", "occupied_to", "start_at"):
                     one[key] = instant(one[key])
         return {"day": day, "from": iso_ms(begins), "stations": grid}
+
+    def day_grid_for(self, actor: Actor, day: str) -> dict[str, Any]:
+        """The day for one reader: others' bookings show only that a station is taken."""
+        whole = self.day_grid(day)
+        shown = {one["org"] for one in self.directory_for(actor)}
+        stations = [one for one in whole["stations"] if one["org"] in shown]
+        numbers = {str(held["booking"]) for one in stations for held in one["held"]}
+        with self._parts.store.read() as conn:
+            known = ties_of_numbers(conn, numbers)
+        for one in stations:
+            one["held"] = [
+                held if sees_session(actor, known.get(str(held["booking"]))) else taken(held)
+                for held in one["held"]
+            ]
+        return {**whole, "stations": stations}
+
+    def directory_for(self, actor: Actor) -> list[dict[str, Any]]:
+        """One's own organisation, and for those who book its partners."""
+        found = self.directory()
+        partners = next((one["partners"] for one in found if one["org"] == actor.org), [])
+        return [one for one in found if sees_org(actor, one["org"], partners)]
 
     def directory(self) -> list[dict[str, Any]]:
         """Organisations that share stations, with rooms, stations and partners."""
@@ -217,7 +244,7 @@ class Booking:
     ) -> dict[str, Any]:
         now = self._parts.clock.wall()
         with self._parts.store.write() as conn:
-            record = self._load(conn, number)
+            record = self._load(conn, number, actor)
             allow(actor, ANSWERING)
             venue = record.venue(actor.org)
             if venue is None or venue["role"] != "guest":
@@ -274,9 +301,9 @@ class Booking:
         }
         self._parts.facts.append(conn, type=what, session=record.session, data=data)
 
-    def _load(self, conn: Connection, number: str) -> Record:
+    def _load(self, conn: Connection, number: str, actor: Actor | None = None) -> Record:
         record = rows.load(conn, number)
-        if record is None:
+        if record is None or (actor is not None and not sees_session(actor, record)):
             raise refuse(
                 404,
                 "no_such_booking",
@@ -292,7 +319,8 @@ class Booking:
     def _json(self, conn: Connection, record: Record, actor: Actor) -> dict[str, Any]:
         rooms = places.room_rows(conn, frozenset(str(v["place"]) for v in record.venues))
         names = places.org_names(conn)
-        return booking_json(record, names=names, rooms=rooms, viewer_org=actor.org)
+        viewer = actor.org if sees_identities(actor) else ""
+        return booking_json(record, names=names, rooms=rooms, viewer_org=viewer)
 
 
 def span_of(wish: RequestBody) -> tuple[datetime, datetime]:

@@ -15,6 +15,19 @@ def instant(value: datetime | None) -> str | None:
     return None if value is None else iso_ms(value)
 
 
+def taken(held: Mapping[str, Any]) -> dict[str, Any]:
+    """What holds a station, for those it does not concern: from when to when, and no more."""
+    return {
+        "booking": None,
+        "state": "taken",
+        "occupied_from": held["occupied_from"],
+        "occupied_to": held["occupied_to"],
+        "start_at": None,
+        "duration_min": None,
+        "kind": None,
+    }
+
+
 def booking_json(
     record: Record,
     *,
@@ -28,7 +41,7 @@ def booking_json(
         record: as stored.
         names: organisation id -> names in Chinese and English.
         rooms: room id -> its row.
-        viewer_org: only this organisation sees the masks of its own members.
+        viewer_org: only this organisation sees the masks of its own members; '' sees none.
     """
     row = record.row
     return {

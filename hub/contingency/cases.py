@@ -7,9 +7,10 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, func, insert, select, update
+from sqlalchemy import Connection, func, insert, or_, select, update
 
 from hub.store.tables_business import (
+    booking_venue,
     case_decision,
     case_entry,
     case_fault,
@@ -156,9 +157,14 @@ def load(conn: Connection, case: str) -> CaseRecord | None:
     return None if row is None else _whole(conn, dict(row))
 
 
-def listed(conn: Connection, *, session: str, open_only: bool) -> list[CaseRecord]:
-    """Cases, open ones first, newest first."""
+def listed(conn: Connection, *, session: str, open_only: bool, part: str = "") -> list[CaseRecord]:
+    """Cases, open ones first, newest first; `part` narrows to an organisation and its sessions."""
     query = select(contingency_case)
+    if part:
+        taking = select(booking_venue.c.booking).where(booking_venue.c.org == part)
+        query = query.where(
+            or_(contingency_case.c.org == part, contingency_case.c.booking.in_(taking))
+        )
     if session:
         query = query.where(contingency_case.c.session == session)
     if open_only:

@@ -89,17 +89,22 @@ def load(conn: Connection, case: str) -> CaseRecord:
     """The case, or a 404 problem."""
     record = cases.load(conn, case)
     if record is None:
-        raise refuse(
-            404,
-            "no_such_case",
-            zh="没有这个应急处置单",
-            en="No such contingency case",
-            where="case",
-            expected="an existing case id, k- and 12 hex digits",
-            got=case[:40],
-            do="从应急列表进入",
-        )
+        raise no_case(case)
     return record
+
+
+def no_case(case: str) -> Exception:
+    """404 for a case that is not there, or not for this person to see."""
+    return refuse(
+        404,
+        "no_such_case",
+        zh="没有这个应急处置单",
+        en="No such contingency case",
+        where="case",
+        expected="an existing case id, k- and 12 hex digits",
+        got=case[:40],
+        do="从应急列表进入",
+    )
 
 
 def _record(

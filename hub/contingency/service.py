@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from hub.booking_link import link_of
+from hub.access import sees_case
+from hub.booking_link import SessionLink, link_of
 from hub.contingency import cases, opening, view
 from hub.contingency.cases import CaseRecord
-from hub.contingency.decisions import SCOPES, Choice, decide, load
+from hub.contingency.decisions import SCOPES, Choice, decide, load, no_case
 from hub.contingency.stamp import stamp
 from hub.duty_keys import session_signer
 from hub.ports import Actor, Parts, allow, by, refuse
@@ -84,6 +86,32 @@ class Contingency:
         with self._parts.store.read() as conn:
             found = cases.listed(conn, session=session, open_only=open_only)
             return [view.case_line(one, link_of(conn, one.session), now) for one in found]
+
+    def list_for(
+        self, actor: Actor, *, session: str = "", open_only: bool = False
+    ) -> Sequence[dict[str, Any]]:
+        """`list`, of the cases that concern this person."""
+        now = stamp(self._parts.clock)
+        with self._parts.store.read() as conn:
+            found = cases.listed(conn, part=actor.org, session=session, open_only=open_only)
+            linked = [(one, link_of(conn, one.session)) for one in found]
+        return [view.case_line(one, link, now) for one, link in linked if _sees(actor, one, link)]
+
+    def view_for(self, actor: Actor, case: str) -> dict[str, Any]:
+        """`view`, for whom the case concerns; else 404."""
+        self.must_see(actor, case)
+        return self.view(case)
+
+    def must_see(self, actor: Actor, case: str) -> None:
+        """Refuses whom the case does not concern, as if there were none.
+
+        Raises:
+            Problem: 404.
+        """
+        with self._parts.store.read() as conn:
+            record = load(conn, case)
+            if not _sees(actor, record, link_of(conn, record.session)):
+                raise no_case(case)
 
     def view(self, case: str) -> dict[str, Any]:
         """The whole case.
@@ -363,6 +391,10 @@ def _not_yours(where: str, orgs: tuple[str, ...], actor: Actor) -> Exception:
         got=actor.org,
         do="由该场次的单位办理",
     )
+
+
+def _sees(actor: Actor, record: CaseRecord, link: SessionLink | None) -> bool:
+    return sees_case(actor, org=str(record.row["org"]), link=link)
 
 
 def _refuse_open(record: CaseRecord) -> None:

@@ -8,6 +8,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, func, select, update
 
 from hub import av_lanes as av
+from hub.access import sees_session
 from hub.booking_link import SessionLink, link_of
 from hub.clock import iso_ms
 from hub.ports import Actor, Parts, refuse
@@ -85,6 +86,32 @@ class Sessions:
             "rows": record.rows,
         }
 
+    def view_for(self, actor: Actor, session: str) -> dict[str, Any]:
+        """`view`, for whom the session concerns.
+
+        Raises:
+            Problem: 404, also where it concerns others.
+        """
+        self.must_see(actor, session)
+        return self.view(session)
+
+    def timeline_for(
+        self, actor: Actor, session: str, after: int = 0, limit: int = 200
+    ) -> dict[str, Any]:
+        """`timeline`, for whom the session concerns; else 404."""
+        self.must_see(actor, session)
+        return self.timeline(session, after, limit)
+
+    def must_see(self, actor: Actor, session: str) -> None:
+        """Refuses whom the session does not concern, as if there were none.
+
+        Raises:
+            Problem: 404.
+        """
+        with self._parts.store.read() as conn:
+            if not sees_session(actor, link_of(conn, session)):
+                raise no_session(session)
+
     def issue_order(
         self,
         actor: Actor,
@@ -107,6 +134,7 @@ class Sessions:
             exceptions=exceptions,
             reason=reason,
         )
+        self.must_see(actor, session)
         with self._parts.store.read() as conn:
             link = self._link(conn, session)
         phase = self._live_phase(link, session)
@@ -130,6 +158,7 @@ class Sessions:
         digest: str = "",
     ) -> dict[str, Any]:
         """A statement of two persons in different roles; see `statements.by_two`."""
+        self.must_see(actor, session)
         second = self._second(second_login)
         return statements.by_two(
             self._parts,
@@ -156,6 +185,7 @@ class Sessions:
         second_pin: str = "",
     ) -> dict[str, Any]:
         """Signs a command for one room; see `commands.issue`."""
+        self.must_see(actor, session)
         signers = [(actor, pin)]
         if second_login:
             signers.append((self._second(second_login), second_pin))

@@ -58,8 +58,7 @@ def _add_reading(api: APIRouter, hub: HasArchive) -> None:
     @api.get("/sessions/{session}/deadline", operation_id="handover_deadline")
     def deadline(request: Request, session: str) -> dict[str, Any]:
         """By when the hand-over is due and how it stands."""
-        hub.accounts.actor(request)
-        return hub.archive.deadline(session)
+        return hub.archive.deadline_for(hub.accounts.actor(request), session)
 
 
 def _add_acts(api: APIRouter, hub: HasArchive) -> None:

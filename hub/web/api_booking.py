@@ -54,19 +54,17 @@ def _add_reading(api: APIRouter, hub: HasBooking) -> None:
 
     @api.get("/directory", operation_id="directory")
     def directory(request: Request) -> dict[str, Any]:
-        """Organisations that share stations, their rooms, stations and partners."""
-        actor(request)
-        return {"organisations": hub.booking.directory()}
+        """One's own organisation and its partners: rooms and stations."""
+        return {"organisations": hub.booking.directory_for(actor(request))}
 
     @api.get("/day-grid", operation_id="day_grid")
     def day_grid(request: Request, day: str) -> dict[str, Any]:
-        """Every station and what holds it on a day, `?day=2026-11-24`."""
-        actor(request)
-        return hub.booking.day_grid(day)
+        """Stations and what holds them on a day, `?day=2026-11-24`; of others only that it does."""
+        return hub.booking.day_grid_for(actor(request), day)
 
     @api.get("/bookings", operation_id="list_bookings")
     def listed(request: Request, state: str = "", org: str = "", day: str = "") -> dict[str, Any]:
-        """Bookings, newest start first."""
+        """Bookings one's organisation takes part in, newest start first."""
         who = actor(request)
         return {"bookings": hub.booking.listed(who, state=state, org=org, day=day)}
 

@@ -49,14 +49,13 @@ def _add_reading(api: APIRouter, hub: HasCases) -> None:
     @api.get("/cases", operation_id="list_cases")
     def listed(request: Request, session: str = "", open: bool = False) -> dict[str, Any]:  # noqa: A002, FBT001, FBT002 - the query's word
         """Cases, open ones first."""
-        hub.accounts.actor(request)
-        return {"cases": hub.contingency.list(session=session, open_only=open)}
+        who = hub.accounts.actor(request)
+        return {"cases": hub.contingency.list_for(who, session=session, open_only=open)}
 
     @api.get("/cases/{case}", operation_id="get_case")
     def one(request: Request, case: str) -> dict[str, Any]:
         """One case."""
-        hub.accounts.actor(request)
-        return hub.contingency.view(case)
+        return hub.contingency.view_for(hub.accounts.actor(request), case)
 
 
 def _add_handling(api: APIRouter, hub: HasCases) -> None:
@@ -65,6 +64,7 @@ def _add_handling(api: APIRouter, hub: HasCases) -> None:
         """Acknowledges a case."""
         who = hub.accounts.actor(request)
         Fields(body, where="case").done()
+        hub.contingency.must_see(who, case)
         return hub.contingency.ack(who, case)
 
     @api.post("/cases/{case}/steps", operation_id="step_case")
@@ -76,6 +76,7 @@ def _add_handling(api: APIRouter, hub: HasCases) -> None:
         state = fields.text("state", chars_max=WORD_CHARS_MAX)
         reason = fields.text("reason", default="")
         fields.done()
+        hub.contingency.must_see(who, case)
         return hub.contingency.step(who, case, key, state, reason)
 
     @api.post("/cases/{case}/notes", operation_id="note_case")
@@ -85,6 +86,7 @@ def _add_handling(api: APIRouter, hub: HasCases) -> None:
         fields = Fields(body, where="note")
         text = fields.text("text")
         fields.done()
+        hub.contingency.must_see(who, case)
         return hub.contingency.note(who, case, text)
 
     @api.post("/cases/{case}/scope", operation_id="scope_case")
@@ -94,6 +96,7 @@ def _add_handling(api: APIRouter, hub: HasCases) -> None:
         fields = Fields(body, where="case")
         chosen = fields.text("scope", chars_max=WORD_CHARS_MAX)
         fields.done()
+        hub.contingency.must_see(who, case)
         return hub.contingency.scope(who, case, chosen)
 
     @api.post("/alarms/{alarm}/ack", operation_id="ack_alarm")
@@ -131,6 +134,7 @@ def _add_deciding(api: APIRouter, hub: HasCases) -> None:
         )
         proof = fields.text("proof", default="")
         fields.done()
+        hub.contingency.must_see(who, case)
         return hub.contingency.decide(
             who,
             case,
@@ -158,6 +162,7 @@ def _add_deciding(api: APIRouter, hub: HasCases) -> None:
         second_pin = fields.text("second_pin", chars_max=PIN_CHARS_MAX)
         photo = fields.text("photo_sha256", chars_max=WORD_CHARS_MAX, default="")
         fields.done()
+        hub.contingency.must_see(who, case)
         return hub.contingency.seal(
             who,
             case,
@@ -177,4 +182,5 @@ def _add_deciding(api: APIRouter, hub: HasCases) -> None:
         fields = Fields(body, where="case")
         summary = fields.text("summary")
         fields.done()
+        hub.contingency.must_see(who, case)
         return hub.contingency.close(who, case, summary)

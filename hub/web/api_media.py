@@ -14,10 +14,12 @@ from fastapi.responses import JSONResponse, Response, StreamingResponse
 from sqlalchemy import Connection, select
 
 from hub import crypto
+from hub.access import Reader, home_only, sees_recordings, sees_session
 from hub.accounts.service import Accounts
 from hub.keys import Keys
 from hub.media.blobs import Blobs
 from hub.problems import Problem, not_found
+from hub.reach import ties_of_numbers
 from hub.store.engine import Store
 from hub.store.tables_business import access_record, booking, booking_venue
 from hub.store.tables_core import blob_refs, controllers, events
@@ -32,8 +34,6 @@ _AUTH: Final = re.compile(
 _RANGE: Final = re.compile(r"bytes=(\d{0,15})-(\d{0,15})\Z")
 OVERRUN: Final = timedelta(hours=12)
 """An evaluation may last longer than it was booked for."""
-OUTSIDERS: Final = frozenset({"tenderer_agent", "service"})
-"""They take part, but recordings are not theirs to look at."""
 
 
 class HasMedia(Protocol):
@@ -64,7 +64,7 @@ def router(hub: HasMedia) -> APIRouter:
         """Gives a segment, or the asked range of it, to whoever belongs to its session."""
         actor = hub.accounts.actor(request)
         path = hub.media.path(sha256)
-        if not _may_read(hub, sha256, actor.org, actor.roles) or not path.is_file():
+        if not _may_read(hub, sha256, actor) or not path.is_file():
             raise not_found("segment", f"media {sha256}")
         with hub.store.write() as conn:
             conn.execute(
@@ -104,9 +104,9 @@ def controller_of(hub: HasMedia, sha256: str, header: str) -> str:
     )
 
 
-def _may_read(hub: HasMedia, sha256: str, org: str, roles: tuple[str, ...]) -> bool:
-    """Whether this organisation recorded the segment, or its session took place there then."""
-    if set(roles) <= OUTSIDERS:
+def _may_read(hub: HasMedia, sha256: str, actor: Reader) -> bool:
+    """Whether this person's organisation recorded it, or its session took place there then."""
+    if not sees_recordings(actor):
         return False
     with hub.store.read() as conn:
         refs = conn.execute(
@@ -114,11 +114,14 @@ def _may_read(hub: HasMedia, sha256: str, org: str, roles: tuple[str, ...]) -> b
             .join(controllers, controllers.c.ctl == blob_refs.c.ctl)
             .where(blob_refs.c.sha256 == sha256)
         ).all()
-        return any(ref.org == org or _took_part(conn, ref, org) for ref in refs)
+        return any(
+            (ref.org == actor.org and not home_only(actor)) or _took_part(conn, ref, actor)
+            for ref in refs
+        )
 
 
-def _took_part(conn: Connection, ref: Any, org: str) -> bool:
-    """Whether a session of this organisation used the room the segment was recorded in.
+def _took_part(conn: Connection, ref: Any, actor: Reader) -> bool:
+    """Whether a session this person sees used the room the segment was recorded in.
 
     Cameras belong to the room, not to a session: their segments are matched by place and time.
     """
@@ -130,20 +133,19 @@ def _took_part(conn: Connection, ref: Any, org: str) -> bool:
     if raw is None:
         return False
     at = datetime.fromisoformat(decode_event(bytes(raw)).at)
-    own, there = booking_venue.alias("own"), booking_venue.alias("there")
+    there = booking_venue.alias("there")
     found = conn.execute(
         select(booking.c.number)
-        .join(own, own.c.booking == booking.c.number)
         .join(there, there.c.booking == booking.c.number)
         .where(
-            own.c.org == org,
             there.c.place == ref.place,
             booking.c.state.not_in(("declined", "withdrawn", "expired")),
             booking.c.occupied_from <= at,
             booking.c.occupied_to >= at - OVERRUN,
         )
     )
-    return found.first() is not None
+    ties = ties_of_numbers(conn, list(found.scalars()))
+    return any(sees_session(actor, one) for one in ties.values())
 
 
 def _ranged(path: Path, header: str) -> Response:

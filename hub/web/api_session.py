@@ -46,16 +46,15 @@ def _add_reading(api: APIRouter, hub: HasSessions) -> None:
     @api.get("/sessions/{session}", operation_id="get_session")
     def view(request: Request, session: str) -> dict[str, Any]:
         """One session: all venues, members, lanes, orders, why nobody may leave yet."""
-        hub.accounts.actor(request)
-        return hub.sessions.view(session)
+        return hub.sessions.view_for(hub.accounts.actor(request), session)
 
     @api.get("/sessions/{session}/timeline", operation_id="session_timeline")
     def timeline(
         request: Request, session: str, after: int = 0, limit: int = 200
     ) -> dict[str, Any]:
         """The witness timeline behind a row id."""
-        hub.accounts.actor(request)
-        return hub.sessions.timeline(session, after, limit)
+        who = hub.accounts.actor(request)
+        return hub.sessions.timeline_for(who, session, after, limit)
 
 
 def _add_acts(api: APIRouter, hub: HasSessions) -> None:

@@ -5,6 +5,7 @@ No request leaves the hub: the content policy allows this origin alone, no inlin
 
 from __future__ import annotations
 
+import asyncio
 import importlib
 import json
 import logging
@@ -22,13 +23,16 @@ from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
+from hub.access import BROAD_TOPICS
 from hub.bus import Bus
 from hub.clock import iso_ms
 from hub.problems import MEDIA_TYPE, Problem
+from hub.reach import hears, visible_rooms
 from hub.web import pages as watch_pages
 from hub.web.pages import Pages, answer
 from hub.web.templating import STATIC_DIR
 from hub.web.views_board_make import room_json
+from hub.web.views_common import Viewer
 from hub.web.views_service import ConsoleHub, HubAccess, ServiceViews
 from hub.web.views_source import Access, ViewSource
 
@@ -58,6 +62,7 @@ SECURITY_HEADERS: Final = {
     "cross-origin-opener-policy": "same-origin",
 }
 MS_PER_S: Final = 1000
+Hears = Callable[[Viewer, str], bool]
 _ERROR_CODE_BYTES: Final = 4  # short enough to read over the phone
 
 
@@ -143,10 +148,10 @@ def _body_problem(error: RequestValidationError) -> Problem:
         "body_invalid",
         title="提交内容不符合要求",
         title_en="The body cannot be read",
-        what=str(first.get("msg", "")),
         where=where,
-        expected=str(first.get("type", "")),
-        got=first.get("input", ""),
+        # What came in may be a password in the wrong field: it is never said back.
+        expected=str(first.get("type", "")).replace("_", " "),
+        got="not shown",
         do="按所列字段更正后重新提交 / correct the named field",
     )
 
@@ -196,28 +201,35 @@ def _signed_out(request: Request) -> Problem:
     )
 
 
-def stream_router(bus: Bus, now_ms: Callable[[], int], access: Access) -> APIRouter:
-    """Server-sent events: which topics changed, and a beat with the hub's time."""
+def hears_broadly(viewer: Viewer, topic: str) -> bool:  # noqa: ARG001 - alike for every reader
+    """Only the words that name nothing."""
+    return topic in BROAD_TOPICS
+
+
+def stream_router(bus: Bus, now_ms: Callable[[], int], access: Access, hears: Hears) -> APIRouter:
+    """Server-sent events: which topics of the reader's changed, and a beat with the hub's time."""
     routes = APIRouter(include_in_schema=False)
 
     def beat() -> str:
         return f"event: beat\ndata: {json.dumps({'now': now_ms()})}\n\n"
 
-    async def words() -> AsyncIterator[str]:
+    async def words(viewer: Viewer) -> AsyncIterator[str]:
         yield beat()
         async for word in bus.stream(HEARTBEAT_S):
             if word is None:
                 yield beat()
-            else:
-                data = json.dumps({"ref": word.ref})
+            elif await asyncio.to_thread(hears, viewer, word.topic):
+                # A broad word names no room: whose it was is not for everybody.
+                data = json.dumps({"ref": word.ref if ":" in word.topic else ""})
                 yield f"id: {word.id}\nevent: {word.topic}\ndata: {data}\n\n"
 
     @routes.get("/api/v1/stream")
     def stream(request: Request) -> Response:
-        if access.viewer(request) is None:
+        viewer = access.viewer(request)
+        if viewer is None:
             return problem_answer(_signed_out(request))
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(words(), media_type="text/event-stream", headers=headers)
+        return StreamingResponse(words(viewer), media_type="text/event-stream", headers=headers)
 
     return routes
 
@@ -229,6 +241,7 @@ def create_app(hub: ConsoleHub) -> FastAPI:
         HubAccess(hub),
         bus=hub.bus,
         now_ms=lambda: int(hub.clock.wall().timestamp() * MS_PER_S),
+        hears=lambda viewer, topic: hears(hub.store, viewer, topic),
     )
     for name in API_ROUTERS:
         app.include_router(importlib.import_module(name).router(hub))
@@ -256,16 +269,21 @@ def health_router(hub: ConsoleHub) -> APIRouter:
 
     @routes.get("/api/v1/board")
     def board(request: Request) -> dict[str, Any]:
-        hub.accounts.actor(request)
-        return {
-            "now": iso_ms(hub.clock.wall()),
-            "rooms": [room_json(r) for r in hub.rooms.snapshot()],
-        }
+        who, now = hub.accounts.actor(request), hub.clock.wall()
+        rooms = visible_rooms(hub.store, who, hub.rooms.snapshot(), now)
+        return {"now": iso_ms(now), "rooms": [room_json(r) for r in rooms]}
 
     return routes
 
 
-def console(source: ViewSource, access: Access, *, bus: Bus, now_ms: Callable[[], int]) -> FastAPI:
+def console(
+    source: ViewSource,
+    access: Access,
+    *,
+    bus: Bus,
+    now_ms: Callable[[], int],
+    hears: Hears = hears_broadly,
+) -> FastAPI:
     """The pages, their static files, the live stream, and how errors look.
 
     Args:
@@ -273,6 +291,7 @@ def console(source: ViewSource, access: Access, *, bus: Bus, now_ms: Callable[[]
         access: finds the reader of a request.
         bus: says what changed.
         now_ms: the hub's wall clock, milliseconds since 1970.
+        hears: whether a topic of the live stream is for this reader.
     """
     app = FastAPI(title="evalroom hub", docs_url=None, redoc_url=None)
     pages = Pages(source, access)
@@ -280,6 +299,6 @@ def console(source: ViewSource, access: Access, *, bus: Bus, now_ms: Callable[[]
     app.mount("/static", KeptStatic(directory=STATIC_DIR), name="static")
     app.include_router(watch_pages.router(pages))
     app.include_router(watch_pages.desk_router(pages))
-    app.include_router(stream_router(bus, now_ms, access))
+    app.include_router(stream_router(bus, now_ms, access, hears))
     _add_handlers(app)
     return app

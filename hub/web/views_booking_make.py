@@ -148,11 +148,11 @@ def _held(one: Mapping[str, Any], run: int) -> GridCell:
     title = say(
         "booking.grid.title",
         number=number or "",
-        state=say(f"term.booking.{one['state']}"),
+        state=say(f"term.booking.{one['state']}") if number else say("booking.grid.taken"),
         begins=hm(when(one["occupied_from"])),
         ends=hm(when(one["occupied_to"])),
     )
-    text = str(number)[-2:] if number else say("booking.grid.block")
+    text = str(number)[-2:] if number else say("booking.grid.taken")
     return GridCell(
         run, looks.get(one["state"], "held"), f"/bookings/{number}" if number else "", text, title
     )
@@ -207,7 +207,7 @@ def request_form(
     partners = [org for org in directory if org["org"] in own["partners"] and org["rooms"]]
     return RequestForm(
         home_org=viewer.org,
-        home_name=Both(own["name"], own["name_en"]),
+        home_name=org_text(own["name"], own["name_en"]),
         home_rooms=tuple(_choices(own, with_org=False)),
         guest_rooms=tuple(choice for org in partners for choice in _choices(org, with_org=True)),
         kinds=tuple((kind, say(f"term.session_kind.{kind}")) for kind in KINDS),

@@ -15,6 +15,7 @@ from hub.booking.service import Booking
 from hub.contingency.service import Contingency
 from hub.ports import Parts
 from hub.problems import Problem
+from hub.reach import visible_rooms
 from hub.session.service import Sessions
 from hub.web.i18n import Both, Text, say
 from hub.web.templating import local, ymd
@@ -119,7 +120,7 @@ class ServiceViews:
         self._hub = hub
 
     def board(self, viewer: Viewer) -> BoardView:
-        """All rooms, today's sessions, open alarms."""
+        """The reader's rooms, today's sessions, open alarms."""
         return board_view(self._board_data(viewer))
 
     def _board_data(self, viewer: Viewer, *, day: str | None = None) -> BoardData:
@@ -130,9 +131,9 @@ class ServiceViews:
         kept = [one for one in found if one["state"] not in {"declined", "withdrawn", "expired"}]
         return BoardData(
             now=now,
-            rooms=hub.rooms.snapshot(),
+            rooms=visible_rooms(hub.store, viewer, hub.rooms.snapshot(), now),
             sessions=kept,
-            cases=hub.contingency.list(open_only=True),
+            cases=hub.contingency.list_for(self._actor(viewer), open_only=True),
             names={one["org"]: org_text(one["name"], one["name_en"]) for one in directory},
             home_orgs=frozenset(one["home_org"] for one in found)
             | frozenset(one["org"] for one in directory if one["kind"] in HOME_KINDS),
@@ -153,12 +154,13 @@ class ServiceViews:
 
     def session(self, viewer: Viewer, session: str, *, whole_timeline: bool) -> SessionView:
         """One session with all its venues."""
-        data = self._found(lambda: self._hub.sessions.view(session))
+        actor = self._actor(viewer)
+        data = self._found(lambda: self._hub.sessions.view_for(actor, session))
         return session_view(
             viewer,
             data,
             entries=self._entries(session),
-            cases=self._hub.contingency.list(session=session),
+            cases=self._hub.contingency.list_for(actor, session=session),
             package=self._package(viewer, session),
             appraisal=self._hub.pack.appraisal,
             case_steps={
@@ -218,29 +220,31 @@ class ServiceViews:
             reads=hub.archive.who_looked(actor, package)[:READS_SHOWN],
         )
 
-    def devices(self, viewer: Viewer) -> DevicesView:  # noqa: ARG002 - every reader sees the fleet
-        """The health of every room."""
-        hub = self._hub
-        return devices_view(hub.rooms.snapshot(), org_names(hub), hub.clock.wall())
+    def devices(self, viewer: Viewer) -> DevicesView:
+        """The health of the reader's rooms and of those his sessions share."""
+        hub, now = self._hub, self._hub.clock.wall()
+        rooms = visible_rooms(hub.store, viewer, hub.rooms.snapshot(), now)
+        return devices_view(rooms, org_names(hub), now)
 
-    def cases(self, viewer: Viewer) -> CaseListView:  # noqa: ARG002 - every reader sees them
+    def cases(self, viewer: Viewer) -> CaseListView:
         """Contingency cases, open ones first."""
-        found = self._hub.contingency.list()
+        found = self._hub.contingency.list_for(self._actor(viewer))
         return case_list(found, org_names(self._hub), self._hub.clock.wall())
 
     def case(self, viewer: Viewer, case: str) -> CaseView:
         """One contingency case."""
-        found = self._found(lambda: self._hub.contingency.view(case))
+        found = self._found(lambda: self._hub.contingency.view_for(self._actor(viewer), case))
         return case_view(viewer, found, names=org_names(self._hub), now=self._hub.clock.wall())
 
     def bookings(self, viewer: Viewer, day: str) -> BookingsView:
         """The day's grid and all bookings."""
         hub = self._hub
         now = hub.clock.wall()
-        grid = self._found(lambda: hub.booking.day_grid(day or ymd(now)))
-        found = hub.booking.listed(self._actor(viewer))
+        actor = self._actor(viewer)
+        grid = self._found(lambda: hub.booking.day_grid_for(actor, day or ymd(now)))
+        found = hub.booking.listed(actor)
         return bookings_view(
-            viewer, now=now, day=grid, found=found, directory=hub.booking.directory()
+            viewer, now=now, day=grid, found=found, directory=hub.booking.directory_for(actor)
         )
 
     def booking(self, viewer: Viewer, number: str) -> BookingView:

@@ -1,0 +1,137 @@
+"""What the access rule is asked about: sessions with their organisations and rooms, as stored."""
+
+from __future__ import annotations
+
+from collections.abc import Collection, Sequence
+from dataclasses import dataclass
+from datetime import datetime
+from typing import Any, Final
+
+from sqlalchemy import Connection, Select, or_, select
+
+from hub.access import (
+    BROAD_TOPICS,
+    KEEPING,
+    KEEPING_TOPICS,
+    Reader,
+    rooms_seen,
+    sees_case,
+    sees_session,
+)
+from hub.rooms import RoomView
+from hub.store.engine import Store
+from hub.store.tables_business import booking, booking_venue, contingency_case, package
+from protocols.policy.booking import SHANGHAI
+
+SHARING: Final = ("confirmed", "in_use", "ended", "closed", "aborted")
+"""A request alone opens no room to the one who asks."""
+
+
+@dataclass(frozen=True, slots=True)
+class Tie:
+    """A session with the organisations and rooms it ties together."""
+
+    number: str
+    session: str
+    home_org: str
+    orgs: tuple[str, ...]
+    places: tuple[str, ...]
+
+
+def taking_part(org: str) -> Select[Any]:
+    """Numbers of the bookings an organisation takes part in; narrows a query, grants nothing."""
+    return select(booking_venue.c.booking).where(booking_venue.c.org == org)
+
+
+def ties_of_sessions(conn: Connection, sessions: Collection[str]) -> dict[str, Tie]:
+    """Session id -> its ties; sessions nobody booked are left out."""
+    return {one.session: one for one in _ties(conn, booking.c.session.in_(sorted(sessions)))}
+
+
+def ties_of_numbers(conn: Connection, numbers: Collection[str]) -> dict[str, Tie]:
+    """Booking number -> its ties."""
+    return {one.number: one for one in _ties(conn, booking.c.number.in_(sorted(numbers)))}
+
+
+def ties_from_today(conn: Connection, now: datetime) -> tuple[Tie, ...]:
+    """Sessions that run now, today or later, by China's day."""
+    day = now.astimezone(SHANGHAI).replace(hour=0, minute=0, second=0, microsecond=0)
+    standing = or_(booking.c.occupied_to >= day.astimezone(now.tzinfo), booking.c.state == "in_use")
+    return _ties(conn, booking.c.state.in_(SHARING) & standing)
+
+
+def _ties(conn: Connection, where: Any) -> tuple[Tie, ...]:
+    rows = conn.execute(
+        select(
+            booking.c.number,
+            booking.c.session,
+            booking.c.home_org,
+            booking_venue.c.org,
+            booking_venue.c.place,
+        )
+        .join(booking_venue, booking_venue.c.booking == booking.c.number)
+        .where(where)
+        .order_by(booking.c.number, booking_venue.c.org)
+    ).all()
+    parts: dict[tuple[str, str, str], list[tuple[str, str]]] = {}
+    for row in rows:
+        head = (row.number, row.session, row.home_org)
+        parts.setdefault(head, []).append((row.org, row.place))
+    return tuple(
+        Tie(*head, orgs=tuple(org for org, _ in found), places=tuple(at for _, at in found))
+        for head, found in parts.items()
+    )
+
+
+def visible_rooms(
+    store: Store, actor: Reader, rooms: Sequence[RoomView], now: datetime
+) -> list[RoomView]:
+    """The rooms this person sees now, each with only what he may know of it."""
+    named = {
+        session
+        for room in rooms
+        for session in (
+            *(room.state.sessions if room.state else ()),
+            *(one.session for one in (room.state.faults.values() if room.state else ())),
+            *(one.session for one in room.notices),
+        )
+        if session
+    }
+    with store.read() as conn:
+        known = ties_of_sessions(conn, named)
+        links = ties_from_today(conn, now)
+    return rooms_seen(actor, rooms, links=links, known=known)
+
+
+def hears(store: Store, actor: Reader, topic: str) -> bool:
+    """Whether a word of the live stream is for this person."""
+    kind, _, ident = topic.partition(":")
+    if not ident:
+        keeping = kind in KEEPING_TOPICS and bool(KEEPING & set(actor.roles))
+        return kind in BROAD_TOPICS or keeping
+    with store.read() as conn:
+        if kind == "case":
+            return _hears_case(conn, actor, ident)
+        found = {
+            "session": lambda: ties_of_sessions(conn, (ident,)),
+            "booking": lambda: ties_of_numbers(conn, (ident,)),
+            "package": lambda: ties_of_numbers(conn, _numbers_of_package(conn, ident)),
+        }.get(kind)
+        ties = found() if found is not None else {}
+    return any(sees_session(actor, one) for one in ties.values())
+
+
+def _hears_case(conn: Connection, actor: Reader, ident: str) -> bool:
+    row = conn.execute(
+        select(contingency_case.c.org, contingency_case.c.session).where(
+            contingency_case.c.id == ident
+        )
+    ).first()
+    if row is None:
+        return False
+    link = ties_of_sessions(conn, (row.session,)).get(row.session)
+    return sees_case(actor, org=row.org, link=link)
+
+
+def _numbers_of_package(conn: Connection, ident: str) -> list[str]:
+    return list(conn.execute(select(package.c.booking).where(package.c.id == ident)).scalars())
