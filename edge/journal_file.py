@@ -21,9 +21,6 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO, Any, Protocol
 
-from sqlite_utils import Database
-from sqlite_utils.migrations import Migrations
-
 # Another process may be copying the file for a backup; longer than this is a fault, not a wait.
 BUSY_MS = 5_000
 # After a burst the write-ahead log shrinks back to this, so a full disk is not full of log.
@@ -131,51 +128,18 @@ def connect_reader(path: Path) -> SqlitePort:
     return port
 
 
-MIGRATIONS = Migrations("journal")
+STEPS = ("m001_journal",)
+"""Every step of `edge.journal_schema`, so that a file at the newest one is known without it."""
 
 
-@MIGRATIONS()
-def m001_journal(db: Database) -> None:
-    """Epochs, events, small durable state, results of commands."""
-    db.table("epoch").create(
-        {
-            "n": int,
-            "epoch": str,
-            "last": int,
-            "last_hash": str,
-            "pred_epoch": str,
-            "pred_seq": int,
-            "pred_hash": str,
-            "cause": str,
-            "acked": int,
-        },
-        pk="n",
-        not_null={"epoch", "last", "last_hash", "pred_epoch", "pred_seq", "pred_hash", "cause"},
-        defaults={"acked": 0},
-        strict=True,
-    )
-    db.table("epoch").create_index(["epoch"], unique=True)
-    db.table("event").create(
-        {
-            "id": int,
-            "n": int,
-            "seq": int,
-            "line": bytes,
-            "hash": str,
-            "session": str,
-            "type": str,
-            "at": str,
-            "trusted": int,
-        },
-        pk="id",
-        not_null={"n", "seq", "line", "hash", "session", "type", "at", "trusted"},
-        strict=True,
-    )
-    db.table("event").create_index(["n", "seq"], unique=True)
-    db.table("kv").create({"key": str, "value": bytes}, pk="key", not_null={"value"}, strict=True)
-    db.table("result").create(
-        {"id": str, "value": bytes, "at": str}, pk="id", not_null={"value", "at"}, strict=True
-    )
+def _is_newest(connection: sqlite3.Connection) -> bool:
+    try:
+        rows = connection.execute(
+            "SELECT name FROM _sqlite_migrations WHERE migration_set = 'journal'"
+        ).fetchall()
+    except sqlite3.OperationalError:
+        return False  # no such table: a new file
+    return {row[0] for row in rows} >= set(STEPS)
 
 
 def migrate(path: Path) -> None:
@@ -188,7 +152,10 @@ def migrate(path: Path) -> None:
         with closing(sqlite3.connect(path)) as connection:
             connection.execute("PRAGMA journal_mode = WAL")
             connection.execute("PRAGMA synchronous = FULL")
-            MIGRATIONS.apply(Database(connection))
+            if not _is_newest(connection):
+                from edge.journal_schema import bring_up  # noqa: PLC0415 - needed once in a life
+
+                bring_up(connection)
             connection.commit()
     except sqlite3.Error as error:
         raise storage_error(error, str(path)) from error

@@ -10,12 +10,14 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
+from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlite_utils import Database
 
 from edge.journal import (
     VALUE_BYTES_MAX,
@@ -24,7 +26,8 @@ from edge.journal import (
     LocalError,
     StorageError,
 )
-from edge.journal_file import SqlitePort, connect_sqlite
+from edge.journal_file import STEPS, SqlitePort, connect_sqlite, migrate
+from edge.journal_schema import MIGRATIONS
 from protocols.messages.event import GENESIS, decode_event, event_hash
 
 CTL = "c-0123456789ab"
@@ -451,3 +454,16 @@ def test_what_was_said_to_be_written_is_there_after_kill_9(
         assert row is not None
         assert row.hash == digest
     assert len(journal.epochs()) == 4
+
+
+def test_a_file_at_the_newest_schema_is_known_without_the_tools(tmp_path: Path) -> None:
+    """They cost memory that a room which has once started need not pay again."""
+    path = tmp_path / "journal.sqlite"
+    migrate(path)
+    with closing(sqlite3.connect(path)) as connection:
+        applied = MIGRATIONS.applied(Database(connection))
+    assert [one.name for one in applied] == list(STEPS)
+    look = "import sys; from pathlib import Path; from edge.journal_file import migrate; "
+    look += "migrate(Path(sys.argv[1])); print('sqlite_utils' in sys.modules)"
+    said = subprocess.run([sys.executable, "-c", look, path], capture_output=True, check=True)
+    assert said.stdout == b"False\n"
