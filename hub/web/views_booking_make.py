@@ -27,6 +27,7 @@ from hub.web.views_booking import (
     VenueLine,
 )
 from hub.web.views_common import Shape, State, Viewer, org_text, role_text
+from hub.web.views_events import joined
 
 FIRST_HOUR: Final = 7
 LAST_HOUR: Final = 20
@@ -61,16 +62,6 @@ def when(text: str) -> datetime:
 def booking_state(state: str) -> State:
     """A booking's or a venue's state in shape and word."""
     return State(SHAPES.get(state, Shape.NONE), say(f"term.booking.{state}"))
-
-
-def joined(parts: Sequence[Text], key: str = "list.and") -> Text:
-    """Several names as one sentence part."""
-    if not parts:
-        return ""
-    result = parts[0]
-    for part in parts[1:]:
-        result = say(key, a=result, b=part)
-    return result
 
 
 def _names(booking: Mapping[str, Any], role: str) -> Text:

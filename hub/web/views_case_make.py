@@ -183,10 +183,14 @@ def steps(case: Mapping[str, Any]) -> tuple[StepRow, ...]:
     open_keys = [one["key"] for one in case["steps"] if one["state"] == "open"]
     first = open_keys[0] if open_keys and case["state"] != "closed" else ""
     closed = case["state"] == "closed"
-    return tuple(_step(one, current=one["key"] == first, closed=closed) for one in case["steps"])
+    decided = bool(case["decisions"])
+    return tuple(
+        _step(one, current=one["key"] == first, closed=closed, decided=decided)
+        for one in case["steps"]
+    )
 
 
-def _step(one: Mapping[str, Any], *, current: bool, closed: bool) -> StepRow:
+def _step(one: Mapping[str, Any], *, current: bool, closed: bool, decided: bool) -> StepRow:
     notes: list[Text] = []
     if one["state"] == "open":
         shape, word = (Shape.NOW, "case.step_now") if current else (Shape.TODO, "case.step_open")
@@ -206,7 +210,7 @@ def _step(one: Mapping[str, Any], *, current: bool, closed: bool) -> StepRow:
         if one["reason"]:
             notes.append(one["reason"])
     due = (
-        say("case.step_due_decision")
+        say("case.step_by_decision" if decided else "case.step_due_decision")
         if one["kind"] == "decide" and one["state"] == "open" and not closed
         else None
     )

@@ -162,6 +162,27 @@ def reason_text(value: object) -> object:
     return value or "–"
 
 
+def missing_text(value: object) -> Text:
+    """What an order waited for: x3 a member, locker:4, station:2, phase_signing, or a need."""
+    word = str(value)
+    if word[:1] == "x" and word[1:].isdecimal():
+        return say("member.no", no=word[1:])
+    place, _, number = word.partition(":")
+    if place in {"locker", "station"} and number:
+        return say(f"missing.{place}", no=number)
+    if word.startswith("phase_"):
+        return say("missing.phase", phase=say(f"phase.{word.removeprefix('phase_')}"))
+    return say(f"need.{word}") if catalogue().has(f"need.{word}") else word
+
+
+def joined(parts: Sequence[Text], key: str = "list.and") -> Text:
+    """Words of a list as one sentence part; empty for none."""
+    result: Text = ""
+    for part in parts:
+        result = say(key, a=result, b=part) if result else part
+    return result
+
+
 def by_text(value: object) -> str:
     """Posts of those who acted."""
     if isinstance(value, Mapping):
@@ -173,8 +194,4 @@ def by_text(value: object) -> str:
 
 def joined_terms(prefix: str, values: Sequence[object]) -> Text:
     """Official words of a list, joined."""
-    result: Text = ""
-    for value in values:
-        word = say(f"term.{prefix}.{value}")
-        result = say("list.and", a=result, b=word) if result else word
-    return result or say("cell.no_items")
+    return joined([say(f"term.{prefix}.{value}") for value in values]) or say("cell.no_items")

@@ -53,6 +53,7 @@ class OrderRow:
     by: Text
     at: datetime
     marks: tuple[State, State, State, State]
+    refusals: tuple[Text, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -63,6 +64,7 @@ class OrderChoice:
         members: whether the order names members.
         committee: whether it says if the committee's work is complete.
         exceptions: needs that may be waived by name when a start is ordered.
+        partial: an end that could be ordered only for the members whose documents are complete.
     """
 
     order: str
@@ -74,6 +76,7 @@ class OrderChoice:
     committee: bool = False
     exceptions: tuple[str, ...] = ()
     primary: bool = False
+    partial: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,36 +10,30 @@ from hub.web.i18n import Both, Text, say
 from hub.web.templating import duration, hm, local
 from hub.web.views_alarm_make import case_number, phase_text
 from hub.web.views_common import Shape, State, Viewer, org_text
-from hub.web.views_events import QUIET_TYPES, by_text, timeline_row
+from hub.web.views_events import QUIET_TYPES, timeline_row
 from hub.web.views_lanes_make import av, span_text
+from hub.web.views_orders_make import ORDERING, choices, orders
 from hub.web.views_session import (
     CaseLine,
     Condition,
     LockerCell,
     MemberGroup,
     MemberRow,
-    OrderChoice,
-    OrderRow,
     PhaseStep,
     RoomMap,
     SeatCell,
     SessionView,
     TimelineRow,
 )
-from protocols.policy.session import Phase, legal_orders
 
 DOCUMENTS: Final = ("personal_sheet", "summary", "report")
 BAR: Final = ("booked", "prepared", "check_in", "evaluating", "signing", "ended", "closed")
 PAUSED: Final = ("on_break", "suspended", "adjourned")
 GONE: Final = ("declined", "absent", "withdrawn", "replaced", "removed")
-ORDERING: Final = ("home_manager", "deputy")
 STATING: Final = ("home_manager", "deputy", "guest_coordinator", "witness")
 APPRAISING: Final = ("witness", "guest_coordinator", "home_manager")
 RECENT: Final = 14
 """Lines of the timeline that a session's page shows at first."""
-START_NEEDS: Final = ("members_seated", "av_recording", "system_reachable")
-FIRST_ORDER: Final = ("open", "start", "resume", "sign", "end", "close")
-"""Orders that move the day on; the first one legal is the page's primary action."""
 OUTCOME_CELLS: Final = {
     "signed": "cell.signed",
     "signed_with_dissent": "cell.dissent",
@@ -128,7 +122,7 @@ def _identity(row: Mapping[str, Any]) -> State:
         )
     if row["late"]:
         return State(Shape.NOW, say("cell.late"), current=True)
-    return State(Shape.TODO, say("cell.not_yet"))
+    return State(Shape.TODO, say("cell.not_here"))
 
 
 def _deposit(row: Mapping[str, Any]) -> State:
@@ -175,8 +169,10 @@ def _document(row: Mapping[str, Any], name: str, *, signing: bool) -> State:
     if told is not None:
         key = OUTCOME_CELLS.get(told["outcome"], "cell.signed")
         return State(Shape.OK, say(key), at=instant(told["at"]))
-    if not signing or row["step"] in GONE:
-        return State(Shape.TODO, say("cell.not_yet"))
+    if row["step"] in GONE:
+        return State(Shape.NONE, say("case.k.na"))
+    if not signing:
+        return State(Shape.TODO, say("cell.unsigned"))
     last = row["lead"] and name == "report"
     note = say("cell.sign_last") if last else None
     return State(Shape.NOW, say("cell.sign_wait"), note=note, current=True)
@@ -292,76 +288,6 @@ def _record_condition(one: Mapping[str, Any], names: Mapping[str, Text]) -> Cond
         say("gate.record_unknown_line", place=names.get(org, org)) for org in one["waiting_for"]
     )
     return Condition(met=False, title=say("gate.record_wait"), lines=waiting)
-
-
-# ---- orders ----
-
-
-def orders(data: Mapping[str, Any]) -> tuple[OrderRow, ...]:
-    """Orders with four marks; each mark is the slowest venue's."""
-    return tuple(_order(one) for one in data["orders"])
-
-
-def _order(one: Mapping[str, Any]) -> OrderRow:
-    venues = one["at_venues"]
-    refused = [v for v in venues if v["refused"]]
-    sent, accepted, acted = (
-        _truth(name, [bool(v[name]) for v in venues]) for name in ("sent", "accepted", "acted")
-    )
-    if refused and accepted.shape is not Shape.OK:
-        accepted = State(Shape.UNKNOWN, say("order.mark.refused"))
-    confirmed = _truth("confirmed", [v["confirmed"] for v in venues])
-    return OrderRow(
-        Both(one["zh"], one["en"][:1].upper() + one["en"][1:]),
-        say("orders.via_screen") if one["via"] == "screen" else by_text(one["by"]),
-        datetime.fromisoformat(one["issued_at"]),
-        (sent, accepted, acted, confirmed),
-    )
-
-
-def _truth(name: str, values: Sequence[bool | None]) -> State:
-    text = say(f"order.mark.{name}")
-    if values and all(value is True for value in values):
-        return State(Shape.OK, text)
-    return State(Shape.UNKNOWN if None in values else Shape.TODO, text)
-
-
-def choices(data: Mapping[str, Any], viewer: Viewer) -> tuple[OrderChoice, ...]:
-    """Orders the phase allows; those that are waiting for something say for what."""
-    phase = data["phase"]
-    try:
-        legal = [str(order.value) for order in legal_orders(Phase(phase))]
-    except ValueError:
-        legal = []
-    may = viewer.org == data["home_org"] and viewer.may(*ORDERING)
-    first = next((name for name in FIRST_ORDER if name in legal), "")
-    return tuple(_choice(name, data, may=may, first=first) for name in _by_use(legal, first))
-
-
-def _by_use(legal: Sequence[str], first: str) -> list[str]:
-    return sorted(legal, key=lambda name: (name != first, name in {"postpone", "terminate"}))
-
-
-def _choice(name: str, data: Mapping[str, Any], *, may: bool, first: str) -> OrderChoice:
-    missing = next((c for c in data["waiting"] if c["key"] == "documents_signed"), None)
-    open_docs = len(missing["waiting_for"]) if missing else 0
-    reason: Text | None = None
-    if not may:
-        reason = say("orders.only_home")
-    elif name == "end" and open_docs:
-        reason = say("orders.docs_open", n=open_docs)
-    blocked = not may
-    return OrderChoice(
-        name,
-        say(f"term.order.{name}"),
-        say(f"orders.mean.{name}"),
-        enabled=not blocked,
-        reason=reason,
-        members=name == "member_release",
-        committee=name == "end",
-        exceptions=START_NEEDS if name == "start" else (),
-        primary=name == first,
-    )
 
 
 # ---- rooms and timeline ----

@@ -201,7 +201,12 @@ function problemNode(problem) {
   box.setAttribute("role", "alert");
   const zh = document.documentElement.lang.startsWith("zh");
   box.append(node("b", (zh ? problem.title : problem.title_en || problem.title) || problem.code));
-  if (problem.detail && problem.detail !== problem.what) box.append(node("p", problem.detail));
+  // What the hub says beyond its title is English: to a Chinese reader the next step comes first.
+  const foreign = zh && Boolean(problem.code);
+  if (foreign) {
+    for (const one of (problem.findings || []).slice(1)) box.append(node("p", one.zh));
+    box.append(node("p", words[`do.${problem.code}`] || words["do.any"]));
+  } else if (problem.detail && problem.detail !== problem.what) box.append(node("p", problem.detail));
   const list = node("dl");
   for (const key of ["what", "where", "expected", "got", "do", "code"]) {
     const value = problem[key];
@@ -209,7 +214,12 @@ function problemNode(problem) {
     const text = Array.isArray(value) ? value.map(itemText).join("；") : itemText(value);
     list.append(node("dt", words[key]), node("dd", text));
   }
-  box.append(list);
+  if (foreign) {
+    const more = node("details");
+    more.append(node("summary", words.more), list);
+    list.setAttribute("lang", "en");
+    box.append(more);
+  } else box.append(list);
   for (const other of problem.alternatives || []) box.append(node("li", itemText(other)));
   return box;
 }

@@ -144,9 +144,12 @@ def test_a_form_shows_the_answer_in_words(browser: Any, address: str) -> None:
     page.click("button.go")
     page.wait_for_selector(".problem")
     shown = page.inner_text(".problem")
+    page.click(".problem summary")
+    told = page.inner_text(".problem dl")
     page.close()
-    assert "位置" in shown
     assert "怎么办" in shown
+    assert "位置" in told
+    assert "应为" in told
 
 
 def test_a_dialog_opens_and_escape_keeps_what_was_typed(browser: Any, address: str) -> None:
