@@ -1,5 +1,5 @@
 /* The staff panel: choose an act, fill it in by touch, sign it with one PIN or two, see the answer. */
-import { condition, h, has, hms, icon, join, span, t, term, two, waiting } from "./lib.js";
+import { condition, h, has, hms, icon, join, role, span, t, term, two, waiting } from "./lib.js";
 import { faultText, refresh, roomNow, shownState } from "./room.js";
 
 const PIN_MIN = 8;
@@ -165,7 +165,7 @@ export function openFault(name) {
       if (act.fields.length) askStep(known, act); else sign("case.step", known, act);
     };
     const mark = { done: "ok", skipped: "none" }[one.state] || (one.key === first ? "now" : "todo");
-    const more = one.state === "open" ? term("role", one.owner_role) : `${one.at ? hms(new Date(one.at).getTime()) : ""} ${one.reason}`;
+    const more = one.state === "open" ? role(one.owner_role) : `${one.at ? hms(new Date(one.at).getTime()) : ""} ${one.reason}`;
     return h("div", { class: `check${one.key === first ? " cur" : ""}` }, icon(mark),
       h("div", {}, t(`todo.${one.key}`), h("small", {}, more)),
       one.state === "open" ? h("div", { class: "row" }, button(t("btn.done"), step("done"), one.key === first ? "go" : ""),
@@ -197,7 +197,7 @@ function nextSigner(name, args, job) {
   if (job.by.length === job.need) { send(name, args, job.by, job.what); return; }
   const left = job.duty.filter((one) => !job.by.some((by) => by.person === one.person));
   show(job.what, h("p", {}, t(job.need === 2 ? "sign.who2" : "sign.who")), h("div", { class: "menu" },
-    ...left.map((one) => button(`${one.post} ${term("role", one.role)}`, () => pinPad(name, args, job, one)))));
+    ...left.map((one) => button(`${one.post} ${role(one.role)}`, () => pinPad(name, args, job, one)))));
 }
 function pinPad(name, args, job, person) {
   let pin = "";

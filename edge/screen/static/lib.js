@@ -48,9 +48,12 @@ export const hm = (at) => venueTime(new Date(at).getTime()).slice(11, 16);
 export const hms = (ms) => venueTime(ms).slice(11, 19);
 export const short = (number) => number.split("-").slice(1).join("-") || number;
 
+/* a role in words; the manager's is the same word at home and guest venues */
+export const role = (name) => (name === "home_manager" ? t("term.manager_on_duty") : term("role", name));
 /* one condition of a gate, order or start, in words */
 export function condition(key) {
   if (key.startsWith("document_")) return t("cond.document", { document: term("document", key.slice(9)) });
+  if (key.startsWith("phase_")) return t("cond.phase_of", { phase: term("phase", key.slice(6)) });
   if (key.startsWith("order_")) return t("cond.order_of", { order: term("order", key.slice(6)) });
   if (key.startsWith("sealing_")) return t("cond.sealing_of", { step: t(`todo.${key.slice(8)}`) });
   return has(`cond.${key}`) ? t(`cond.${key}`) : key;
@@ -61,6 +64,6 @@ export function waiting(text) {
     if (/^x\d+$/.test(one)) return t("member", { no: one.slice(1) });
     if (one.startsWith("locker:")) return `${t("lockers")} ${two(one.slice(7))}`;
     if (one.startsWith("station:")) return t("seat.name", { n: one.slice(8) });
-    return has(`term.role.${one}`) ? term("role", one) : has(`todo.${one}`) ? t(`todo.${one}`) : condition(one);
+    return has(`term.role.${one}`) ? role(one) : has(`todo.${one}`) ? t(`todo.${one}`) : condition(one);
   }));
 }

@@ -14,7 +14,8 @@ const memberOf = (session, no) => session?.members.find((one) => one.no === no) 
 /* ---- head and stepper ---- */
 function drawHead(session) {
   const here = session?.venues.find((one) => one.org === session.org);
-  if (here?.name) document.getElementById("place").textContent = here.name;
+  // Without the second name in brackets, as the console says it; the plate has no room for both.
+  if (here?.name) document.getElementById("place").textContent = here.name.replace(/（[^）]*）/g, "");
   const about = document.getElementById("about");
   about.textContent = session ? t("head.session", {
     role: t(`role.${session.role}`), number: short(session.booking), start: hm(session.start_at),
@@ -161,6 +162,8 @@ function drawSeats(session) {
     let look = { occupied: "on", unknown: "unk" }[one.state] || "";
     let text = one.no ? t(`seat.${one.state}`, { no: one.no }) : t("seat.spare");
     if (one.no && away(one.no)) { look = "aw"; text = t("seat.away", { no: one.no }); }
+    const gone = ["released", "left"].includes(memberOf(session, one.no)?.state);
+    if (one.no && gone && one.state === "vacant") text = t("seat.left", { no: one.no });
     if (!one.no) look = one.state === "occupied" ? "unk" : "";
     if (!calm && one.station === mine && look !== "on") look = "mine";
     return h("li", { class: look }, h("b", {}, t("seat.name", { n: one.station })), h("span", {}, text));
