@@ -60,6 +60,9 @@ HEAD_TRIES: Final = 5
 """Another writer can be quicker a few times, not for ever."""
 RESTORE_WAIT_MS: Final = 15_000
 """Births are retained, so every connected room is heard at once; the rest is caught later."""
+GENERATIONS_AHEAD_MAX: Final = 1_000
+"""A hub is not restored more often than this; a birth that says so must not move the number to
+where no message can carry it any more."""
 STOP: Final = ("", b"")
 
 log = logging.getLogger(__name__)
@@ -213,6 +216,18 @@ class Ingest:
             self._new_generation(above=generation)
         return False
 
+    def _refuse_generation(self, generation: int) -> None:
+        with self._store.read() as conn:
+            own = int(get_meta(conn, "generation", "1"))
+        if generation > own + GENERATIONS_AHEAD_MAX:
+            raise RemoteError(
+                "a generation this hub cannot have had",
+                where="up/st.plan.version",
+                expected=f"at most {own + GENERATIONS_AHEAD_MAX}",
+                got=f"{generation}",
+                do="look at this room: its plan is not this hub's",
+            )
+
     # Batches
 
     def _batch(self, ctl: str, payload: bytes) -> None:
@@ -304,6 +319,7 @@ class Ingest:
 
     def _born(self, ctl: str, birth: Birth, payload: bytes) -> None:
         """The pull request of WIRE §3: ack, plan, open commands, in this order."""
+        self._refuse_generation(birth.plan.generation)
         self._fleet.note_ask(ctl, birth.ask)
         self._rooms.birth(ctl, birth)
         with self._store.write() as conn:

@@ -307,17 +307,18 @@ class Keys:
         return None if row is None else (str(row.sign_kid), bytes.fromhex(row.sign_pub))
 
     def _open(self, kind: str, owner: str, holder: str, secret: str) -> bytes:
-        self._refuse_locked(holder or owner)
-        for wrapped in self._wraps(kind, owner, holder):
-            try:
-                with self._unwrapping:
+        # Judged and counted in turn: guesses side by side would get more than their tries.
+        with self._unwrapping:
+            self._refuse_locked(holder or owner)
+            for wrapped in self._wraps(kind, owner, holder):
+                try:
                     seed = crypto.unwrap_key(wrapped, secret)
-            except crypto.CryptoError:
-                continue
-            with self._lock:
-                self._failures.pop(holder or owner, None)
-            return seed
-        self._count_failure(holder or owner)
+                except crypto.CryptoError:
+                    continue
+                with self._lock:
+                    self._failures.pop(holder or owner, None)
+                return seed
+            self._count_failure(holder or owner)
         raise Problem(
             403,
             "secret_wrong",

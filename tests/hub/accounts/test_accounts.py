@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
@@ -150,6 +151,22 @@ def test_five_wrong_pins_lock_the_key_for_ten_minutes(hub: Hub, accounts: Accoun
         hub.keys.person_signer(person, pin, "deputy")
     clock.ms += PIN_LOCK_MS
     assert hub.keys.person_signer(person, pin, "deputy").role == "deputy"
+
+
+def test_guesses_side_by_side_get_no_more_tries(hub: Hub, accounts: Accounts) -> None:
+    hub.keys._clock = HandClock()  # type: ignore[assignment]
+    person = accounts["hubei.deputy"]["person"]
+
+    def guess(_: int) -> str:
+        try:
+            hub.keys.person_signer(person, "00000000", "deputy")
+        except Problem as problem:
+            return problem.code
+        return "opened"
+
+    with ThreadPoolExecutor(8) as pool:
+        told = sorted(pool.map(guess, range(8)))
+    assert told == ["secret_locked"] * 3 + ["secret_wrong"] * 5
 
 
 def test_no_key_stands_unwrapped_in_the_database(hub: Hub, accounts: Accounts) -> None:

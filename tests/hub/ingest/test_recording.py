@@ -285,6 +285,16 @@ def test_a_wire_the_hub_does_not_speak_is_refused(hub: Hub, room: Any, wire: Any
     assert "wire 2" in hub.rooms.link(room.ctl).refused
 
 
+def test_a_birth_of_an_impossible_generation_moves_nothing(hub: Hub, room: Any, wire: Any) -> None:
+    stream = room.open()
+    for generation in (2**53 - 1, 1_002):
+        hub.ingest.handle(room.topic(UP_ST), room.birth(stream, generation=generation))
+    assert wire.sent == []
+    assert "stream.quarantine" in _facts(hub)
+    hub.ingest.handle(room.topic(UP_EV), room.batch(stream))
+    assert wire.acks()[0].generation == 1
+
+
 def test_a_notice_is_shown_until_its_row_arrives(hub: Hub, room: Any) -> None:
     stream = room.open()
     for _ in range(3):
