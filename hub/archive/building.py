@@ -196,11 +196,16 @@ def _reports(
     )
     notes = []
     folder.write("data/report/ledger.xlsx", reports.ledger_xlsx(filing))
-    minutes = reports.minutes_pdf(filing)
-    if minutes is None:
-        notes.append("no Chinese font on this machine: the minutes are not there as PDF")
+    try:
+        minutes = reports.minutes_pdf(filing)
+    except reports.UnprintableError as error:
+        # The record is whole without its printed form; a deadline is not missed for a page.
+        notes.append(f"the minutes could not be typeset: {error}")
     else:
-        folder.write("data/report/minutes.pdf", minutes)
+        if minutes is None:
+            notes.append("no Chinese font on this machine: the minutes are not there as PDF")
+        else:
+            folder.write("data/report/minutes.pdf", minutes)
     reports.index_sqlite(folder.root / "index.sqlite", witness=sources.witness, media=sources.media)
     folder.adopt("index.sqlite")
     return notes

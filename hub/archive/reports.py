@@ -33,6 +33,7 @@ FONTS: Final = (
     "SimSun",
     "FangSong",
 )
+ERROR_CHARS_MAX = 200  # of the typesetter's words, in a package's notes
 PDF_STANDARD: Final = "a-2b"
 LINES_MAX: Final = 5000
 """Lines of the timeline on paper; a day has some hundreds. The ledger has all of them."""
@@ -67,14 +68,25 @@ def chinese_font() -> str:
     return next((known[name.casefold()] for name in FONTS if name.casefold() in known), "")
 
 
+class UnprintableError(Exception):
+    """The minutes could not be typeset; the package says so and is handed over without them."""
+
+
 def minutes_pdf(filing: Filing) -> bytes | None:
-    """The witness record as PDF/A-2b, or None without a Chinese font."""
+    """The witness record as PDF/A-2b, or None without a Chinese font.
+
+    Raises:
+        UnprintableError: the typesetter refused the text; what it said is in the error.
+    """
     font = chinese_font()
     if not font:
         return None
     source = resources.files("hub.archive").joinpath("minutes.typ").read_bytes()
     inputs = {"font": font, "data": json.dumps(minutes(filing), ensure_ascii=False)}
-    made = typst.compile(source, format="pdf", sys_inputs=inputs, pdf_standards=PDF_STANDARD)
+    try:
+        made = typst.compile(source, format="pdf", sys_inputs=inputs, pdf_standards=PDF_STANDARD)
+    except typst.TypstError as error:
+        raise UnprintableError(str(error)[:ERROR_CHARS_MAX]) from error
     if not isinstance(made, bytes):
         raise TypeError(f"minutes: expected PDF bytes, got {type(made).__name__}")
     return made
