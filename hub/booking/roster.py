@@ -301,16 +301,7 @@ class Roster:
     def _editable(self, conn: Connection, number: str, org: str) -> Record:
         record = self._load(conn, number)
         if record.venue(org) is None:
-            raise refuse(
-                403,
-                "not_your_booking",
-                zh="本单位不参加该场次",
-                en="Your organisation takes no part in this booking",
-                where=f"booking {number}",
-                expected=", ".join(record.orgs),
-                got=org,
-                do="由参加的场地录入",
-            )
+            raise no_booking(number)
         if record.state not in EDITABLE:
             raise refuse(
                 409,
@@ -327,17 +318,22 @@ class Roster:
     def _load(self, conn: Connection, number: str) -> Record:
         record = rows.load(conn, number)
         if record is None:
-            raise refuse(
-                404,
-                "no_such_booking",
-                zh="没有这个预约",
-                en="No such booking",
-                where="booking",
-                expected="an existing booking number",
-                got=number[:40],
-                do="在预约列表中核对编号",
-            )
+            raise no_booking(number)
         return record
+
+
+def no_booking(number: str) -> Exception:
+    """404 for a booking that is not there, or not for this person to see."""
+    return refuse(
+        404,
+        "no_such_booking",
+        zh="没有这个预约",
+        en="No such booking",
+        where="booking",
+        expected="an existing booking number such as 2026-1124-01",
+        got=number[:40],
+        do="在预约列表中核对编号",
+    )
 
 
 def _publishable(record: Record, org: str) -> None:

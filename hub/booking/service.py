@@ -18,7 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from hub.access import sees_identities, sees_org, sees_session
 from hub.booking import places, rows, rules
 from hub.booking.body import MEAL_FEN_MAX, RequestBody, read_request
-from hub.booking.roster import Roster
+from hub.booking.roster import Roster, no_booking
 from hub.booking.rows import Record
 from hub.booking.view import booking_json, instant, taken
 from hub.clock import iso_ms
@@ -197,7 +197,10 @@ class Booking:
     def confirm_duty(self, actor: Actor, number: str, pin: str) -> dict[str, Any]:
         """A person confirms being on duty; see `Roster.confirm_duty`."""
         self.roster.confirm_duty(actor, number, pin)
-        return self.get(actor, number)
+        # Whoever is on duty is answered, also a guest's supervisor, whom others' bookings are not
+        # shown otherwise.
+        with self._parts.store.read() as conn:
+            return self._json(conn, self._load(conn, number), actor)
 
     def publish(self, actor: Actor, number: str, password: str) -> dict[str, Any]:
         """A venue's manager sends the session to the rooms; see `Roster.publish`."""
@@ -304,16 +307,7 @@ class Booking:
     def _load(self, conn: Connection, number: str, actor: Actor | None = None) -> Record:
         record = rows.load(conn, number)
         if record is None or (actor is not None and not sees_session(actor, record)):
-            raise refuse(
-                404,
-                "no_such_booking",
-                zh="没有这个预约",
-                en="No such booking",
-                where="booking",
-                expected="an existing booking number such as 2026-1124-01",
-                got=number[:40],
-                do="在预约列表中核对编号",
-            )
+            raise no_booking(number)
         return record
 
     def _json(self, conn: Connection, record: Record, actor: Actor) -> dict[str, Any]:
