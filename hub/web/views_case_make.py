@@ -144,8 +144,19 @@ def clock_view(case: Mapping[str, Any], now: datetime) -> CaseClock:
         article=both(told["article"]),
         article_note=_stage_note(told["article"], case["stage"]),
         unverified=None if told["verified"] else say("case.unverified"),
-        at_zero=both(told["consequence"]) if told["running"] else say("case.at_zero_done"),
+        at_zero=_at_zero(told),
     )
+
+
+def _at_zero(told: Mapping[str, Any]) -> Text:
+    """What happens at the limit; of a stopped clock, whether it stopped before."""
+    if told["running"]:
+        return both(told["consequence"])
+    limit = told["limit_s"]
+    if limit is None:
+        return say("case.at_zero_none")
+    late = told["elapsed_s"] > limit
+    return say("case.at_zero_late" if late else "case.at_zero_done")
 
 
 def _stage_note(article: Mapping[str, str], stage: str) -> Text:

@@ -82,12 +82,15 @@ def _choice(name: str, data: Mapping[str, Any], *, may: bool, first: str) -> Ord
         reason = say("orders.only_home")
     elif name == "end" and open_docs:
         reason = say("orders.docs_open", n=open_docs)
+    held = _held(data) if name == "close" else 0
+    if may and held:
+        reason = say("orders.lockers_held", n=held)
     open_end = name == "end" and bool(open_docs)
     return OrderChoice(
         name,
         say(f"term.order.{name}"),
         say(f"orders.mean.{name}"),
-        enabled=may and not open_end,
+        enabled=may and not open_end and not held,
         reason=reason,
         partial=may and open_end,
         members=name == "member_release",
@@ -95,3 +98,9 @@ def _choice(name: str, data: Mapping[str, Any], *, may: bool, first: str) -> Ord
         exceptions=START_NEEDS if name == "start" else (),
         primary=name == first,
     )
+
+
+def _held(data: Mapping[str, Any]) -> int:
+    """Lockers that still hold a member's things, as far as the rooms have told."""
+    lockers = [one for venue in data.get("venues", ()) for one in venue["lockers"]]
+    return sum(one["no"] is not None for one in lockers)

@@ -1,0 +1,43 @@
+"""The clock of a case says what is true of it: running, restored in time, restored too late."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from typing import Any
+
+import pytest
+
+from hub.web.i18n import catalogue
+from hub.web.views_case_make import clock_view
+
+NOW = datetime(2026, 11, 24, 2, 40, tzinfo=UTC)
+
+
+def told(elapsed_s: float, limit_s: float | None, *, running: bool) -> str:
+    clock: dict[str, Any] = {
+        "started_at": "2026-11-24T10:34:44.000+08:00",
+        "elapsed_s": elapsed_s,
+        "remaining_s": (limit_s or 0) - elapsed_s,
+        "limit_s": limit_s,
+        "running": running,
+        "article": {"zh": "第十六条", "en": "article 16"},
+        "consequence": {"zh": "届满后提议封存。", "en": "sealing is proposed."},
+        "verified": False,
+    }
+    view = clock_view({"clock": clock, "stage": "before_start"}, NOW)
+    return catalogue().render("zh", view.at_zero)
+
+
+@pytest.mark.parametrize(
+    ("elapsed_s", "limit_s", "running", "expected"),
+    [
+        (10, 40, True, "届满后提议封存。"),
+        (39, 40, False, "已在时限内恢复。"),
+        (71, 40, False, "超过时限后恢复。"),
+        (71, None, False, "已恢复。"),
+    ],
+)
+def test_a_stopped_clock_says_whether_it_kept_the_limit(
+    elapsed_s: float, limit_s: float | None, running: bool, expected: str
+) -> None:
+    assert told(elapsed_s, limit_s, running=running) == expected
