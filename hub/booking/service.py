@@ -176,7 +176,8 @@ class Booking:
     def directory_for(self, actor: Actor) -> list[dict[str, Any]]:
         """One's own organisation, and for those who book its partners."""
         found = self.directory()
-        partners = next((one["partners"] for one in found if one["org"] == actor.org), [])
+        own = [one["partners"] for one in found if one["org"] == actor.org]
+        partners: list[str] = own[0] if own else []
         return [one for one in found if sees_org(actor, one["org"], partners)]
 
     def directory(self) -> list[dict[str, Any]]:
