@@ -184,7 +184,7 @@ class _Builder:
         offset = room.get("clock", "offset_file")
         self.clock = Clock(Path(offset) if offset else None)
         state = _room_path(room, "controller", "state_dir")
-        state.mkdir(parents=True, exist_ok=True)
+        state.mkdir(parents=True, exist_ok=True, mode=0o700)
         journal = self._open_journal(state / "journal.sqlite", me.ctl)
         try:
             return self._wire(journal)

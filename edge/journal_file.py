@@ -112,7 +112,12 @@ Connect = Callable[[Path], ConnectionPort]
 
 
 def connect_sqlite(path: Path) -> SqlitePort:
-    """Opens a file for writing, in autocommit: every transaction is begun and ended by us."""
+    """Opens a file for writing, in autocommit: every transaction is begun and ended by us.
+
+    The file is its owner's alone, and so are the log and index SQLite keeps beside it: a plan in it
+    holds keys that only a PIN protects.
+    """
+    path.touch(mode=0o600)
     return SqlitePort(path, sqlite3.connect(path, isolation_level=None))
 
 

@@ -15,6 +15,7 @@ from hub.store.tables_core import blob_refs, blobs
 
 SCORED_KIND: Final = "expert"
 """The tenderer's representative has no appraisal (RULES §3.5)."""
+ENDS: Final = frozenset({"ended", "postponed", "terminated", "closed"})
 
 
 def refuse_early(conn: Connection, link: SessionLink, org: str) -> None:
@@ -25,7 +26,8 @@ def refuse_early(conn: Connection, link: SessionLink, org: str) -> None:
     """
     if link.venue(org) is None:
         raise invalid("package.org", " or ".join(link.orgs), org)
-    if not fold(conn, link.session).ended_at:
+    record = fold(conn, link.session)
+    if not record.ended_at:
         raise refuse(
             409,
             "session_not_ended",
@@ -35,6 +37,20 @@ def refuse_early(conn: Connection, link: SessionLink, org: str) -> None:
             expected="an end, postpone or terminate order in force",
             got=link.state,
             do="结束后再打包",
+        )
+    venue = link.venue(org)
+    ctl = venue.ctl if venue is not None else ""
+    heard = {one["to"] for one in record.phase_log if one["ctl"] == ctl}
+    if not heard & ENDS:
+        raise refuse(
+            409,
+            "room_not_heard",
+            zh="本场地评标室的记录尚未到齐",
+            en="The venue's own room has not sent its record to the end",
+            where=f"session {link.session}, venue {org}",
+            expected="the room's own end of the session in the record",
+            got=", ".join(sorted(heard)) or "nothing",
+            do="等评标室恢复连接并补传后再打包",
         )
     waiting = media_waiting(conn, link, org)
     if waiting:

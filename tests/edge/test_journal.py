@@ -467,3 +467,14 @@ def test_a_file_at_the_newest_schema_is_known_without_the_tools(tmp_path: Path) 
     look += "migrate(Path(sys.argv[1])); print('sqlite_utils' in sys.modules)"
     said = subprocess.run([sys.executable, "-c", look, path], capture_output=True, check=True)
     assert said.stdout == b"False\n"
+
+
+def test_the_file_and_what_lies_beside_it_are_their_owners_alone(tmp_path: Path) -> None:
+    path = tmp_path / "private.sqlite"
+    port = connect_sqlite(path)
+    port.execute("PRAGMA journal_mode = WAL")
+    port.execute("CREATE TABLE t (x)")
+    modes = {one.name: one.stat().st_mode & 0o777 for one in tmp_path.iterdir()}
+    port.close()
+    assert set(modes.values()) == {0o600}
+    assert len(modes) == 3
