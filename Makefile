@@ -15,7 +15,7 @@ help: ## this list
 
 install: $(STAMP) ## a virtual environment with everything pinned by hash
 
-$(STAMP): requirements/lock.txt pyproject.toml
+$(STAMP): deploy/requirements.txt pyproject.toml
 	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || { echo \
 	  "make: Python is too old. expected: 3.11 or newer, got: $$($(PYTHON) --version 2>&1)." \
 	  "do: make $(MAKECMDGOALS) PYTHON=/path/to/a/newer/python3" >&2; exit 1; }
@@ -23,7 +23,7 @@ $(STAMP): requirements/lock.txt pyproject.toml
 	  "make: no virtual environment. expected: the module venv with ensurepip, got: the error above." \
 	  "do: sudo apt-get install -y python3-venv" >&2; exit 1; }
 	@echo "installing the pinned packages into $(VENV) (once, a minute or two)"
-	@$(PIP) install --quiet --require-hashes --requirement requirements/lock.txt
+	@$(PIP) install --quiet --require-hashes --requirement deploy/requirements.txt
 	@$(PIP) install --quiet --no-deps --no-build-isolation --editable .
 	@touch $@
 
@@ -60,13 +60,13 @@ format: $(STAMP) ## rewrite the code in the one format
 	@$(BIN)/ruff check --fix .
 
 # uv resolves for every Python and platform at once; only the names and hashes are kept.
-lock: ## resolve requirements/lock.txt afresh from pyproject.toml
+lock: ## resolve deploy/requirements.txt afresh from pyproject.toml
 	@test -x $(VENV)-lock/bin/uv || { $(PYTHON) -m venv $(VENV)-lock && \
 	  $(VENV)-lock/bin/python -m pip --disable-pip-version-check install --quiet uv; }
 	@$(VENV)-lock/bin/uv --quiet --no-config pip compile pyproject.toml --upgrade \
 	  --extra edge --extra hub --extra dev --universal --python-version 3.11 \
 	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
-	  --output-file requirements/lock.txt
+	  --output-file deploy/requirements.txt
 
 clean: ## remove the virtual environment and what the tools left
 	@rm -rf $(VENV) $(VENV)-lock out .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis

@@ -19,7 +19,7 @@ ROOT = Path(__file__).parents[1]
 OURS = ("edge", "hub", "protocols")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
-LOCK = (ROOT / "requirements" / "lock.txt").read_text(encoding="utf-8")
+LOCK = (ROOT / "deploy" / "requirements.txt").read_text(encoding="utf-8")
 # Import name -> distribution, where they differ.
 DISTRIBUTION = {
     "argon2": "argon2-cffi",
