@@ -11,6 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, Row, func, select
+from sqlalchemy.exc import IntegrityError
 
 from hub.store.tables_core import epochs, events, gaps, streams
 from protocols.messages.errors import RemoteError
@@ -62,16 +63,11 @@ def save_head(
         order = conn.execute(
             select(func.coalesce(func.max(epochs.c.order), 0)).where(epochs.c.ctl == after.ctl)
         ).scalar_one()
-        conn.execute(
-            epochs.insert().values(
-                ctl=after.ctl,
-                epoch=after.epoch,
-                cause="",
-                opened_at=at,
-                order=int(order) + 1,
-                **values,
-            )
-        )
+        row = {"ctl": after.ctl, "epoch": after.epoch, "cause": "", "opened_at": at, **values}
+        try:
+            conn.execute(epochs.insert().values(order=int(order) + 1, **row))
+        except IntegrityError as error:
+            raise HeadMovedError(f"{after.ctl} {after.epoch}: another writer opened it") from error
         return
     done = conn.execute(
         epochs.update()

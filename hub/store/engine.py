@@ -44,8 +44,14 @@ def make_engine(url: str) -> Engine:
     Args:
         url: SQLAlchemy URL, `sqlite:////data/hub.sqlite` or `postgresql+psycopg://…`.
     """
-    engine = create_engine(url, pool_size=16, max_overflow=16, pool_timeout=60)
-    if make_url(url).get_backend_name() == "sqlite":
+    served = make_url(url).get_backend_name() == "postgresql"
+    # A server that was restarted or took over leaves dead lines in the pool: each is tried first.
+    engine = create_engine(
+        url, pool_size=16, max_overflow=16, pool_timeout=60, pool_pre_ping=served
+    )
+    if served:
+        event.listen(engine, "connect", _on_connect_served)
+    else:
         event.listen(engine, "connect", _on_connect)
         event.listen(engine, "begin", _on_begin)
     event.listen(engine, "before_cursor_execute", _on_execute)
@@ -87,6 +93,14 @@ def _on_connect(dbapi: Any, _record: object) -> None:
         "foreign_keys=ON",
     ):
         dbapi.execute(f"PRAGMA {pragma}")
+
+
+def _on_connect_served(dbapi: Any, _record: object) -> None:
+    """What is acknowledged is on the server's disk; nobody waits for a lock for ever."""
+    with dbapi.cursor() as cursor:
+        cursor.execute(f"SET lock_timeout = {BUSY_TIMEOUT_MS}")
+        cursor.execute("SET synchronous_commit = on")
+    dbapi.commit()
 
 
 def _on_begin(conn: Connection) -> None:
@@ -134,8 +148,12 @@ class Store:
         if current is not None:
             yield current.conn
             return
-        with self.engine.connect() as conn, conn.begin():
-            yield conn
+        with self.engine.connect() as raw:
+            # By itself PostgreSQL looks anew at every statement; one picture needs one snapshot.
+            level = {"isolation_level": "REPEATABLE READ"} if self.dialect == "postgresql" else {}
+            conn = raw.execution_options(**level)
+            with conn.begin():
+                yield conn
 
     @contextmanager
     def write(self, *, mirrored: bool = True) -> Iterator[Connection]:

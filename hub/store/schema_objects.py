@@ -32,6 +32,12 @@ _CORE: Final[tuple[tuple[str, str, str], ...]] = (
         "CREATE TRIGGER events_keep BEFORE UPDATE OR DELETE ON events "
         "FOR EACH ROW EXECUTE FUNCTION row_is_final()",
     ),
+    (
+        "postgresql",
+        "events_keep_all",
+        "CREATE TRIGGER events_keep_all BEFORE TRUNCATE ON events "
+        "FOR EACH STATEMENT EXECUTE FUNCTION row_is_final()",
+    ),
 )
 
 
@@ -71,7 +77,7 @@ def _standing(conn: Connection) -> dict[str, str]:
         return {str(name): str(sql) for name, sql in rows}
     rows = conn.execute(
         text(
-            "SELECT tgname, '' FROM pg_trigger WHERE NOT tgisinternal"
+            "SELECT tgname, '' FROM pg_trigger WHERE NOT tgisinternal AND tgenabled = 'O'"
             " UNION ALL SELECT conname, '' FROM pg_constraint"
             " UNION ALL SELECT extname, '' FROM pg_extension"
             " UNION ALL SELECT proname, '' FROM pg_proc"

@@ -160,7 +160,7 @@ session_order = Table(
     metadata,
     Column("id", String(32), primary_key=True),
     Column("session", String(16), nullable=False),
-    Column("n", Integer, nullable=False),
+    Column("n", BigInteger, nullable=False),
     Column("order", String(24), nullable=False),
     Column("members", JSON, nullable=False),
     Column("venues", JSON, nullable=False),
@@ -207,7 +207,7 @@ av_gap = Table(
     metadata,
     Column("ctl", String(16), primary_key=True),
     Column("epoch", String(32), primary_key=True),
-    Column("seq", Integer, primary_key=True),
+    Column("seq", BigInteger, primary_key=True),
     Column("stream", String(48), nullable=False),
     Column("kind", String(12), nullable=False),
     Column("from_at", UtcDateTime, nullable=False),
@@ -350,7 +350,7 @@ package = Table(
     Column("total", Integer, nullable=False),
     Column("tag_sha256", String(64)),
     Column("files", Integer),
-    Column("bytes", Integer),
+    Column("bytes", BigInteger),
     Column("notes", JSON, nullable=False),
     Column("error", JSON),
     Column("built_by", String(16), nullable=False),
@@ -424,6 +424,11 @@ _POSTGRES_KEEP = """
 CREATE TRIGGER {name} BEFORE UPDATE OR DELETE ON {table}
 FOR EACH ROW EXECUTE FUNCTION row_is_final()"""
 
+# Emptying a whole table passes by the triggers of its rows.
+_POSTGRES_KEEP_ALL = """
+CREATE TRIGGER {name} BEFORE TRUNCATE ON {table}
+FOR EACH STATEMENT EXECUTE FUNCTION row_is_final()"""
+
 
 def _sqlite_objects() -> list[tuple[str, str, str]]:
     overlap = [
@@ -453,8 +458,11 @@ def _postgres_objects() -> list[tuple[str, str, str]]:
         ("postgresql", "row_is_final", _POSTGRES_KEEP_FUNCTION.strip()),
     ]
     for table in IMMUTABLE_TABLES:
-        name = f"{table}_is_final"
-        found.append(("postgresql", name, _POSTGRES_KEEP.format(name=name, table=table).strip()))
+        for name, sql in (
+            (f"{table}_is_final", _POSTGRES_KEEP),
+            (f"{table}_is_kept", _POSTGRES_KEEP_ALL),
+        ):
+            found.append(("postgresql", name, sql.format(name=name, table=table).strip()))
     return found
 
 

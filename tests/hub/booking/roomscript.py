@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import base64
 import hashlib
-import json
 from dataclasses import dataclass, field, replace
 from datetime import timedelta
 from typing import Any
 
+from sqlalchemy import select
+
 from hub.clock import iso_ms
+from hub.store.tables_business import session_order, session_plan
 from protocols.messages.bodies import seal_batch
 from protocols.messages.event import Event, encode_event, event_hash, first_prev
 from protocols.messages.signed import parse_message
@@ -89,10 +91,8 @@ class Room:
     def prepare(self) -> None:
         """The plan has arrived."""
         with self.town.store.read() as conn:
-            body = conn.exec_driver_sql(
-                "SELECT body FROM session_plan WHERE ctl = ?", (self.ctl,)
-            ).scalar_one()
-        plan = json.loads(body)
+            mine = session_plan.c.ctl == self.ctl
+            plan = conn.execute(select(session_plan.c.body).where(mine)).scalar_one()
         self.session = plan["session"]
         data = {
             key: plan[key] for key in ("booking", "kind", "start_at", "org", "role", "home_org")
@@ -184,9 +184,8 @@ def order(town: Town, rooms: dict[str, Room], word: str, to: str, **more: Any) -
     manager = town.who("hubei.home_manager")
     made = town.sessions.issue_order(manager, session, word, PIN, **more)
     with town.store.read() as conn:
-        raw = conn.exec_driver_sql(
-            "SELECT raw FROM session_order WHERE id = ?", (made["id"],)
-        ).scalar_one()
+        mine = session_order.c.id == made["id"]
+        raw = conn.execute(select(session_order.c.raw).where(mine)).scalar_one()
     assert parse_message(bytes(raw), limit=100_000).header["order"] == word
     for room in rooms.values():
         data = {

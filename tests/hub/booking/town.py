@@ -119,14 +119,23 @@ class Town:
 
 
 def build_town(
-    folder: Path, *, demo: bool = True, pack: str = "demo.yaml", like: Town | None = None
+    folder: Path,
+    *,
+    demo: bool = True,
+    pack: str = "demo.yaml",
+    like: Town | None = None,
+    url: str = "",
 ) -> Town:
-    """A hub with 湖北 and 长沙, their people and rooms; nothing is booked, or all as in `like`."""
+    """A hub with 湖北 and 长沙, their people and rooms; nothing is booked, or all as in `like`.
+
+    `url`: a database elsewhere; with `like` it is that town's own, which both then write to.
+    """
     clock = StandingClock()
     if like is not None:
-        copy_database(like.data / "hub.sqlite", folder / "hub.sqlite")
+        if not url:
+            copy_database(like.data / "hub.sqlite", folder / "hub.sqlite")
         clock = StandingClock(like.clock.now, like.clock.mono)
-    store = Store(f"sqlite:///{folder}/hub.sqlite")
+    store = Store(url or f"sqlite:///{folder}/hub.sqlite")
     if like is None:
         with store.write() as conn:
             metadata.create_all(conn)
