@@ -44,7 +44,10 @@ class Labelled(StrEnum):
 
 
 class FaultKind(Labelled):
-    """What a contingency case is about (plan §8: power, network, device, station, system)."""
+    """What a contingency case is about (plan §8: power, network, device, station, system).
+
+    `record` is the hub's own word: rows of the evidence record are lost (`record.gap`).
+    """
 
     POWER = "power"
     NETWORK = "network"
@@ -53,6 +56,7 @@ class FaultKind(Labelled):
     SYSTEM = "system"
     EXPERT = "expert"
     AV = "av"
+    RECORD = "record"
 
 
 class OrderKind(Labelled):
@@ -303,6 +307,7 @@ _FAULTS = {
     "system": ("评标系统故障", "evaluation system fault"),
     "expert": ("专家缺席或身体不适", "expert absent or unwell"),
     "av": ("音视频中断", "audio or video lost"),
+    "record": ("证据记录缺口", "gap in the evidence record"),
 }
 _ROLES = {
     "operator": ("值守人员", "operator"),

@@ -73,6 +73,7 @@ CONSEQUENCES: Final = {
     "scores_stop": "评分无法提交",
     "member_missing": "评标委员会人数不足",
     "recording_gap": "该路录制出现缺口",
+    "rows_lost": "缺口期间的记录无法补回",
 }
 
 
@@ -414,5 +415,8 @@ SENTENCES: Final[Mapping[str, Callable[[Data], str]]] = {
     "package.verified": lambda d: f"{d['package']}{_tail(d)}",
     "receipt.issued": _receipt,
     "session.closed": lambda _: "评标室本场次记录关闭。",
+    "session.sealed": lambda d: f"评标室清点本场次记录，共 {_rows(d)} 条。",
+    "record.closed": lambda d: f"中心清点本场次记录，共 {_rows(d)} 条。",
+    "identity.erased": lambda d: f"{d['count']} 名评委的身份信息已按要求销毁。",
     "secrets.wiped": lambda _: "评标室内的身份比对数据已清除。",
 }

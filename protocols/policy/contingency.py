@@ -311,16 +311,18 @@ def template(pack: Pack, fault_kind: str, phase: str) -> CaseTemplate:
     window = rules.window(stage)
     fault, when = TERMS[f"fault.{kind}"], TERMS[f"stage.{stage}"]
     steps, options = rules.steps, rules.options
+    # No article names a hole in the record: the case says so instead of borrowing one.
+    own = rules.record if kind == FaultKind.RECORD else None
     return CaseTemplate(
         kind=kind,
         stage=stage,
-        article=window.article,
+        article=window.article if own is None else own.basis,
         title=Term(zh=f"{fault.zh}（{when.zh}）", en=f"{fault.en} ({when.en})"),
         limit_s=window.limit_s,
         at_limit=window.at_limit,
         decider=window.deciders[0],
         deciders=window.deciders,
-        consequence=window.consequence,
+        consequence=window.consequence if own is None else own.consequence,
         priority=rules.priority[kind][stage],
         scope=rules.scope[kind],
         steps=tuple(
@@ -345,9 +347,15 @@ def template(pack: Pack, fault_kind: str, phase: str) -> CaseTemplate:
             )
             for key in rules.option_sets[kind][stage]
         ),
-        source=pack.references[window.source].title,
+        source=pack.references[window.source if own is None else own.source].title,
         verified=pack.verified,
     )
+
+
+def opens_case(pack: Pack, fault_kind: str, *, reported: bool) -> bool:
+    """Whether a fault of this kind opens a case by itself; `reported`: a person reported it."""
+    word = pack.contingency.opens[_kind(fault_kind)]
+    return word == "always" or (word == "reported" and reported)
 
 
 def _kind(fault_kind: str) -> str:

@@ -52,6 +52,7 @@ CONSEQUENCE_KEYS = {
     FaultKind.SYSTEM: "scores_stop",
     FaultKind.EXPERT: "member_missing",
     FaultKind.AV: "recording_gap",
+    FaultKind.RECORD: "rows_lost",
 }
 """What follows from a fault, as a key for the screens (fact, consequence, action)."""
 

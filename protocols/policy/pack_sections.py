@@ -63,6 +63,7 @@ _SIGNING_MEANS = Sourced(
 )
 _PRIORITIES = Sourced(Rows(KINDS, Rows(STAGES, Choice(("P1", "P2", "P3")))))
 _CHECKLISTS = Sourced(Rows(KINDS, Rows(STAGES, Many(Key(), at_least=1))))
+_OPENS = Sourced(Rows(KINDS, Choice(("always", "reported", "never"))))
 _OPTION_SETS = Sourced(Rows(KINDS, Rows(STAGES, Many(Key()))))
 _HANDOVER_ITEMS = Sourced(
     Many(Choice(("witness_record", "appraisal_record", "av", "paper_originals")), at_least=1)
@@ -269,14 +270,30 @@ class OptionRule:
 
 
 @dataclass(frozen=True, slots=True)
+class OwnBasis:
+    """What a case rests on that no article names: words for the basis and for the limit."""
+
+    basis: Annotated[Term, Label()]
+    consequence: Annotated[Term, Label()]
+    source: Annotated[str, Key()]
+
+
+@dataclass(frozen=True, slots=True)
 class ContingencyRules:
-    """Contingency procedure by fault kind and stage."""
+    """Contingency procedure by fault kind and stage.
+
+    `opens`: which kinds open a case by themselves: always, only where a person reported the fault
+    (an empty seat that a mat notices is an alarm, a broken station is a case), or never.
+    `record`: the basis of a case about lost rows of the record.
+    """
 
     before_start: Annotated[Window, Section(Window)]
     during: Annotated[Window, Section(Window)]
     after: Annotated[Window, Section(Window)]
     stack: Annotated[str, Sourced(Choice(("worst_of", "sum")))]
     restart_on_new_fault: Annotated[bool | None, Sourced(Maybe(Flag()))]
+    opens: Annotated[Mapping[str, str], _OPENS]
+    record: Annotated[OwnBasis, Section(OwnBasis)]
     scope: Annotated[Mapping[str, str], Sourced(Rows(KINDS, Choice(("member", "venue", "all"))))]
     priority: Annotated[
         Mapping[str, Mapping[str, str]],

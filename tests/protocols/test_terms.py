@@ -117,7 +117,7 @@ KEYS = {
     "close",
     "document": "personal_sheet summary report",
     "outcome": "signed signed_with_dissent refused_in_writing refused_without_reasons",
-    "fault": "power network device station system expert av",
+    "fault": "power network device station system expert av record",
     "role": "operator fault_handler room_staff guest_coordinator witness home_manager "
     "tenderer_agent supervisor technician administrator service deputy",
     "item": "phone watch earphone tablet other",

@@ -21,6 +21,7 @@ from protocols.policy.contingency import (
     clock,
     may_start_real,
     next_case_state,
+    opens_case,
     priority,
     propose_scope,
     stacked_ms,
@@ -164,6 +165,41 @@ def test_a_power_fault_during_the_evaluation(hubei):
         ("terminate", "terminate"),
     ]
     assert any(step.kind == "seal" and step.needs_two for step in case.steps)
+
+
+@pytest.mark.parametrize("phase", ["check_in", "evaluating", "closed"])
+def test_lost_rows_borrow_no_article(hubei, phase):
+    case = template(hubei, "record", phase)
+
+    assert case.article.zh.startswith("证据记录")
+    assert "第十" not in case.article.zh.replace("第十五至十七条均未列", "")
+    assert case.consequence.zh.endswith("系统不自动决定。")
+    assert (case.verified, case.scope) == (False, "venue")
+    assert "hole_range" in [step.key for step in case.steps]
+
+
+@pytest.mark.parametrize(
+    ("kind", "sensed", "reported"),
+    [
+        ("power", True, True),
+        ("network", True, True),
+        ("device", True, True),
+        ("system", True, True),
+        ("av", True, True),
+        ("record", True, True),
+        ("station", False, True),
+        ("expert", False, True),
+    ],
+)
+def test_the_pack_says_which_faults_open_a_case(hubei, kind, sensed, reported):
+    assert opens_case(hubei, kind, reported=False) is sensed
+    assert opens_case(hubei, kind, reported=True) is reported
+
+
+def test_a_pack_may_open_no_case_for_a_kind(raw_hubei):
+    raw_hubei["contingency"]["opens"]["value"]["device"] = "never"
+
+    assert not opens_case(Pack.parse(raw_hubei), "device", reported=True)
 
 
 def test_the_tenderer_decides_before_the_start(hubei):
