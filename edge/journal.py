@@ -39,6 +39,7 @@ from edge.journal_file import (
     set_aside,
 )
 from edge.journal_reader import EpochInfo, JournalReader, Row
+from protocols.evidence.tally import ROOM_TYPE, tally
 from protocols.messages.errors import LocalError
 from protocols.messages.event import (
     EVENT_VERSION,
@@ -223,6 +224,7 @@ class Journal(JournalReader):
                 expected=f"at most {RECORDS_MAX}",
                 got=len(records),
             )
+        records = self._counted(records)
         rows = self._chain(records, self.epoch, self.seq, self.head)
         for key, value in (results or {}).items():
             _must_fit(key, value)
@@ -321,6 +323,25 @@ class Journal(JournalReader):
         """Closes the file and gives it free for another writer; twice is once."""
         self.port.close()
         self.lock.release()
+
+    def _counted(self, records: Sequence[Draft]) -> list[Draft]:
+        """The records, with what the journal holds of a session put into its `session.sealed`.
+
+        Only the journal knows every row, also those that the room's state could not use.
+        """
+        found: list[Draft] = []
+        for record in records:
+            if record.type != ROOM_TYPE:
+                found.append(record)
+                continue
+            ahead = [
+                (self.epoch, self.seq + place)
+                for place, one in enumerate(found, start=1)
+                if one.session in {"", record.session}
+            ]
+            counted = tally([*self.session_rows(record.session), *ahead])
+            found.append(Own(record.type, record.session, {**record.data, **counted}))
+        return found
 
     def _chain(self, records: Sequence[Draft], epoch: str, seq: int, prev: str) -> list[Row]:
         mono_ms, at, trust = self.clock.mono_ms(), iso_ms(self.clock.wall()), self.clock.trust()

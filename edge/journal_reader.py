@@ -174,6 +174,16 @@ class JournalReader:
         return bytes(rows[0][0]) if rows else None
 
     def close(self) -> None:
+    def session_rows(self, session: str) -> list[tuple[str, int]]:
+        """(epoch, seq) of a session's rows and of shared ones since it was prepared, in order."""
+        mine = (session, session)
+        return self.port.execute(
+            "SELECT epoch, seq FROM event JOIN epoch USING (n) WHERE session IN ('', ?) AND id >="
+            " (SELECT MIN(id) FROM event WHERE session = ? AND type = 'session.prepared')"
+            " ORDER BY id",
+            mine,
+        )
+
         """Closes the file; twice is once."""
         self.port.close()
 

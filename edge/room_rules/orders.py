@@ -172,6 +172,9 @@ def _follow(work: Work, session: Session, word: Order) -> None:
     if word is not Order.CLOSE:
         return
     work.emit("session.closed", session.id)
+    # The journal writes into it how many rows the session has: whoever hands the record over
+    # later cannot leave one out without being seen.
+    work.emit("session.sealed", session.id)
     work.emit("secrets.wiped", session.id)
     work.do(WipeSecrets(session.id))
     if not any(one.recording for one in open_sessions(work.state)):

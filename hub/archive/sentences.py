@@ -293,6 +293,10 @@ def _packed(data: Data) -> str:
     return f"{data['package']}，共 {data['files']} 个文件、{size(int(data['bytes']))}{_tail(data)}"
 
 
+def _rows(data: Data) -> int:
+    return sum(one["rows"] for one in data["epochs"])
+
+
 def _receipt(data: Data) -> str:
     return f"{data['package']}：{label('receipt', data.get('verdict'))}{_tail(data)}"
 

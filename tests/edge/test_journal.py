@@ -28,6 +28,7 @@ from edge.journal import (
 )
 from edge.journal_file import STEPS, SqlitePort, connect_sqlite, migrate
 from edge.journal_schema import MIGRATIONS
+from protocols.evidence.tally import digest_of
 from protocols.messages.event import GENESIS, decode_event, event_hash
 
 CTL = "c-0123456789ab"
@@ -282,6 +283,42 @@ def test_small_state_and_results_become_true_with_their_records(open_journal: Op
     assert journal.result_get("ab" * 16) == b"done"
     assert journal.kv_get("nothing") is None
     assert journal.result_get("cd" * 16) is None
+
+
+def test_a_closed_session_is_counted_over_all_starts_without_other_sessions(
+    open_journal: Open,
+) -> None:
+    journal = open_journal()
+    journal.append([Draft("power.state"), Draft("session.prepared", "s-1")])
+    journal.append([Draft("locker.opening", "s-1"), Draft("member.late", "s-2"), Draft("seat")])
+    first = journal.epoch
+    journal.close()
+    again = open_journal()
+    again.append([Draft("media.segment")])
+    rows = again.append(
+        [Draft("session.closed", "s-1"), Draft("note", "s-2"), Draft("session.sealed", "s-1")]
+    )
+    data = decode_event(rows[-1].line).data
+    assert data == {
+        "epochs": [
+            {"epoch": first, "first": 3, "last": 6, "rows": 3, "digest": digest_of([3, 4, 6])},
+            {
+                "epoch": again.epoch,
+                "first": 1,
+                "last": 3,
+                "rows": 3,
+                "digest": digest_of([1, 2, 3]),
+            },
+        ],
+        "untold": 0,
+    }
+    assert again.rows(again.epoch, 1)[-1].hash == rows[-1].hash
+
+
+def test_a_session_nobody_prepared_has_nothing_to_count(open_journal: Open) -> None:
+    journal = open_journal()
+    (row,) = journal.append([Draft("session.sealed", "s-1")])
+    assert decode_event(row.line).data == {"epochs": [], "untold": 0}
 
 
 def test_a_full_disk_refuses_a_step_whole_and_takes_it_again_when_there_is_room(

@@ -23,6 +23,7 @@ def test_a_day_from_the_plan_to_the_close() -> None:
         "phase.changed",
         "session.closed",
         "secrets.wiped",
+        "session.sealed",
     ]
     assert WipeSecrets(SESSION) in room.effects
     assert Record(on=False, session=SESSION) in room.effects
