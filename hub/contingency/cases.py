@@ -177,16 +177,15 @@ def listed(conn: Connection, *, session: str, open_only: bool, part: str = "") -
 
 def open_at(conn: Connection, ctl: str, session: str) -> list[CaseRecord]:
     """Open cases of one room in one session, oldest first."""
+    here = select(case_fault.c.case).where(case_fault.c.ctl == ctl)
     rows = conn.execute(
         select(contingency_case)
-        .join(case_fault, case_fault.c.case == contingency_case.c.id)
         .where(
-            case_fault.c.ctl == ctl,
+            contingency_case.c.id.in_(here),
             contingency_case.c.session == session,
             contingency_case.c.state != CLOSED,
         )
         .order_by(contingency_case.c.number)
-        .distinct()
     ).mappings()
     return [_whole(conn, dict(row)) for row in rows.all()]
 
