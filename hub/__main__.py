@@ -71,6 +71,11 @@ def hub_parser() -> argparse.ArgumentParser:
     init.add_argument("--port", type=int, default=8300)
     init.add_argument("--mqtt-port", type=int, default=0)
     init.add_argument("--url", default="", help="address rooms use; default from the port")
+    init.add_argument(
+        "--database",
+        default="",
+        help="postgresql+psycopg://hub@host/evalroom; default SQLite in the folder",
+    )
     init.add_argument("--hub-orders", action="store_true", help="the hub's key may sign orders")
     init.add_argument("--clock-offset-file", default="")
     _serve_options(_command(sub, "serve", "runs the hub", "evalroom hub serve /srv/hub"))
@@ -179,6 +184,7 @@ def _init(args: argparse.Namespace) -> int:
         url=args.url or f"http://127.0.0.1:{args.port}",
         port=args.port,
         mqtt_port=args.mqtt_port,
+        database=args.database,
         pack="demo.yaml" if args.demo else "hubei-2020.yaml",
         demo=args.demo,
         hub_orders=args.hub_orders,

@@ -9,13 +9,14 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
 import yaml
+from sqlalchemy.exc import ArgumentError, OperationalError
 
 from hub import crypto
 from hub.accounts.service import Accounts
 from hub.broker import Broker
 from hub.bus import Bus
 from hub.clock import Clock
-from hub.config import Config, ConfigError
+from hub.config import FILE, Config, ConfigError
 from hub.facts import Facts
 from hub.fleet import Fleet
 from hub.ingest import Ingest
@@ -110,8 +111,17 @@ def load_calendar() -> tuple[Calendar, list[Any]]:
 def open_store(config: Config) -> Store:
     """The database of this hub with its mirror, migrated and compared with the program."""
     config.mirror_file.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-    store = Store(config.database_url, Mirror(config.mirror_file))
-    upgrade(store)
+    try:
+        store = Store(config.database_url, Mirror(config.mirror_file))
+        upgrade(store)
+    except (OperationalError, ArgumentError) as error:
+        raise ConfigError(
+            "the database cannot be opened\n"
+            f"  where: {FILE} [hub] database\n"
+            "  expected: SQLite in the data folder, or a PostgreSQL server that answers\n"
+            f"  got: {str(error.__cause__ or error).strip().splitlines()[0]}\n"
+            "  do: start the server, or mend the address"
+        ) from error
     check(store)
     return store
 

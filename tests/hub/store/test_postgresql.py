@@ -23,10 +23,13 @@ from sqlalchemy import Connection, Table, insert, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from hub import crypto, streams
+from hub.app import build
 from hub.archive.checking import check as check_package
 from hub.bus import Bus
 from hub.clock import Clock
+from hub.config import Config, ConfigError, load
 from hub.ingest import Ingest
+from hub.initialise import init, new_hub_id
 from hub.problems import Problem
 from hub.projection import Projector
 from hub.store import engine
@@ -301,6 +304,23 @@ def test_a_writer_waits_for_the_other_process_and_not_for_ever(
             raise AssertionError("two writers at once")
     with closing(Store(url)) as other, other.write() as conn:
         set_meta(conn, "generation", "2")
+
+
+def test_a_hub_is_made_and_opened_on_it(url: str, tmp_path: Path) -> None:
+    data = tmp_path / "data"
+    init(Config(data=data, hub=new_hub_id(), database=url))
+    hub = build(load(data))
+    with closing(hub), hub.store.read() as conn:
+        assert hub.store.dialect == "postgresql"
+        assert get_meta(conn, "hub") == hub.config.hub
+    assert not (data / "hub.sqlite").exists()
+
+
+def test_a_server_that_does_not_answer_is_named(tmp_path: Path) -> None:
+    where = f"postgresql+psycopg://hub:secret@127.0.0.1:{_free_port()}/evalroom"
+    with pytest.raises(ConfigError, match=r"(?s)where.*expected.*got.*do:") as caught:
+        build(Config(data=tmp_path, hub=new_hub_id(), database=where))
+    assert "secret" not in str(caught.value)
 
 
 # Recording
