@@ -5,9 +5,9 @@ from __future__ import annotations
 import contextlib
 import hashlib
 import logging
-import random
 import secrets
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from importlib import resources
 from pathlib import Path
@@ -26,26 +26,28 @@ from edge.drivers.lockboard import LockBoard8a80
 from edge.drivers.megatec import Ups
 from edge.duty import DutyRoster
 from edge.effects import Effects
+from edge.hub_side import HubSide, build_hub_side
 from edge.identify import Identifier
-from edge.inbox import Arrived, Inbox, LinkChanged, Observed
+from edge.inbox import Inbox, Observed
 from edge.intake import Intake
 from edge.journal import DiskFullError, Journal, StorageError
+from edge.lines import KV_UPLINK
 from edge.media.recorder import Recorder, Source
 from edge.media.spool import Spool
-from edge.media.uploader import Account, Uploader
-from edge.pipe import Broker, Pipe
-from edge.plan_fetch import PlanFetcher
+from edge.media.uploader import Uploader
+from edge.pipe import Pipe
+from edge.remote import Hands
 from edge.runtime import CALL_S, Runtime
 from edge.screen_port import Bell, Facts, RoomDesk
 from edge.service import RoomService
 from edge.telemetry import Gauges, Reporter
-from edge.uplink import PLAN_BODY, Identity, Uplink, Vitals
+from edge.tuning import KV_CONFIG, Tuning
+from edge.uplink import Identity, Uplink, Vitals
 from edge.watchdog import Watchdog
 from protocols.messages.errors import RemoteError
 from protocols.messages.identity import kid
 from protocols.messages.signed import Signer
-from protocols.messages.status import RoomKeys, Will
-from protocols.messages.topics import UP_ST, room_subscriptions, topic
+from protocols.messages.status import RoomKeys
 from protocols.messages.trust import ROLE_CONTROLLER, TrustFile
 from protocols.policy.errors import PolicyError
 from protocols.policy.pack import Pack
@@ -57,6 +59,7 @@ SOFTWARE = "evalroom 0.1.0"
 KV_PACK = "pack"
 KV_TRIES = "pin-tries"
 MS_PER_S = 1000
+BYTES_PER_KIB = 1024
 FULL_RETRY_S = 1.0
 log = logging.getLogger("evalroom.edge.app")
 
@@ -226,15 +229,15 @@ class _Builder:
         watchdog = Watchdog.from_environment()
         runtime = self._runtime(journal, effects, watchdog)
         self._keep_tries(roster, journal, runtime)
-        fetcher = self._fetcher()
+        side = build_hub_side(room, spool, self.inbox, journal.kv_get(KV_UPLINK))
         intake = self._intake(journal, identifier, roster, runtime)
-        intake.fetch = fetcher.want
+        intake.fetch = side.fetcher.want
         effects.forget = intake.forget
-        uploader = self._uploader(spool)
-        pipe = self._pipe(uploader)
-        uplink = self._uplink(journal, pipe, intake, runtime)
-        uplink.on_rollback = uploader.start_over
+        uplink = self._uplink(journal, side.pipe, intake, runtime)
+        uplink.on_rollback = side.uploader.start_over
         runtime.uplink = uplink
+        runtime.hands = hands = self._hands(runtime, effects, side, uplink, devices)
+        effects.remote = hands.run
         gauges = Gauges(runtime, journal, spool, self.clock, uplink.waiting, SOFTWARE)
         uplink.reporter = Reporter(gauges.facts, gauges.figures, self.clock.mono_ms)
         desk = RoomDesk(
@@ -245,7 +248,7 @@ class _Builder:
             bell=self.bell,
             about=Facts(me.place_name, me.org_name, {one.stream: one.name for one in room.cameras}),
             entropy=secrets.token_bytes,
-            link_up=pipe.up,
+            link_up=side.pipe.up,
             waiting=uplink.waiting,
         )
         return RoomService(
@@ -257,13 +260,13 @@ class _Builder:
             intake=intake,
             devices=devices,
             recorder=recorder,
-            uploader=uploader,
-            pipe=pipe,
+            uploader=side.uploader,
+            pipe=side.pipe,
             uplink=uplink,
             effects=effects,
             desk=desk,
             watchdog=watchdog,
-            fetcher=fetcher,
+            fetcher=side.fetcher,
         )
 
     def _sink(self, identifier: Identifier) -> Sink:
@@ -292,8 +295,45 @@ class _Builder:
             mark=room.credentials.ctl,
         )
 
+    def _hands(
+        self,
+        runtime: Runtime,
+        effects: Effects,
+        side: HubSide,
+        uplink: Uplink,
+        devices: list[Device],
+    ) -> Hands:
+        """What the hub may ask of the controller itself, joined with what carries it out."""
+        journal, tuning = runtime.journal, self._tuning(side.uploader, devices)
+        said = tuning.recall(journal.kv_get(KV_CONFIG))
+        if said:
+            log.warning("the kept configuration is not in force, the room's file is: %s", said)
+        side.switch_with(self.room, effects.later)
+        return Hands(
+            lines=side.lines,
+            tuning=tuning,
+            spool=effects.spool,
+            mono_ms=self.clock.mono_ms,
+            reopen=runtime.reopen,
+            later=effects.later,
+            wake=side.uploader.first,
+            ask=uplink.again,
+            answered_ms=lambda: uplink.answered_ms,
+            stored=journal.result_get,
+        )
+
+    def _tuning(self, uploader: Uploader, devices: list[Device]) -> Tuning:
+        """Options that may change while the room runs, and the parts they belong to."""
+        (gpio,) = (device for device in devices if isinstance(device, GpioInputs))
+        parts: dict[str, Callable[[int], None]] = {
+            "media.upload_kib_s": lambda kib_s: uploader.set_rate(kib_s * BYTES_PER_KIB),
+            "power.mains_back_s": lambda back_s: gpio.set_mains_back(back_s * MS_PER_S),
+        }
+        return Tuning(self.room, dict(parts))
+
     def _runtime(self, journal: Journal, effects: Effects, watchdog: Watchdog) -> Runtime:
         kept = journal.kv_get(KV_PACK)
+        configured = self.room.path.read_bytes() + (journal.kv_get(KV_CONFIG) or b"")
         return Runtime(
             config=room_config(self.room),
             pack=kept_pack(kept),
@@ -304,7 +344,7 @@ class _Builder:
             on_change=self.bell.ring,
             heartbeat=watchdog.beat,
             software=SOFTWARE,
-            config_hash=hashlib.sha256(self.room.path.read_bytes()).hexdigest(),
+            config_hash=hashlib.sha256(configured).hexdigest(),
         )
 
     def _keep_tries(self, roster: DutyRoster, journal: Journal, runtime: Runtime) -> None:
@@ -350,60 +390,6 @@ class _Builder:
             closed=closed,
             use_pack=use_pack,
             trial=runtime.plan_trial,
-        )
-
-    def _account(self) -> Account:
-        me = self.room.credentials
-        public, sign = signer(read_private(me.folder / "sign.key"))
-        return Account(ctl=me.ctl, kid=kid(public), sign=sign)
-
-    def _url(self) -> str:
-        return str(self.room.get("hub", "url") or self.room.credentials.url)
-
-    def _fetcher(self) -> PlanFetcher:
-        return PlanFetcher(
-            url=self._url(),
-            take=lambda body: self.inbox.put(Arrived(PLAN_BODY, body, retained=False)),
-            authorization=self._account().authorization,
-        )
-
-    def _uploader(self, spool: Spool) -> Uploader:
-        try:
-            return Uploader(spool, self._url(), self._account(), sink=self._uploaded)
-        except ValueError as error:
-            raise ConfigError(f"{self.room.path} [hub] url, or url of id.json: {error}") from error
-
-    def _uploaded(self, kind: str, data: dict[str, object]) -> None:
-        # What was sent is the hub's to say; only damage found while sending is a fact of the room.
-        if kind != "uploaded":
-            self.inbox.put(Observed(kind, dict(data)))
-
-    def _pipe(self, uploader: Uploader) -> Pipe:
-        room, me = self.room, self.room.credentials
-
-        def link(*, up: bool) -> None:
-            uploader.set_link(up=up)
-            self.inbox.put(LinkChanged(up))
-
-        birth = topic(me.ctl, UP_ST)
-        prefix = birth.removesuffix(UP_ST)
-
-        def arrived(topic: str, payload: bytes, *, retained: bool) -> None:
-            self.inbox.put(Arrived(topic.removeprefix(prefix), payload, retained))
-
-        return Pipe(
-            broker=Broker(
-                host=room.get("hub", "mqtt_host") or me.mqtt_host,
-                port=room.get("hub", "mqtt_port") or me.mqtt_port,
-                user=me.mqtt_user,
-                password=me.mqtt_password,
-                client_id=me.ctl,
-            ),
-            subscriptions=room_subscriptions(me.ctl),
-            will=(birth, Will(ctl=me.ctl, boot=boot_id()).encode()),
-            on_link=link,
-            on_bytes=arrived,
-            chance=random.SystemRandom().random,
         )
 
     def _uplink(self, journal: Journal, pipe: Pipe, intake: Intake, runtime: Runtime) -> Uplink:

@@ -22,6 +22,7 @@ LOCKERS_MAX = 24  # the largest 8A/80 board; a CU16 has 16
 SEATS_MAX = 16
 CAMERAS_MAX = 8
 SEGMENT_S_MAX = 10  # WIRE §8
+UPLOAD_KIB_S_MAX = 128 * 1024  # more than a gigabit line carries is no bound
 PAIR = 2
 
 
@@ -31,7 +32,11 @@ class ConfigError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class Option:
-    """One option of a section: its type and its limits; `required` without a default."""
+    """One option of a section: its type and its limits; `required` without a default.
+
+    `live`: it may change while the room runs (`config.apply`); all others need the file and a
+    start.
+    """
 
     kind: type
     required: bool = True
@@ -39,6 +44,7 @@ class Option:
     choices: tuple[Any, ...] = ()
     low: int | None = None
     high: int | None = None
+    live: bool = False
 
 
 BAUDS = (2400, 9600, 19200, 38400, 57600, 115200, 256000)
@@ -47,6 +53,15 @@ SECTIONS: dict[str, dict[str, Option]] = {
     "clock": {"offset_file": Option(str, required=False, default="")},
     "screen": {"port": Option(int, low=1, high=PORT_MAX)},
     "hub": {
+        "mqtt_host": Option(str, required=False, default=""),
+        "mqtt_port": Option(int, required=False, default=0, low=0, high=PORT_MAX),
+        "url": Option(str, required=False, default=""),
+    },
+    # Another line to the same hub, used when a person says so (`network.switch`): leave from this
+    # interface, or ask these addresses, or both; what is empty is as on the first line. The system
+    # must route what comes from the interface's address out of it (see firmware-config/README.md).
+    "second_uplink": {
+        "interface": Option(str, required=False, default=""),
         "mqtt_host": Option(str, required=False, default=""),
         "mqtt_port": Option(int, required=False, default=0, low=0, high=PORT_MAX),
         "url": Option(str, required=False, default=""),
@@ -76,7 +91,7 @@ SECTIONS: dict[str, dict[str, Option]] = {
         "ups_baud": Option(int, required=False, default=2400, choices=BAUDS[:2]),
         # (battery volts, per cent) rows; without them the reserve is unknown until battery-low.
         "ups_table": Option(list, required=False, default=[]),
-        "mains_back_s": Option(int, required=False, default=5, low=1, high=60),
+        "mains_back_s": Option(int, required=False, default=5, low=1, high=60, live=True),
     },
     "gpio": {
         "backend": Option(str, choices=("lgpio", "mock")),
@@ -85,6 +100,10 @@ SECTIONS: dict[str, dict[str, Option]] = {
     "media": {
         "dir": Option(str),
         "segment_s": Option(int, required=False, default=10, low=1, high=SEGMENT_S_MAX),
+        # What segments may take of the line, KiB/s; clips that were asked for are not held back.
+        "upload_kib_s": Option(
+            int, required=False, default=8192, low=64, high=UPLOAD_KIB_S_MAX, live=True
+        ),
     },
 }
 LISTS: dict[str, tuple[int, dict[str, Option]]] = {
@@ -102,7 +121,7 @@ LISTS: dict[str, tuple[int, dict[str, Option]]] = {
         {"stream": Option(str), "name": Option(str), "source": Option(str)},
     ),
 }
-OPTIONAL_SECTIONS = frozenset({"clock", "hub", "system"})
+OPTIONAL_SECTIONS = frozenset({"clock", "hub", "second_uplink", "system"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -175,6 +194,27 @@ def _value(path: Path, place: str, option: Option, got: object) -> Any:
             path, place, expected=f"{low} to {high}", got=got, do="stay within these bounds"
         )
     return got
+
+
+def check_live(path: Path, name: str, got: object) -> str:
+    """Why an option cannot be set to a value while the room runs, '' when it can.
+
+    Args:
+        path: the room file, for the error's text.
+        name: `section.option`.
+        got: the value, judged as if it stood in the file.
+
+    Raises:
+        ConfigError: the value is of another type or out of bounds.
+    """
+    section, _, key = name.partition(".")
+    option = SECTIONS.get(section, {}).get(key)
+    if option is None:
+        return "unknown_option"
+    if not option.live:
+        return "not_live"
+    _value(path, f"[{section}] {key}", option, got)
+    return ""
 
 
 def _section(path: Path, name: str, table: Mapping[str, Option], got: object) -> dict[str, Any]:

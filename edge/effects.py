@@ -14,7 +14,17 @@ from edge.devices import Device, DeviceError, LockBoard
 from edge.inbox import Inbox, Observed
 from edge.media.recorder import Recorder
 from edge.media.spool import Spool
-from edge.room import Clip, Effect, Pulse, Record, Reset, SelfTest, Sound, WipeSecrets
+from edge.room import (
+    Clip,
+    Effect,
+    Pulse,
+    Record,
+    Remote,
+    Reset,
+    SelfTest,
+    Sound,
+    WipeSecrets,
+)
 
 log = logging.getLogger("evalroom.edge.effects")
 
@@ -25,6 +35,7 @@ class Effects:
 
     Args:
         forget: wipes a closed session's secrets; set once the intake stands.
+        remote: carries out what the hub asked of the controller itself (`edge.remote`).
     """
 
     board: LockBoard
@@ -33,6 +44,7 @@ class Effects:
     spool: Spool
     inbox: Inbox
     forget: Callable[[str], None] = lambda _session: None
+    remote: Callable[[Remote], None] = lambda _effect: None
     sound: str = ""
     _slow: ThreadPoolExecutor = field(
         default_factory=lambda: ThreadPoolExecutor(1, thread_name_prefix="slow")
@@ -45,27 +57,34 @@ class Effects:
         elif isinstance(effect, Record):
             self.record(effect.session, on=effect.on)
         elif isinstance(effect, SelfTest):
-            self._later("selftest", self._selftest)
+            self.later("selftest", self._selftest)
         elif isinstance(effect, Reset):
-            self._later(f"reset {effect.device}", lambda: self._reset(effect.device))
+            self.later(f"reset {effect.device}", lambda: self._reset(effect.device))
         elif isinstance(effect, Clip):
-            self._later("clip", self._prefer)
+            self.later("clip", self._prefer)
         elif isinstance(effect, WipeSecrets):
             self.forget(effect.session)
+        elif isinstance(effect, Remote):
+            self.remote(effect)
         elif isinstance(effect, Sound):
             self.sound = effect.name
 
     def record(self, session: str, *, on: bool) -> None:
         """Starts or stops recording for a session."""
         word, act = ("on", self.recorder.start) if on else ("off", self.recorder.stop)
-        self._later(f"recording {word}", lambda: act(session))
+        self.later(f"recording {word}", lambda: act(session))
 
     def close(self) -> None:
         """Waits for what is being done, takes nothing more."""
         self._slow.shutdown(wait=True, cancel_futures=True)
 
-    def _later(self, what: str, act: Callable[[], None]) -> None:
-        """Does it in the slow thread; what fails there is on the record."""
+    def later(self, what: str, act: Callable[[], None]) -> None:
+        """Does it in the slow thread; what fails there is on the record.
+
+        Args:
+            what: names it in the record.
+            act: may take its time.
+        """
 
         def work() -> None:
             try:
@@ -84,7 +103,7 @@ class Effects:
         except DeviceError:
             # The loop itself runs this: were it to wait for room in its own queue, it would hang.
             told = Observed("pulse", {"lock": pulse.lock, "outcome": "no_answer"})
-            self._later("pulse", lambda: self.inbox.put(told))
+            self.later("pulse", lambda: self.inbox.put(told))
 
     def _selftest(self) -> None:
         results = []

@@ -125,6 +125,17 @@ class JournalReader:
         sound = (row[0] for row in after if self.read_back(epoch, row[0]) is not None)
         return next(sound, info.last + 1) - 1
 
+    def gaps(self) -> list[tuple[str, int, int]]:
+        """(epoch, first, last) of every hole this journal has declared; they are never pruned."""
+        found: list[tuple[str, int, int]] = []
+        for line, digest in self.port.execute(
+            "SELECT line, hash FROM event WHERE type = 'record.gap' ORDER BY id"
+        ):
+            if event_hash(line) == digest:
+                data = decode_event(line).data
+                found.append((str(data["epoch"]), int(data["from"]), int(data["to"])))
+        return found
+
     def acked(self, epoch: str) -> int:
         """How far the hub has this epoch, 0 when nothing or unknown."""
         rows = self.port.execute("SELECT acked FROM epoch WHERE epoch = ?", (epoch,))
@@ -163,6 +174,16 @@ class JournalReader:
                 else:
                     self._note_rotten(epoch, seq)
 
+    def session_rows(self, session: str) -> list[tuple[str, int]]:
+        """(epoch, seq) of a session's rows and of shared ones since it was prepared, in order."""
+        mine = (session, session)
+        return self.port.execute(
+            "SELECT epoch, seq FROM event JOIN epoch USING (n) WHERE session IN ('', ?) AND id >="
+            " (SELECT MIN(id) FROM event WHERE session = ? AND type = 'session.prepared')"
+            " ORDER BY id",
+            mine,
+        )
+
     def kv_get(self, key: str) -> bytes | None:
         """Small durable state by name."""
         rows = self.port.execute("SELECT value FROM kv WHERE key = ?", (key,))
@@ -174,16 +195,6 @@ class JournalReader:
         return bytes(rows[0][0]) if rows else None
 
     def close(self) -> None:
-    def session_rows(self, session: str) -> list[tuple[str, int]]:
-        """(epoch, seq) of a session's rows and of shared ones since it was prepared, in order."""
-        mine = (session, session)
-        return self.port.execute(
-            "SELECT epoch, seq FROM event JOIN epoch USING (n) WHERE session IN ('', ?) AND id >="
-            " (SELECT MIN(id) FROM event WHERE session = ? AND type = 'session.prepared')"
-            " ORDER BY id",
-            mine,
-        )
-
         """Closes the file; twice is once."""
         self.port.close()
 

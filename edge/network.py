@@ -51,15 +51,24 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def look(host: str, port: int) -> tuple[bool | None, bool | None, bool | None, bool | None]:
-    """Looks at carrier, route, DNS and TCP towards the broker; blocks at most about 4 s."""
+def look(
+    host: str, port: int, source: str = ""
+) -> tuple[bool | None, bool | None, bool | None, bool | None]:
+    """Looks at carrier, route, DNS and TCP towards the broker; blocks at most about 4 s.
+
+    Args:
+        host: the broker's.
+        port: the broker's.
+        source: the address to leave from, '' for any.
+    """
     carrier, route = (None, None) if _is_loopback(host) else _local_rungs()
     try:
         socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
     except OSError:
         return carrier, route, False, None
     try:
-        with socket.create_connection((host, port), timeout=CONNECT_S):
+        leave = (source, 0) if source else None
+        with socket.create_connection((host, port), timeout=CONNECT_S, source_address=leave):
             return carrier, route, True, True
     except OSError:
         return carrier, route, True, False
@@ -82,13 +91,13 @@ class Prober:
     """Looks every `PROBE_S` and tells `report` each changed diagnosis.
 
     Args:
+        where: host and port of the broker on the line in use, and the address to leave from.
         mqtt_up: whether the MQTT connection stands.
         echo_age_ms: age of the hub's last ping, None before the first.
         report: called with (rung, detail) from the prober's thread.
     """
 
-    host: str
-    port: int
+    where: Callable[[], tuple[str, int, str]]
     mqtt_up: Callable[[], bool]
     echo_age_ms: Callable[[], int | None]
     report: Callable[[str, str], None]
@@ -109,9 +118,18 @@ class Prober:
     def _run(self) -> None:
         last = ""
         while not self._stop.is_set():
-            carrier, route, dns, tcp = look(self.host, self.port)
+            host, port, carrier, route, dns, tcp = self._look()
             rung = diagnose(Probe(carrier, route, dns, tcp, self.mqtt_up(), self.echo_age_ms()))
             if rung != last:
-                self.report(rung, f"{self.host}:{self.port}")
+                self.report(rung, f"{host}:{port}")
                 last = rung
             self._stop.wait(PROBE_S)
+
+    def _look(self) -> tuple[str, int, bool | None, bool | None, bool | None, bool | None]:
+        host, port, source = "", 0, ""
+        try:
+            host, port, source = self.where()
+        except OSError:
+            # The interface of the line in use is gone or has no address: its own lowest rung.
+            return host, port, False, None, None, None
+        return (host, port, *look(host, port, source))

@@ -40,13 +40,14 @@ class OnBytes(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """Where the broker is and who we are there."""
+    """Where the broker is and who we are there. `source`: the address to leave from, '' for any."""
 
     host: str
     port: int
     user: str
     password: str
     client_id: str
+    source: Callable[[], str] = str
 
 
 @dataclass(slots=True)
@@ -114,6 +115,15 @@ class Pipe:
         if self._thread is not None:
             self._thread.join(timeout=CONNECT_S)
 
+    def switch(self, broker: Broker) -> None:
+        """Asks another broker from now on; the connection that stands is ended in order.
+
+        May wait for the connection's own lock: not to be called by whoever reads what arrives.
+        """
+        self.broker = broker
+        self._client.disconnect()
+        self.hurry()
+
     def hurry(self) -> None:
         """Something says that the broker can be reached again: the long wait is cut short."""
         self._wake.set()
@@ -135,7 +145,13 @@ class Pipe:
             self._was_up = False
             self._client = self._fresh()
             try:
-                self._client.connect(self.broker.host, self.broker.port, keepalive=KEEPALIVE_S)
+                broker = self.broker
+                self._client.connect(
+                    broker.host,
+                    broker.port,
+                    keepalive=KEEPALIVE_S,
+                    bind_address=broker.source(),
+                )
                 self._client.loop_forever(retry_first_connection=False)
             except (OSError, ValueError):
                 pass  # the prober says which rung failed; here only the next try matters

@@ -31,11 +31,13 @@ class PlanFetcher:
         url: the hub's address, `http://` or `https://`.
         take: given each body, from the fetcher's thread.
         authorization: value of the Authorization header for a hash.
+        source: the address to leave from, '' for any.
     """
 
     url: str
     take: Callable[[bytes], None]
     authorization: Callable[[str], str]
+    source: Callable[[], str] = str
     _wanted: str = ""
     _wake: threading.Event = field(default_factory=threading.Event)
     _stop: threading.Event = field(default_factory=threading.Event)
@@ -44,6 +46,11 @@ class PlanFetcher:
     def want(self, digest: str) -> None:
         """This body is wanted; an earlier wish is dropped."""
         self._wanted = digest
+        self._wake.set()
+
+    def switch(self, url: str, source: Callable[[], str]) -> None:
+        """The hub is to be asked here from now on."""
+        self.url, self.source = url, source
         self._wake.set()
 
     def start(self) -> None:
@@ -74,12 +81,20 @@ class PlanFetcher:
         parts = urlsplit(self.url)
         host, path = parts.hostname or "", f"{parts.path.rstrip('/')}/api/v1/plans/{digest}"
         try:
+            address = self.source()
+            leave = (address, 0) if address else None
             connection = (
                 http.client.HTTPSConnection(
-                    host, parts.port, timeout=TIMEOUT_S, context=ssl.create_default_context()
+                    host,
+                    parts.port,
+                    timeout=TIMEOUT_S,
+                    context=ssl.create_default_context(),
+                    source_address=leave,
                 )
                 if parts.scheme == "https"
-                else http.client.HTTPConnection(host, parts.port, timeout=TIMEOUT_S)
+                else http.client.HTTPConnection(
+                    host, parts.port, timeout=TIMEOUT_S, source_address=leave
+                )
             )
             try:
                 connection.request(

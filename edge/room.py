@@ -17,18 +17,23 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from edge.room_rules import commands, desk, lockers, orders, plans, sensors, settle
+from edge.room_rules import commands, desk, lockers, orders, plans, remote, sensors, settle
 from edge.room_rules.kinds import (
     Answer,
+    ApplyConfig,
     Clip,
     Draft,
     Effect,
+    FetchClip,
     Input,
     Pulse,
     Record,
+    Remote,
+    Reopen,
     Reset,
     SelfTest,
     Sound,
+    SwitchUplink,
     WipeSecrets,
 )
 from edge.room_rules.work import Work
@@ -38,15 +43,20 @@ from protocols.policy.room_state import RoomState
 __all__ = [
     "INPUTS",
     "Answer",
+    "ApplyConfig",
     "Clip",
     "Draft",
     "Effect",
+    "FetchClip",
     "Input",
     "Pulse",
     "Record",
+    "Remote",
+    "Reopen",
     "Reset",
     "SelfTest",
     "Sound",
+    "SwitchUplink",
     "WipeSecrets",
     "decide",
     "sense",
@@ -82,6 +92,8 @@ _HANDLERS: Mapping[str, Handler] = {
     "order_refused": orders.order_refused,
     "statement": orders.statement,
     "command": commands.command,
+    "command_result": remote.result,
+    "clock_offset": sensors.clock_offset,
     "staff": desk.staff,
 }
 

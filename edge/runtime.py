@@ -18,6 +18,7 @@ from edge.clock import iso_ms
 from edge.held import ASKED, FULL, Held, Seen
 from edge.inbox import Arrived, Call, Inbox, LinkChanged, Observed
 from edge.journal import DiskFullError, Journal, Row
+from edge.remote import answers_in, kept_with
 from edge.room import Answer, Draft, Effect, Input, Sound, decide, sense
 from edge.turn import Turn
 from protocols.messages.errors import LocalError, RemoteError
@@ -52,6 +53,13 @@ class UplinkPort(Protocol):
     def again(self) -> None: ...  # noqa: D102
 
 
+class HandsPort(Protocol):
+    """What the loop asks of the rest of the program; see `edge.remote`."""
+
+    def look(self, turn: Turn) -> Turn: ...  # noqa: D102
+    def tick(self) -> list[Turn]: ...  # noqa: D102
+
+
 @dataclass(frozen=True, slots=True)
 class Fed:
     """What came of some inputs: rows that are on the disk now, and what the asker is told."""
@@ -70,6 +78,7 @@ class Runtime:
         uplink: told of every row, asked on every tick.
         on_change: called after each turn that changed the state (the screen's bell).
         heartbeat: called after each tick's proven work (the service watchdog).
+        hands: says what a command needs to know, and what became of it.
     """
 
     config: RoomConfig
@@ -83,6 +92,7 @@ class Runtime:
     software: str
     config_hash: str
     uplink: UplinkPort | None = None
+    hands: HandsPort | None = None
     state: RoomState = field(init=False)
     held: Held = field(default_factory=Held)
     loop_ms: int = 0
@@ -126,7 +136,8 @@ class Runtime:
         """
         written: list[Row] = []
         answers: list[Answer] = []
-        for turn in turns:
+        for asked in turns:
+            turn = asked if self.hands is None else self.hands.look(asked)
             if not self.held.full and self._step(turn, written, answers):
                 continue
             self.held.keep(Seen(turn, iso_ms(self.clock.wall()), self.clock.mono_ms()))
@@ -147,7 +158,7 @@ class Runtime:
         first = () if late is None or not drafts else (_late(late),)
         try:
             try:
-                rows = self.journal.append([*first, *drafts]) if drafts else []
+                rows = self._append([*first, *drafts]) if drafts else []
             except LocalError as error:
                 rows, effects = self._too_large(turn, error), (Answer("", dict(TOO_LARGE)),)
         except DiskFullError:
@@ -163,6 +174,21 @@ class Runtime:
             else:
                 self._act(effect)
         return True
+
+    def _append(self, drafts: list[Draft]) -> list[Row]:
+        """Records, the small state that becomes true with them, and the answers they give."""
+        return self.journal.append(drafts, kv=kept_with(drafts), results=answers_in(drafts))
+
+    def reopen(self) -> None:
+        """Begins a new epoch of the journal; what waits in the old one is sent as before.
+
+        Raises:
+            DiskFullError: nothing has happened.
+        """
+        rows = self.journal.open_epoch("reopen")
+        for row in rows:
+            self._fold(decode_event(row.line))
+        self._tell(rows)
 
     def _act(self, effect: Effect) -> None:
         try:
@@ -277,7 +303,8 @@ class Runtime:
     def _answer(self, call: Call) -> None:
         try:
             call.answer.set_result(call.work())
-        except Exception as error:  # noqa: BLE001 - belongs to the thread that asked; raised there
+        except Exception as error:  # noqa: BLE001
+            # Whatever it is belongs to the thread that asked and is raised there, not in the loop.
             call.answer.set_exception(error)
 
     def _tick(self) -> None:
@@ -288,6 +315,8 @@ class Runtime:
         self.feed([Turn("tick", {})])
         if self.uplink is not None:
             self.feed(self._spared(self.uplink.tick))
+        if self.hands is not None and not self.held.full:
+            self.feed(self.hands.tick())
         self.heartbeat()
 
     def _fold(self, event: Event) -> None:

@@ -111,10 +111,12 @@ class RoomService:
                 self.effects.record(session.id, on=True)
 
     def _prober(self) -> Prober:
-        broker = self.pipe.broker
+        def where() -> tuple[str, int, str]:
+            broker = self.pipe.broker
+            return broker.host, broker.port, broker.source()
+
         return Prober(
-            host=broker.host,
-            port=broker.port,
+            where=where,
             mqtt_up=self.pipe.up,
             echo_age_ms=self.uplink.echo_age_ms,
             report=self._network,

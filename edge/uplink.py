@@ -53,6 +53,8 @@ from protocols.messages.topics import (
 
 KV_CURSOR = "cursor"
 NONCE_BYTES = 16
+# Questions whose answer still says something; the hub answers the latest within a second.
+ASKS_KEPT = 8
 PLAN_BODY = "plan-body"
 """Leaf under which the fetcher brings a body; no topic of the broker ends in it."""
 # What a person must hear of at once even when a backlog waits (WIRE §3).
@@ -121,6 +123,8 @@ class Uplink:
         vitals: the loop's own state, for the pong.
         reporter: says when telemetry is due.
         on_rollback: told when the hub has come back from an older copy; must not wait.
+        answered_ms: when the newest question went out that the hub has answered with its
+            signature; None before the first.
     """
 
     me: Identity
@@ -134,11 +138,14 @@ class Uplink:
     reporter: ReporterPort | None = None
     state: CursorState = field(init=False)
     last_ping_ms: int | None = None
+    answered_ms: int | None = None
     _up: bool = False
+    _asked: dict[str, int] = field(default_factory=dict)
     _gaps: dict[tuple[str, int], int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Takes up the positions that the journal kept."""
+        self._gaps = {(epoch, first): last for epoch, first, last in self.journal.gaps()}
         kept = json.loads(self.journal.kv_get(KV_CURSOR) or b"{}")
         self.state = CursorState(
             ctl=self.me.ctl,
@@ -251,6 +258,7 @@ class Uplink:
     def _ask(self) -> str:
         ask = self.entropy(NONCE_BYTES).hex()
         self.state = on_ask(self.state, ask)
+        self._asked = {**dict(list(self._asked.items())[1 - ASKS_KEPT :]), ask: self.mono_ms()}
         self.intake.asked(ask)
         return ask
 
@@ -265,11 +273,21 @@ class Uplink:
         if not genuine:
             self.state, outcomes = on_bad_ack(self.state, "not signed by the hub of the trust file")
             return self._carry_out(outcomes)
+        if ack.re in self._asked:
+            self.answered_ms = max(self._asked[ack.re], self.answered_ms or 0)
         before = self.state
-        self.state, outcomes = on_ack(self.state, ack, self.journal.row_hash, self.journal.epochs())
+        self.state, outcomes = on_ack(
+            self.state,
+            ack,
+            self.journal.row_hash,
+            self.journal.epochs(),
+            gap_ends=frozenset((epoch, last) for (epoch, _), last in self._gaps.items()),
+        )
         try:
-            if (self.state.generation, self.state.run) != (before.generation, before.run):
-                self._keep_cursor()
+            moved = any(isinstance(one, Advanced | Rewound) for one in outcomes)
+            run = (self.state.generation, self.state.run)
+            if run != (before.generation, before.run) and not moved:
+                self.journal.append((), kv=self._ack_state())
             turns = self._carry_out(outcomes)
         except DiskFullError:
             # As if it had not come: the hub acknowledges again while our pongs say otherwise.
@@ -313,12 +331,12 @@ class Uplink:
         return turns
 
     def _set_cursor(self, epoch: str, upto: int) -> None:
-        self.journal.set_cursor(epoch, upto)
-        self._keep_cursor()
+        self.journal.set_cursor(epoch, upto, kv=self._ack_state())
 
-    def _keep_cursor(self) -> None:
+    def _ack_state(self) -> dict[str, bytes]:
+        """What says which acks are old; true together with the position it came with."""
         kept = {"generation": self.state.generation, "run": self.state.run, "n": self.state.n}
-        self.journal.kv_put(KV_CURSOR, json.dumps(kept).encode("ascii"))
+        return {KV_CURSOR: json.dumps(kept).encode("ascii")}
 
     def _pump(self) -> None:
         while self._up:

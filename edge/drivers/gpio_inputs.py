@@ -61,7 +61,7 @@ class GpioInputs:
         self._lost = ""
         self._polled_ms: int | None = None
         self._contacts: list[Contact] = []
-        mains = Debounce(on_ms=mains_back_ms, off_ms=mains_lost_ms)
+        mains = self._mains = Debounce(on_ms=mains_back_ms, off_ms=mains_lost_ms)
         with ExitStack() as stack:
             pins = self._pins(backend, control, mains_pin)
             stack.callback(pins.close)
@@ -84,6 +84,10 @@ class GpioInputs:
 
     def __exit__(self, *exc: object) -> None:
         self.close()
+
+    def set_mains_back(self, back_ms: int) -> None:
+        """How long mains must be present to be restored, milliseconds, from the next poll on."""
+        self._mains.on_ms = back_ms
 
     def start(self) -> None:
         """Starts the polling thread."""

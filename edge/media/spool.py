@@ -139,6 +139,17 @@ class Spool:
         waiting = [kept for kept in self.all() if not kept.uploaded and not kept.gone]
         return sorted(waiting, key=lambda kept: (not kept.clip, kept.order))
 
+    def has(self, sha256: str) -> bool:
+        """Whether this content is here."""
+        kept = self._kept.get(sha256)
+        return kept is not None and not kept.gone
+
+    def fetch(self, contents: Iterable[str]) -> None:
+        """The hub wants these before all others, also what it was sent before."""
+        for sha256 in contents:
+            if self.has(sha256):
+                self._change(sha256, clip=True, uploaded=False)
+
     def prefer(self, contents: Iterable[str]) -> None:
         """Marks contents as part of a clip."""
         for sha256 in contents:

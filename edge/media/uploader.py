@@ -65,6 +65,39 @@ class Account:
         return f"Evalroom ctl={self.ctl},kid={self.kid},sig={signature}"
 
 
+@dataclass(frozen=True, slots=True)
+class Target:
+    """Where the hub is: read from its url. `source`: the address to leave from, '' for any.
+
+    `source` is asked at each connection, for an interface may have another address by then.
+    """
+
+    host: str
+    port: int | None
+    path: str
+    tls: bool
+    source: Callable[[], str]
+
+    @classmethod
+    def read(cls, url: str, source: Callable[[], str] = str) -> Target:
+        """Reads a url.
+
+        Raises:
+            ValueError: neither https nor loopback http.
+        """
+        parts = urlsplit(url)
+        loopback = parts.hostname in {"127.0.0.1", "::1", "localhost"}
+        if not parts.hostname or not (parts.scheme == "https" or loopback):
+            raise ValueError(f"hub url: expected https://…, or http on loopback, got {url!r}")
+        return cls(
+            parts.hostname,
+            parts.port,
+            parts.path.rstrip("/"),
+            parts.scheme == "https",
+            source,
+        )
+
+
 class Uploader:
     """A thread that empties the spool into the hub.
 
@@ -90,19 +123,14 @@ class Uploader:
         rate_bytes_s: int = RATE_BYTES_S,
         context: ssl.SSLContext | None = None,
     ) -> None:
-        parts = urlsplit(url)
-        loopback = parts.hostname in {"127.0.0.1", "::1", "localhost"}
-        if not parts.hostname or not (parts.scheme == "https" or loopback):
-            raise ValueError(f"hub url: expected https://…, or http on loopback, got {url!r}")
-        self._host, self._port = parts.hostname, parts.port
-        self._tls = parts.scheme == "https"
-        self._path = parts.path.rstrip("/")
+        self._target = Target.read(url)
         self._context = context
         self._spool, self._account, self._sink = spool, account, sink
         self._rate = rate_bytes_s
         self._stop = threading.Event()
         self._wake = threading.Event()
         self._again = threading.Event()
+        self._urgent = threading.Event()
         self._link = threading.Event()
         self._link.set()
         self._failures = 0
@@ -133,6 +161,20 @@ class Uploader:
         self._again.set()
         self._wake.set()
 
+    def first(self) -> None:
+        """Some contents were asked for: the round under way is left, and begun with them."""
+        self._urgent.set()
+        self._wake.set()
+
+    def set_rate(self, bytes_s: int) -> None:
+        """Upper bound of the line's use from now on, bytes per second; clips keep the usual one."""
+        self._rate = bytes_s
+
+    def switch(self, target: Target) -> None:
+        """The hub is to be asked here from now on; what is under way ends by itself."""
+        self._target, self._failures = target, 0
+        self._wake.set()
+
     def set_link(self, *, up: bool) -> None:
         """The connection to the hub came or went; without it nothing is tried."""
         if up:
@@ -158,8 +200,9 @@ class Uploader:
         if self._again.is_set():
             self._again.clear()
             self._spool.resend()
+        self._urgent.clear()
         for kept in self._spool.pending():
-            if self._stop.is_set() or not self._link.is_set():
+            if self._stop.is_set() or not self._link.is_set() or self._urgent.is_set():
                 return 0.0
             answer = self._send(kept)
             if answer is Answer.AWAY:
@@ -184,14 +227,17 @@ class Uploader:
             self._sink("segment_damaged", {"stream": stream, "name": name, "bytes": kept.size})
 
     def _send(self, kept: Kept) -> Answer:
-        path = self._spool.path(kept.sha256)
-        connection = self._connect()
+        path, target = self._spool.path(kept.sha256), self._target
+        try:
+            connection = self._connect(target)
+        except OSError as error:
+            return self._away(error)
         try:
             size = path.stat().st_size
             connection.request(
                 "PUT",
-                f"{self._path}/api/v1/media/{kept.sha256}",
-                body=self._paced(path),
+                f"{target.path}/api/v1/media/{kept.sha256}",
+                body=self._paced(path, RATE_BYTES_S if kept.clip else None),
                 headers={
                     "Authorization": self._account.authorization(kept.sha256),
                     "Content-Length": str(size),
@@ -205,12 +251,15 @@ class Uploader:
         except FileNotFoundError:
             return Answer.ALTERED
         except (OSError, http.client.HTTPException) as error:
-            if not self._failures:
-                LOG.info("media: the hub takes no segments: %s", error)
-            return Answer.AWAY
+            return self._away(error)
         finally:
             connection.close()
         return self._judge(kept, status)
+
+    def _away(self, error: Exception) -> Answer:
+        if not self._failures:
+            LOG.info("media: the hub takes no segments: %s", error)
+        return Answer.AWAY
 
     def _early(self, connection: http.client.HTTPConnection, kept: Kept) -> Answer:
         try:
@@ -228,20 +277,32 @@ class Uploader:
         # A content that is not taken must not hold up those behind it.
         return Answer.LATER if self._spool.sound(kept.sha256) else Answer.ALTERED
 
-    def _connect(self) -> http.client.HTTPConnection:
-        if self._tls:
+    def _connect(self, target: Target) -> http.client.HTTPConnection:
+        address = target.source()
+        source = (address, 0) if address else None
+        if target.tls:
             return http.client.HTTPSConnection(
-                self._host, self._port, timeout=TIMEOUT_S, context=self._context
+                target.host,
+                target.port,
+                timeout=TIMEOUT_S,
+                context=self._context,
+                source_address=source,
             )
-        return http.client.HTTPConnection(self._host, self._port, timeout=TIMEOUT_S)
+        return http.client.HTTPConnection(
+            target.host, target.port, timeout=TIMEOUT_S, source_address=source
+        )
 
-    def _paced(self, path: Path) -> Iterator[bytes]:
-        """The file in chunks, no faster than the granted rate; ends early when told to stop."""
+    def _paced(self, path: Path, least: int | None) -> Iterator[bytes]:
+        """The file in chunks, no faster than the granted rate; ends early when told to stop.
+
+        `least`: bytes per second it may have at least, None for the granted rate alone.
+        """
+        rate = max(self._rate, least or 0)
         began, sent = time.monotonic(), 0
         with path.open("rb") as file:
             while chunk := file.read(CHUNK_BYTES):
                 yield chunk
                 sent += len(chunk)
-                ahead_s = sent / self._rate - (time.monotonic() - began)
+                ahead_s = sent / rate - (time.monotonic() - began)
                 if ahead_s > 0 and self._stop.wait(ahead_s):
                     raise ConnectionAbortedError("the controller ends")

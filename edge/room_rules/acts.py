@@ -16,8 +16,8 @@ from protocols.policy.permits import (
     may_go_escorted,
 )
 from protocols.policy.room_fields import signer_json
-from protocols.policy.room_model import Member, Session, Signer
-from protocols.policy.session import Phase
+from protocols.policy.room_model import SEALING, Member, Session, Signer
+from protocols.policy.session import CLOCK, Phase
 from protocols.terms import FaultKind
 
 STAFF_TOGETHER = 2
@@ -271,7 +271,7 @@ def _exception(work: Work, args: Args, by: tuple[Signer, ...]) -> None:
     work.emit(
         "start.exception",
         session.id,
-        need=args.one_of("need", (*work.pack.start.needs, "sealing")),
+        need=args.one_of("need", (*work.pack.start.needs, CLOCK, SEALING)),
         reason=args.words("reason", needed=True),
         by=signer_json(by),
     )

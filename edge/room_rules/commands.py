@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 
-from edge.room_rules import doors
+from edge.room_rules import doors, remote
 from edge.room_rules.kinds import Clip, Reset, SelfTest
 from edge.room_rules.lockers import CLIP_AFTER_S, CLIP_BEFORE_S
 from edge.room_rules.orders import number_of
@@ -32,11 +32,11 @@ Verb = Callable[[Work, Args, tuple[Signer, ...]], None]
 
 def command(work: Work) -> None:
     """Take a command: carried out once, refused by name, or answered as before."""
-    name = str(work.data.get("id", ""))
-    stored = work.state.answers.get(name)
+    stored = work.answered_before()
     if stored is not None:
         work.accept(result=stored, repeated=True)
         return
+    name = str(work.data.get("id", ""))
     verb = str(work.data.get("verb", ""))
     args = work.data.get("args")
     try:
@@ -47,6 +47,8 @@ def command(work: Work) -> None:
             signers_of(work.data.get("by")),
         )
     except RefusedError as error:
+        if verb == "config.apply":
+            remote.config_refused(work, error)
         work.emit("cmd.refused", "", id=name, reason=error.reason)
         work.refuse(error.reason, **error.result)
         return
@@ -81,26 +83,6 @@ def _about(work: Work, name: str) -> None:
         )
 
 
-def _accepted(work: Work, by: tuple[Signer, ...]) -> None:
-    work.emit(
-        "cmd.accepted",
-        "",
-        id=str(work.data.get("id", "")),
-        verb=str(work.data.get("verb", "")),
-        by=signer_json(by),
-    )
-
-
-def _done(work: Work, result: str = "done") -> None:
-    work.emit(
-        "cmd.done",
-        "",
-        id=str(work.data.get("id", "")),
-        verb=str(work.data.get("verb", "")),
-        result=result,
-    )
-
-
 def _session(work: Work, args: Args) -> Session:
     session = work.session(work.data.get("session") or args.data.get("session"))
     if session is None:
@@ -126,9 +108,9 @@ def _override(work: Work, args: Args, by: tuple[Signer, ...]) -> None:
     if locker.opening is not None:
         raise RefusedError("door_in_use")
     held = locker.deposit
-    _accepted(work, by)
+    work.command_accepted(by)
     if locker.door == "open":
-        _done(work, "already_open")
+        work.command_done("already_open")
         return
     doors.begin(
         work,
@@ -155,7 +137,7 @@ def _swap(work: Work, args: Args, by: tuple[Signer, ...]) -> None:
     )
     if taken or session.phase in (Phase.ENDED, Phase.CLOSED):
         raise RefusedError("station_taken" if taken else "phase")
-    _accepted(work, by)
+    work.command_accepted(by)
     work.emit_data(
         "station.swapped",
         session.id,
@@ -167,7 +149,7 @@ def _swap(work: Work, args: Args, by: tuple[Signer, ...]) -> None:
             "by": signer_json(by),
         },
     )
-    _done(work)
+    work.command_done()
 
 
 def _replace(work: Work, args: Args, by: tuple[Signer, ...]) -> None:
@@ -181,9 +163,9 @@ def _replace(work: Work, args: Args, by: tuple[Signer, ...]) -> None:
     data = {"no": member.no, "reason": reason, "by": signer_json(by)}
     if why == "replaced":
         data["substitute"] = _substitute(session, member, args)
-    _accepted(work, by)
+    work.command_accepted(by)
     work.emit_data(f"member.{why}", session.id, data)
-    _done(work)
+    work.command_done()
 
 
 def _substitute(session: Session, member: Member, args: Args) -> dict[str, object] | None:
@@ -212,16 +194,16 @@ def _device(work: Work, args: Args) -> str:
 
 
 def _selftest(work: Work, args: Args, by: tuple[Signer, ...]) -> None:  # noqa: ARG001 one signature
-    _accepted(work, by)
+    work.command_accepted(by)
     work.do(SelfTest())
-    _done(work, "started")
+    work.command_done("started")
 
 
 def _reset(work: Work, args: Args, by: tuple[Signer, ...]) -> None:
     name = _device(work, args)
-    _accepted(work, by)
+    work.command_accepted(by)
     work.do(Reset(name))
-    _done(work, "started")
+    work.command_done("started")
 
 
 def _clip(work: Work, args: Args, by: tuple[Signer, ...]) -> None:
@@ -233,9 +215,9 @@ def _clip(work: Work, args: Args, by: tuple[Signer, ...]) -> None:
     }
     if not all(0 <= span <= CLIP_S_MAX for span in spans.values()):
         raise RefusedError("bad_argument", where="from_s, to_s", expected=f"0 to {CLIP_S_MAX}")
-    _accepted(work, by)
+    work.command_accepted(by)
     work.do(Clip(reason, session.id, spans["from_s"], spans["to_s"]))
-    _done(work)
+    work.command_done()
 
 
 _VERBS: Mapping[str, Verb] = {
@@ -245,5 +227,6 @@ _VERBS: Mapping[str, Verb] = {
     "device.selftest": _selftest,
     "device.reset": _reset,
     "clip.mark": _clip,
+    **remote.VERBS,
 }
-"""Verbs the room carries out; the others of WIRE §7 belong to the runtime."""
+"""Every verb of WIRE §7 (`protocols.messages.acts.VERBS`); a test compares."""

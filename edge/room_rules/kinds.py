@@ -89,4 +89,42 @@ class WipeSecrets:
     session: str
 
 
-Effect = Pulse | Record | SelfTest | Reset | Answer | Sound | Clip | WipeSecrets
+@dataclass(frozen=True, slots=True)
+class Reopen:
+    """Begin a new epoch of the journal; the result comes back as `command_result`."""
+
+    command: str
+
+
+@dataclass(frozen=True, slots=True)
+class SwitchUplink:
+    """Use another line to the hub, on trial; the result comes back as `command_result`."""
+
+    command: str
+    to: str
+
+
+@dataclass(frozen=True, slots=True)
+class FetchClip:
+    """Offer these contents to the hub before all others."""
+
+    command: str
+    segments: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class ApplyConfig:
+    """Put options in force, on trial; the result comes back as `command_result`.
+
+    `values`: all that differs from the room's file, `section.option` to value.
+    """
+
+    command: str
+    version: int
+    values: Mapping[str, Any]
+
+
+Remote = Reopen | SwitchUplink | FetchClip | ApplyConfig
+"""What only the running program can carry out (`edge.remote`)."""
+
+Effect = Remote | Pulse | Record | SelfTest | Reset | Answer | Sound | Clip | WipeSecrets

@@ -37,8 +37,7 @@ def order(work: Work) -> None:
 
 
 def _repeated(work: Work) -> bool:
-    name = str(work.data.get("id", ""))
-    stored = work.state.answers.get(name) if name else None
+    stored = work.answered_before()
     if stored is None:
         return False
     if stored == "accepted":
@@ -172,10 +171,10 @@ def _follow(work: Work, session: Session, word: Order) -> None:
     if word is not Order.CLOSE:
         return
     work.emit("session.closed", session.id)
+    work.emit("secrets.wiped", session.id)
     # The journal writes into it how many rows the session has: whoever hands the record over
     # later cannot leave one out without being seen.
     work.emit("session.sealed", session.id)
-    work.emit("secrets.wiped", session.id)
     work.do(WipeSecrets(session.id))
     if not any(one.recording for one in open_sessions(work.state)):
         work.do(Record(on=False, session=session.id))

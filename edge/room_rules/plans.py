@@ -5,6 +5,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any
 
+from edge.room_rules import remote
 from edge.room_rules.kinds import Record
 from edge.room_rules.work import Work
 from protocols.policy.permits import open_sessions
@@ -24,6 +25,7 @@ def started(work: Work) -> None:
         software=str(work.data.get("software") or ""),
         config_hash=str(work.data.get("config_hash") or ""),
     )
+    remote.settle_interrupted(work)
     for session in open_sessions(work.state):
         if session.recording:
             work.do(Record(on=True, session=session.id))

@@ -133,6 +133,14 @@ def _charge_step(work: Work, power: Power) -> tuple[int, bool] | None:
     return power.charge_pct // CHARGE_STEP_PCT, power.charge_pct <= work.pack.ups.pause_pct
 
 
+def clock_offset(work: Work) -> None:
+    """Take by how much the wall clock is ahead of the hub's, as the probe measured it."""
+    offset, bound = work.data.get("offset_ms"), work.data.get("bound_ms")
+    if type(offset) is not int or type(bound) is not int:
+        return
+    work.emit("clock.offset", "", offset_ms=offset, bound_ms=bound, source="hub")
+
+
 def network(work: Work) -> None:
     """Take the prober's diagnosis: the lowest failing rung, or ok."""
     rung = str(work.data.get("rung", "unknown"))

@@ -8,7 +8,8 @@ from typing import Any
 
 from edge.room_rules.kinds import Answer, Draft, Effect, Input, Sound
 from protocols.policy.pack import Pack
-from protocols.policy.room_model import Member, RoomState, Session, UnreadableEvent
+from protocols.policy.room_fields import signer_json
+from protocols.policy.room_model import Member, RoomState, Session, Signer, UnreadableEvent
 from protocols.policy.room_state import apply, steady_ms
 
 TEXT_CHARS_MAX = 200
@@ -141,6 +142,37 @@ class Work:
         """Answer the asker: refused, and why."""
         self.do(Answer(str(self.data.get("id", "")), {"ok": False, "reason": reason, **result}))
         self.do(Sound("refused"))
+
+    def command_accepted(self, by: tuple[Signer, ...]) -> None:
+        """Draft that the command of this input is carried out from here on."""
+        self.emit(
+            "cmd.accepted",
+            "",
+            id=str(self.data.get("id", "")),
+            verb=str(self.data.get("verb", "")),
+            by=signer_json(by),
+        )
+
+    def command_done(self, result: str = "done") -> None:
+        """Draft how the command of this input ended."""
+        self.emit(
+            "cmd.done",
+            "",
+            id=str(self.data.get("id", "")),
+            verb=str(self.data.get("verb", "")),
+            result=result,
+        )
+
+    def answered_before(self) -> str | None:
+        """Return what this id was answered: from the state, or as the loop found it in the journal.
+
+        The state has the latest answers only; `stored` is the journal's, which has all of them.
+        """
+        name = str(self.data.get("id", ""))
+        if not name:
+            return None
+        stored = self.state.answers.get(name, self.data.get("stored"))
+        return stored if isinstance(stored, str) else None
 
     def session(self, name: object) -> Session | None:
         """Return a session of this room."""

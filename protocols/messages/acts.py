@@ -9,7 +9,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import re
-from collections.abc import Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -60,6 +60,11 @@ BY_HUB: Final = "hub"
 REASON_CHARS_MAX: Final = 500
 EXCEPTIONS_MAX: Final = 16
 """`start` has three needs per venue; sixteen cover a session of five venues."""
+
+SEGMENTS_MAX: Final = 64
+"""Contents one `clip.fetch` names: ten minutes of one stream, and below half a message."""
+UPLINKS: Final = ("first", "second")
+"""What `network.switch` may name; without a name it is the one not in use."""
 
 _BY = re.compile(r"(?:hub|p-[0-9a-f]{12})\Z")
 _CTL = re.compile(r"c-[0-9a-f]{12}\Z")
@@ -182,7 +187,13 @@ class Expect:
 
 @dataclass(frozen=True, slots=True)
 class Command:
-    """One act asked of one room. `args` is JSON without floats; `expect` None: no object."""
+    """One act asked of one room. `args` is JSON without floats; `expect` None: no object.
+
+    `args` may name a `session`. Verbs about the controller itself have these and no others:
+    `journal.reopen` none; `network.switch` `to?` of `UPLINKS`; `clip.fetch` `segments`, SHA-256 in
+    hex; `config.apply` `version` and `set`, the whole list of options that differ from the room's
+    file, as `section.option` to value.
+    """
 
     id: str
     verb: str
@@ -210,6 +221,7 @@ class Command:
         )
         reader.end()
         _no_body(signed)
+        _check_args(command)
         return command
 
 
@@ -297,6 +309,45 @@ def _expect(reader: Reader) -> Expect | None:
     epoch, seq = inner.revision("rev")
     inner.end()
     return Expect(obj=obj, epoch=epoch, seq=seq)
+
+
+def _check_args(command: Command) -> None:
+    """Refuse arguments nobody reads, of the verbs whose arguments are fixed."""
+    check = _ARGS.get(command.verb)
+    if check is None:
+        return
+    reader = Reader(command.args, where="er1/cmd.args")
+    if reader.has("session"):
+        reader.text("session", TOKEN)
+    check(reader)
+    reader.end()
+
+
+def _no_args(reader: Reader) -> None:
+    """`journal.reopen` says everything by its verb."""
+
+
+def _uplink_args(reader: Reader) -> None:
+    if reader.has("to"):
+        reader.one_of("to", UPLINKS)
+
+
+def _segment_args(reader: Reader) -> None:
+    if not reader.texts("segments", HEX64, items_max=SEGMENTS_MAX):
+        reader.fail("segments", "at least one content", [])
+
+
+def _config_args(reader: Reader) -> None:
+    reader.integer("version", 1)
+    reader.mapping("set")
+
+
+_ARGS: Final[Mapping[str, Callable[[Reader], None]]] = {
+    "journal.reopen": _no_args,
+    "network.switch": _uplink_args,
+    "clip.fetch": _segment_args,
+    "config.apply": _config_args,
+}
 
 
 def _no_body(signed: Signed) -> None:

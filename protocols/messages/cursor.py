@@ -11,7 +11,7 @@ monotonic milliseconds and entropy.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Collection, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from typing import Final, Protocol
 
@@ -169,9 +169,18 @@ def on_bad_ack(state: CursorState, reason: str) -> tuple[CursorState, tuple[Outc
 
 
 def on_ack(
-    state: CursorState, ack: Ack, journal_lookup: JournalLookup, heads: Sequence[EpochHead]
+    state: CursorState,
+    ack: Ack,
+    journal_lookup: JournalLookup,
+    heads: Sequence[EpochHead],
+    *,
+    gap_ends: Collection[tuple[str, int]] = frozenset(),
 ) -> tuple[CursorState, tuple[Outcome, ...]]:
-    """What a genuine ack changes. `heads`: all epochs of the journal, oldest first."""
+    """What a genuine ack changes.
+
+    `heads`: all epochs of the journal, oldest first; `gap_ends`: (epoch, last seq) of every hole
+    this room has declared, where the hub has no row and says `GENESIS`.
+    """
     if ack.ctl != state.ctl:
         return on_bad_ack(state, f"an ack for {ack.ctl}")
     if ack.generation < state.generation:
@@ -181,8 +190,8 @@ def on_ack(
         return state, (Ignored("old"),)
     head = next((one for one in heads if one.epoch == ack.epoch), None)
     known = journal_lookup(ack.epoch, ack.upto) if head is not None else None
-    # GENESIS above 0 is the end of a gap this room declared: no row stands there to compare.
-    if ack.upto and ack.hash != GENESIS and known is not None and known != ack.hash:
+    declared = ack.hash == GENESIS and (ack.epoch, ack.upto) in gap_ends
+    if ack.upto and not declared and known is not None and known != ack.hash:
         return on_bad_ack(state, f"another hash at {ack.epoch} {ack.upto}")
     fresh = same_run or (state.ask != "" and ack.re == state.ask)
     state = replace(state, bad_reported=False)

@@ -5,7 +5,15 @@ from __future__ import annotations
 from protocols.policy import gate
 from protocols.policy.members import ADMITTED, GONE, OUT, MemberStep
 from protocols.policy.pack import Pack
-from protocols.policy.room_model import Deposit, Locker, Member, RoomState, Session, Signer
+from protocols.policy.room_model import (
+    SEALING,
+    Deposit,
+    Locker,
+    Member,
+    RoomState,
+    Session,
+    Signer,
+)
 from protocols.policy.session import (
     OPEN_PHASES,
     Condition,
@@ -87,9 +95,15 @@ def may_release(session: Session, member: Member, pack: Pack) -> gate.Answer:
             key: session.sealing.get(key) in ("done", "skipped")
             for key in sealing_steps(session, pack)
         },
-        sealing_waived=session.sealing_waived,
+        sealing_waived=sealing_waived(session),
     )
     return gate.release(facts, pack.gate.documents_quantifier)
+
+
+def sealing_waived(session: Session) -> str:
+    """Return who waived sealing, before or after the order that needs it; '' if nobody."""
+    waivers = [one for one in session.exceptions if one.need == SEALING]
+    return ",".join(person.person for one in waivers for person in one.by)
 
 
 def sealing_steps(session: Session, pack: Pack) -> tuple[str, ...]:
@@ -145,6 +159,16 @@ def door_conditions(state: RoomState, locker: Locker) -> tuple[Condition, ...]:
     return (free, Condition("door_closed", shut, waiting))
 
 
+def clock_within(state: RoomState, pack: Pack) -> bool | None:
+    """Return whether the room's clock is near enough to the hub's for a start; None = not known.
+
+    What the measurement cannot tell counts for the room: only certainly too far is too far.
+    """
+    if state.clock_off_ms is None:
+        return None
+    return abs(state.clock_off_ms) - state.clock_bound_ms <= pack.clock.refuse_start_ms
+
+
 def to_start(
     state: RoomState, session: Session, pack: Pack, extra: frozenset[str] = frozenset()
 ) -> tuple[Condition, ...]:
@@ -161,6 +185,7 @@ def to_start(
         ),
         system_reachable=reachable,
         exceptions=extra | {one.need for one in session.exceptions},
+        clock=clock_within(state, pack),
     )
     return start_conditions(facts, pack.start.needs)
 

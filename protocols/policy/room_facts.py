@@ -4,12 +4,14 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import replace
+from typing import Any
 
 from protocols.policy.occupancy import SEAT_STATES
 from protocols.policy.room_fields import Fact
 from protocols.policy.room_model import (
     COMMANDS_KEPT,
     FAULTS_KEPT,
+    PENDING_KEPT,
     Device,
     Fault,
     Level,
@@ -40,6 +42,23 @@ def answered(state: RoomState, name: str, result: str) -> RoomState:
     return replace(state, answers={**{key: kept[key] for key in names}, name: result})
 
 
+def answer_of(event_type: str, data: Mapping[str, Any]) -> tuple[str, str] | None:
+    """Return (id, answer) that an event gives to an order, statement or command, None otherwise.
+
+    The same as the folds keep; a journal keeps it beside the event for as long as the event.
+    """
+    kind, _, word = event_type.rpartition(".")
+    name = data.get("id")
+    if kind not in ("order", "statement", "cmd") or not isinstance(name, str) or not name:
+        return None
+    answers = {
+        "accepted": "accepted",
+        "refused": str(data.get("reason") or "refused"),
+        "done": str(data.get("result") or "done"),
+    }
+    return (name, answers[word]) if word in answers else None
+
+
 def _started(state: RoomState, fact: Fact) -> RoomState:
     # A pulse that was on its way when the controller stopped: only the sensor knows.
     lockers = {
@@ -53,7 +72,15 @@ def _started(state: RoomState, fact: Fact) -> RoomState:
         name: replace(one, state="unknown") if one.state == "lost" else one
         for name, one in state.devices.items()
     }
-    return replace(state, software=fact.words("software"), lockers=lockers, devices=devices)
+    # Another boot, perhaps another clock: its offset is measured anew.
+    return replace(
+        state,
+        software=fact.words("software"),
+        lockers=lockers,
+        devices=devices,
+        clock_off_ms=None,
+        clock_bound_ms=0,
+    )
 
 
 def _plan(state: RoomState, fact: Fact) -> RoomState:
@@ -212,7 +239,7 @@ def _acked(state: RoomState, fact: Fact) -> RoomState:
 
 
 def _cmd_done(state: RoomState, fact: Fact) -> RoomState:
-    return answered(state, fact.text("id"), fact.words("result") or "done")
+    return _settled(answered(state, fact.text("id"), fact.words("result") or "done"), fact)
 
 
 def _cmd_refused(state: RoomState, fact: Fact) -> RoomState:
@@ -220,7 +247,31 @@ def _cmd_refused(state: RoomState, fact: Fact) -> RoomState:
 
 
 def _cmd_accepted(state: RoomState, fact: Fact) -> RoomState:
-    return answered(state, fact.text("id"), "accepted")
+    state = _settled(answered(state, fact.text("id"), "accepted"), fact)
+    kept = list(state.pending.items())[1 - PENDING_KEPT :]
+    return replace(state, pending={**dict(kept), fact.text("id"): fact.words("verb")})
+
+
+def _settled(state: RoomState, fact: Fact) -> RoomState:
+    name = fact.text("id")
+    return replace(state, pending={key: verb for key, verb in state.pending.items() if key != name})
+
+
+def _changed(name: str) -> Callable[[RoomState, Fact], RoomState]:
+    """Fold that notes only when an object last changed."""
+
+    def run(state: RoomState, fact: Fact) -> RoomState:
+        return replace(state, revs={**state.revs, name: fact.rev})
+
+    return run
+
+
+def _clock_offset(state: RoomState, fact: Fact) -> RoomState:
+    return replace(
+        state,
+        clock_off_ms=fact.number_or_none("offset_ms"),
+        clock_bound_ms=fact.number_or_none("bound_ms") or 0,
+    )
 
 
 def _visitor(state: RoomState, fact: Fact) -> RoomState:
@@ -256,6 +307,11 @@ SHARED: Mapping[str, Callable[[RoomState, Fact], RoomState]] = {
     "cmd.accepted": _cmd_accepted,
     "cmd.done": _cmd_done,
     "cmd.refused": _cmd_refused,
+    "config.tried": _changed("config"),
+    "config.applied": _changed("config"),
+    "config.reverted": _changed("config"),
+    "network.switched": _changed("uplink"),
+    "clock.offset": _clock_offset,
     "visitor": _visitor,
     "help.called": _help,
 }

@@ -17,6 +17,7 @@ from protocols.policy.room_fields import (
 )
 from protocols.policy.room_locker_folds import LOCKER_FOLDS
 from protocols.policy.room_model import (
+    SEALING,
     SESSIONS_KEPT,
     STEPS_KEPT,
     Away,
@@ -175,7 +176,6 @@ def _order_accepted(state: RoomState, fact: Fact) -> RoomState:
             session,
             order_out=seen.order,
             committee_complete=fact.words("committee") == "complete",
-            sealing_waived=_sealing_waived(session),
         )
     if seen.order == OrderKind.MEMBER_RELEASE:
         covered = {
@@ -192,11 +192,6 @@ def _exceptions(fact: Fact, seen: OrderSeen) -> tuple[StartException, ...]:
         StartException(row.text("need"), row.words("reason"), seen.by)
         for row in fact.objects("exceptions")
     )
-
-
-def _sealing_waived(session: Session) -> str:
-    waivers = [one for one in session.exceptions if one.need == "sealing"]
-    return ",".join(person.person for one in waivers for person in one.by)
 
 
 def _refused(state: RoomState, fact: Fact) -> RoomState:
@@ -313,7 +308,9 @@ def _clarification(session: Session, fact: Fact) -> Session:
 
 def _exception(session: Session, fact: Fact) -> Session:
     found = StartException(fact.text("need"), fact.words("reason"), fact.signers())
-    return replace(session, exceptions=(*session.exceptions, found))
+    after = replace(session, exceptions=(*session.exceptions, found))
+    # Who waits for his locker waits from here on, as after a step of sealing.
+    return replace(after, release_ms=fact.now_ms) if found.need == SEALING else after
 
 
 def _case_step(state: RoomState, fact: Fact) -> RoomState:

@@ -20,11 +20,17 @@ from protocols.policy.session import Phase
 SESSIONS_KEPT = 16
 """Closed sessions kept in the state; a room has one or two sessions a day."""
 COMMANDS_KEPT = 128
-"""Answers kept for repeated command, order and statement ids; more than a day brings."""
+"""Answers at hand for ids that come again at once; all others are in the journal's results."""
+PENDING_KEPT = 32
+"""Commands accepted and not done at one time; a room has a handful of locks and one network."""
 FAULTS_KEPT = 64
 """Cleared faults kept for the screen of the day."""
 STEPS_KEPT = 64
 """Checklist rows kept per fault; a pack's checklist has at most 64."""
+
+
+SEALING = "sealing"
+"""Need of a named exception that waives sealing before a release on postpone or terminate."""
 
 
 class UnreadableEvent(ValueError):  # noqa: N818 the name every reader of the record knows
@@ -178,7 +184,6 @@ class Session:
     last_n: int = 0
     order_out: str = ""
     committee_complete: bool = False
-    sealing_waived: str = ""
     started: bool = False
     recording: bool = False
     release_ms: int = 0
@@ -363,7 +368,12 @@ class Sensing:
 
 @dataclass(frozen=True, slots=True)
 class RoomState:
-    """Everything a room controller knows and stands for."""
+    """Everything a room controller knows and stands for.
+
+    `answers`: ids to what was answered; `pending`: ids of commands accepted and not done, to their
+    verbs; `clock_off_ms`: by how much the wall clock is ahead of the hub's, None = not known, and
+    `clock_bound_ms` how far that may be wrong.
+    """
 
     config: RoomConfig
     epoch: str = ""
@@ -386,9 +396,12 @@ class RoomState:
     raises: Mapping[str, tuple[int, ...]] = field(default_factory=dict)
     openings: int = 0
     answers: Mapping[str, str] = field(default_factory=dict)
+    pending: Mapping[str, str] = field(default_factory=dict)
     selftest: SelfTest | None = None
     visitors: tuple[Visitor, ...] = ()
     help_ms: int | None = None
     clock_step_ms: int = 0
+    clock_off_ms: int | None = None
+    clock_bound_ms: int = 0
     revs: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     sensing: Sensing = field(default_factory=Sensing)

@@ -12,6 +12,7 @@ from protocols.policy import gate
 from protocols.policy.faults import av_proposal, power_bad
 from protocols.policy.pack import Pack
 from protocols.policy.permits import (
+    clock_within,
     deposit_of,
     may_release,
     members_here,
@@ -68,6 +69,7 @@ def room_view(state: RoomState, pack: Pack, now_ms: int) -> dict[str, Any]:
         "devices": _devices(state, now_ms),
         "faults": [_fault(state, one, pack, now_ms) for one in _by_weight(state)],
         "selftest": _selftest(state, now_ms),
+        "clock": _clock(state, pack),
         "visitors": _visitors(state, now_ms),
         "help_ms": None if state.help_ms is None else now_ms - state.help_ms,
     }
@@ -186,6 +188,15 @@ def _selftest(state: RoomState, now_ms: int) -> dict[str, Any] | None:
         "ok": found.ok,
         "elapsed_ms": now_ms - found.at_ms,
         "failed": list(found.failed),
+    }
+
+
+def _clock(state: RoomState, pack: Pack) -> dict[str, Any]:
+    within = clock_within(state, pack)
+    return {
+        "state": _word(within),
+        "offset_ms": state.clock_off_ms,
+        "bound_ms": state.clock_bound_ms,
     }
 
 

@@ -168,24 +168,35 @@ class StartFacts:
         streams_down: streams that are not recording.
         system_reachable: the evaluation system answers; None = not known.
         exceptions: needs that somebody answered for by name of post.
+        clock: the room's clock is within the policy's bound of the hub's; None = not known.
     """
 
     waiting_members: tuple[int, ...]
     streams_down: tuple[str, ...]
     system_reachable: bool | None
     exceptions: frozenset[str] = frozenset()
+    clock: bool | None = None
+
+
+CLOCK = "clock"
+"""Condition of `start` beside the policy's needs: a clock known to be too far off."""
 
 
 def start_conditions(facts: StartFacts, needs: tuple[str, ...]) -> tuple[Condition, ...]:
     """Return what `start` needs here, met ones included (plan §7, DESIGN §6.1).
 
-    A need with a named exception is met; unknown is not met.
+    A need with a named exception is met; unknown is not met. Of the clock only what is known
+    counts: a room without a hub has nobody to compare with and works alone (G4); every record says
+    how far its time may be believed.
     """
     found = {
         "members_seated": tokens(facts.waiting_members),
         "av_recording": ",".join(facts.streams_down),
         "system_reachable": "" if facts.system_reachable else "evaluation_system",
+        CLOCK: "" if facts.clock else CLOCK,
     }
+    if facts.clock is not None:
+        needs = (*needs, CLOCK)
     return tuple(
         Condition(need, met=True)
         if need in facts.exceptions or not found[need]

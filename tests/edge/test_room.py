@@ -83,6 +83,8 @@ SAMPLES: dict[str, dict[str, Any]] = {
         "by": [STAFF],
         "session": "",
     },
+    "command_result": {"id": "c1", "result": "kept", "version": 1, "set": {}},
+    "clock_offset": {"offset_ms": 900, "bound_ms": 600},
     "staff": {"act": "help", "session": SESSION, "args": {}, "by": [STAFF]},
 }
 for _order in Order:

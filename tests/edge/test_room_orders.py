@@ -160,6 +160,19 @@ def test_sealing_may_be_waived_by_name_in_the_order() -> None:
     assert room.pulses() == [1]
 
 
+def test_sealing_may_be_waived_by_name_after_the_order_too() -> None:
+    room = Bench().evaluating()
+    room.order("postpone")
+    room.card(3)
+    assert room.unmet() == {"sealing_seal_material"}
+    room.now_ms += 5_000
+    room.staff("start.exception", COORDINATOR, need="sealing", reason="sealed at home")
+    assert room.state.sessions[SESSION].release_ms == room.now_ms, "from here on they wait"
+    room.card(3)
+    assert room.pulses() == [1]
+    room.check_fold()
+
+
 def test_sealing_follows_the_faults_of_the_session() -> None:
     room = Bench().evaluating()
     room.staff("fault.report", kind="device")

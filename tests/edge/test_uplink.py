@@ -18,6 +18,7 @@ from edge.duty import DutyRoster
 from edge.identify import Identifier
 from edge.intake import Intake
 from edge.journal import Journal
+from edge.journal_file import ConnectionPort
 from edge.turn import Turn
 from edge.uplink import Identity, Uplink, Vitals
 from protocols.messages.acks import Ack, decode_batch
@@ -118,8 +119,9 @@ class Bench:
             "re": self.uplink.state.ask,
         }
         signer = changes.pop("signer", self.hub.signer)
+        uplink = changes.pop("uplink", self.uplink)
         ack = Ack(**{**about, **changes})
-        return self.uplink.arrived(DOWN_ACK, ack.seal([signer]), retained=False)
+        return uplink.arrived(DOWN_ACK, ack.seal([signer]), retained=False)
 
 
 @pytest.fixture
@@ -175,6 +177,22 @@ def write(bench: Bench, count: int) -> None:
     """Records some facts and tells the uplink."""
     rows = bench.journal.append([Fact("help.called", "", {"n": n}) for n in range(count)])
     bench.uplink.recorded(rows)
+
+
+def fresh(bench: Bench) -> Uplink:
+    """The uplink of a start that finds this journal."""
+    was = bench.uplink
+    again = Uplink(
+        me=was.me,
+        journal=bench.journal,
+        pipe=bench.cable,
+        intake=bench.intake,
+        mono_ms=was.mono_ms,
+        entropy=was.entropy,
+        vitals=was.vitals,
+    )
+    again.link(up=True)
+    return again
 
 
 def batches(bench: Bench) -> list[tuple[int, int]]:
@@ -251,6 +269,78 @@ def test_a_hub_that_knows_more_than_the_journal_is_on_the_record(bench: Bench) -
     turns = bench.ack(upto=99, hash="e" * 64)
     assert [turn.data["type"] for turn in turns] == ["journal.rolled_back"]
     assert bench.journal.epoch != epoch
+
+
+def test_a_row_is_confirmed_by_its_hash_only(bench: Bench) -> None:
+    """The hash of nothing counts where this room has declared a hole, and nowhere else."""
+    write(bench, 3)
+    turns = bench.ack(hash=GENESIS)
+    assert [turn.data["type"] for turn in turns] == ["ack.bad"]
+    assert bench.uplink.waiting() == 4
+    epoch = bench.journal.epoch
+    bench.journal.write_gap(epoch, 3, 3, "rotten")
+    again = fresh(bench)
+    bench.ack(uplink=again, epoch=epoch, upto=3, hash=GENESIS)
+    assert bench.journal.acked(epoch) == 3, "declared before this start, known after it"
+    bench.ack(uplink=again, epoch=epoch, upto=4, hash=GENESIS)
+    assert bench.journal.acked(epoch) == 3
+
+
+class Traced:
+    """A journal's connection that notes the first word of each statement."""
+
+    def __init__(self, port: ConnectionPort) -> None:
+        self.port, self.begun = port, list[str]()
+
+    def execute(self, sql: str, values: Any = ()) -> Any:
+        """Passes it on."""
+        self.begun.append(sql.split(maxsplit=1)[0])
+        return self.port.execute(sql, values)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self.port, name)
+
+
+def test_position_and_state_of_the_acks_become_true_together(bench: Bench) -> None:
+    """A power cut between the two would take an old ack for a new one."""
+    write(bench, 3)
+    traced = Traced(bench.journal.port)
+    bench.journal.port = traced  # type: ignore[assignment]
+    bench.ack()
+    assert traced.begun.count("BEGIN") == 1
+    kept = json.loads(bench.journal.kv_get("cursor") or b"{}")
+    assert (kept["generation"], kept["n"], bench.journal.epochs()[-1].acked) == (1, 1, 4)
+
+
+def test_a_new_epoch_begins_without_a_loss_and_sending_goes_on(bench: Bench) -> None:
+    """What waits in the old one is sent, and acknowledged, as before."""
+    write(bench, 2)
+    batches(bench)
+    old, last, head = bench.journal.epoch, bench.journal.seq, bench.journal.head
+    rows = bench.journal.open_epoch("reopen")
+    bench.uplink.recorded(rows)
+    write(bench, 1)
+    assert batches(bench) == [(1, 1), (2, 2)], "of the new epoch"
+    bench.ack(epoch=old, upto=last, hash=head)
+    bench.ack()
+    assert bench.uplink.waiting() == 0
+    assert bench.ack(epoch=old, upto=last, hash=head) == []
+
+
+def test_only_an_answer_to_a_question_of_this_room_is_a_round_trip(bench: Bench) -> None:
+    """A forged or an old one proves nothing about the line in use now."""
+    assert bench.uplink.answered_ms is None
+    bench.ack(signer=bench.room.signer)
+    bench.ack(re="9" * 32)
+    assert bench.uplink.answered_ms is None
+    first = bench.uplink.state.ask
+    asked = bench.now[0]
+    bench.now[0] += 700
+    bench.uplink.again()
+    bench.ack(re=first)
+    assert bench.uplink.answered_ms == asked
+    bench.ack()
+    assert bench.uplink.answered_ms == asked + 700
 
 
 def test_a_ping_is_answered_with_the_nonce_and_the_state_of_the_outbox(bench: Bench) -> None:

@@ -70,8 +70,8 @@ def ack(upto, *, epoch=EPOCH, run=RUN, n=1, generation=1, re=ASK, **more):
     )
 
 
-def take(state, one, heads=HEADS):
-    return on_ack(state, one, row_hash, heads)
+def take(state, one, heads=HEADS, **more):
+    return on_ack(state, one, row_hash, heads, **more)
 
 
 @pytest.fixture
@@ -184,7 +184,13 @@ def test_a_row_the_journal_cannot_read_is_passed_on_the_hubs_word(state):
 
 
 def test_the_end_of_a_declared_gap_has_no_hash(state):
-    assert take(state, ack(60, n=2, hash=GENESIS))[1] == (Advanced(EPOCH, 60),)
+    none = ack(60, n=2, hash=GENESIS)
+    ends = {(EPOCH, 60)}
+    assert take(state, none, gap_ends=ends)[1] == (Advanced(EPOCH, 60),)
+    for elsewhere in (set(), {(EPOCH, 59)}, {(OLD, 60)}):
+        (bad,) = take(state, none, gap_ends=elsewhere)[1]
+        assert isinstance(bad, AckBad), "no row is confirmed without its hash"
+    assert isinstance(take(state, ack(60, n=2, hash="f" * 64), gap_ends=ends)[1][0], AckBad)
 
 
 def test_a_hub_that_knows_more_than_the_journal(state):
@@ -329,7 +335,7 @@ def test_a_hole_is_passed_like_a_batch_and_done_with_the_hubs_ack(state):
     late, plan = next_batch(state, HEADS, 6000)
     assert plan.first == 41
     assert late.epochs[EPOCH].acked == 40
-    state, out = take(state, ack(55, n=2, hash=GENESIS))
+    state, out = take(state, ack(55, n=2, hash=GENESIS), gap_ends={(EPOCH, 55)})
     assert out == (Advanced(EPOCH, 55),)
     assert state.epochs[EPOCH].flights == ()
 

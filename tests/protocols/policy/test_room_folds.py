@@ -3,7 +3,15 @@
 from __future__ import annotations
 
 from protocols.policy import room_model
-from protocols.policy.room_model import COMMANDS_KEPT, FAULTS_KEPT, SESSIONS_KEPT, Signer
+from protocols.policy.permits import sealing_waived
+from protocols.policy.room_facts import answer_of
+from protocols.policy.room_model import (
+    COMMANDS_KEPT,
+    FAULTS_KEPT,
+    PENDING_KEPT,
+    SESSIONS_KEPT,
+    Signer,
+)
 from tests.protocols.policy.record_bench import AT, PREPARED, Record, S
 
 
@@ -92,6 +100,31 @@ def test_a_lost_lock_board_makes_every_locker_unknown() -> None:
     assert record.state.devices["locker"].state == "ok"
 
 
+def test_commands_on_their_way_are_known_until_they_are_done() -> None:
+    record = Record()
+    for number in range(PENDING_KEPT + 1):
+        record.write("cmd.accepted", "", id=f"c{number}", verb="clip.fetch")
+    assert list(record.state.pending) == [f"c{number}" for number in range(1, PENDING_KEPT + 1)]
+    record.write("cmd.done", "", id="c7", verb="clip.fetch", result="queued")
+    assert "c7" not in record.state.pending
+    assert record.state.pending["c8"] == "clip.fetch"
+
+
+def test_an_answer_in_the_journal_is_the_one_of_the_fold() -> None:
+    for kind, data, answer in (
+        ("order.accepted", {"id": "o"}, ("o", "accepted")),
+        ("order.refused", {"id": "o", "reason": "needs"}, ("o", "needs")),
+        ("statement.refused", {"id": "s"}, ("s", "refused")),
+        ("cmd.done", {"id": "c", "result": "opened"}, ("c", "opened")),
+        ("cmd.done", {"id": "c"}, ("c", "done")),
+        ("cmd.done", {"id": ""}, None),
+        ("order.issued", {"id": "o"}, None),
+        ("fault.raised", {"id": "f"}, None),
+        ("cmd.done", {}, None),
+    ):
+        assert answer_of(kind, data) == answer
+
+
 def test_orders_end_and_waive() -> None:
     record = Record().prepared()
     record.write(
@@ -105,7 +138,7 @@ def test_orders_end_and_waive() -> None:
         exceptions=[{"need": "sealing", "reason": "nothing to seal"}],
     )
     session = record.state.sessions[S]
-    assert (session.order_out, session.sealing_waived, session.last_n) == ("terminate", "p-9", 7)
+    assert (session.order_out, sealing_waived(session), session.last_n) == ("terminate", "p-9", 7)
     assert record.state.answers == {"o1": "accepted"}
     record.write("order.accepted", "s-unknown", id="o2", n=1, order="open", members=[])
     record.write("order.refused", S, id="o3", order="start", reason="needs", missing=[])
