@@ -15,6 +15,7 @@ from sqlalchemy import Connection
 from hub.clock import iso_ms
 from hub.contingency import cases
 from hub.contingency.cases import CaseRecord
+from hub.contingency.deciders import named_decider
 from hub.duty_keys import OnDuty, session_signer
 from hub.ports import Actor, Parts, refuse
 from protocols.messages.signed import Signer
@@ -39,7 +40,7 @@ PROOF_CHARS_MAX: Final = 500
 
 @dataclass(frozen=True, slots=True)
 class Choice:
-    """What is decided. `decider` another person without a key here, with `proof` in words."""
+    """What is decided. `decider` a person who decided elsewhere, `proof` says how it came."""
 
     option: str
     scope: str
@@ -70,7 +71,7 @@ def decide(
         case: case id.
         choice: option, scope chosen by a person, reason.
         first: who decides, with the PIN; with `choice.decider` who records it.
-        second: who records and signs second, with the PIN.
+        second: who signs second, with the PIN; records, unless `choice.decider` is named.
 
     Raises:
         Problem: 403 PIN or roster, 404, 409 the case has moved on, 422 what is missing.
@@ -79,7 +80,7 @@ def decide(
         record = load(conn, case)
     _refuse_plainly(record, choice)
     people = [first] if second is None else [first, second]
-    _two_persons(people, choice)
+    _two_persons(people)
     opened = [Signed(*session_signer(parts, record.session, *one)) for one in people]
     with parts.store.write() as conn:
         return _record(conn, parts, load(conn, case), choice, opened)
@@ -111,7 +112,7 @@ def _record(
     conn: Connection, parts: Parts, record: CaseRecord, choice: Choice, opened: list[Signed]
 ) -> dict[str, Any]:
     now = parts.clock.wall()
-    decider, recorder, proof = _roles(choice, opened)
+    decider, recorder, second, proof = _roles(conn, record, choice, opened)
     rule = record.template
     decision = Decision(
         option=choice.option,
@@ -147,7 +148,7 @@ def _record(
             "scope": choice.scope,
             "decided_by": asdict(decider),
             "recorded_by": asdict(recorder),
-            "second": asdict(recorder),
+            "second": asdict(second),
             "reason": choice.reason,
             "basis": record.row["rule"]["article"],
             "body": body,
@@ -217,16 +218,17 @@ def _body(record: CaseRecord, decision: Decision, scope: str, n: int) -> bytes:
     )
 
 
-def _roles(choice: Choice, opened: list[Signed]) -> tuple[Who, Who, str]:
-    first = _who(opened[0].duty)
-    if choice.decider is not None:
-        decider = Who(
-            person=choice.decider.person,
-            role=str(next(iter(choice.decider.roles), "")),
-            post=choice.decider.post,
-        )
-        return decider, first, choice.proof
-    return first, _who(opened[1].duty), "signature"
+def _roles(
+    conn: Connection, record: CaseRecord, choice: Choice, opened: list[Signed]
+) -> tuple[Who, Who, Who, str]:
+    """Who decided, who recorded, who signed second, and how the decision came."""
+    first, second = (_who(one.duty) for one in opened)
+    if choice.decider is None:
+        return first, second, second, "signature"
+    if first.person == second.person or first.role == second.role:
+        raise _invalid("second_login", "another person in another role", second.role)
+    decider = named_decider(conn, record, choice.decider, scope=choice.scope)
+    return decider, first, second, choice.proof
 
 
 def _who(duty: OnDuty) -> Who:
@@ -289,8 +291,8 @@ def _refuse_incomplete(problems: list[PolicyError]) -> None:
         )
 
 
-def _two_persons(people: list[tuple[Actor, str]], choice: Choice) -> None:
-    if choice.decider is None and len(people) < 2:  # noqa: PLR2004 - the rule's word
+def _two_persons(people: list[tuple[Actor, str]]) -> None:
+    if len(people) < 2:  # noqa: PLR2004 - the rule's word
         raise _invalid("second_login", "a second signer in another role", "nobody")
     if len({actor.person for actor, _ in people}) < len(people):
         raise _invalid("second_login", "another person", people[0][0].post)

@@ -200,8 +200,9 @@ class Contingency:
     ) -> dict[str, Any]:
         """Records a decision; see `decisions.decide`. It issues no order by itself.
 
-        With `decider_login` the named person decided elsewhere (`proof` says how it came), and the
-        actor records it; else the actor decides and the second person records.
+        With `decider_login` the named person decided elsewhere (`proof` says how it came), the
+        actor records it and the second person signs with the actor; else the actor decides and
+        the second person records.
         """
         decider = self._person(decider_login, "decider_login") if decider_login else None
         second = None

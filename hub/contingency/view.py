@@ -206,6 +206,7 @@ def _decision(one: Mapping[str, Any], *, last: int) -> dict[str, Any]:
         "scope": one["scope"],
         "decided_by": one["decided_by"],
         "recorded_by": one["recorded_by"],
+        "second": one["second"],
         "reason": one["reason"],
         "basis": one["basis"],
         "proof": one["proof"],

@@ -9,7 +9,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import select
+from sqlalchemy import insert, select, update
 from sqlalchemy.exc import IntegrityError
 
 from hub import crypto
@@ -18,6 +18,7 @@ from hub.contingency.decisions import LABEL
 from hub.problems import Problem
 from hub.rooms import Link
 from hub.store.tables_business import case_decision, session_order
+from hub.store.tables_core import users
 from tests.hub.booking.roomscript import Room, copied, order, rooms_of
 from tests.hub.booking.town import PIN, Town, build_town
 
@@ -327,6 +328,86 @@ def test_after_the_limit_the_named_decider_is_needed(ready: Town, rooms: dict[st
         )
     assert caught.value.where == "decision.decided_by"
     assert decide(ready, case, "continue")["state"] == "continue_ordered"
+
+
+def named(town: Town, case: str, decider: str, **more: Any) -> dict[str, Any]:
+    """The guest's staff write down what somebody decided elsewhere."""
+    given = {"scope": "venue", "second": "changsha.guest_coordinator", **more}
+    second = given.pop("second")
+    return town.contingency.decide(
+        town.who("changsha.room_staff"),
+        case,
+        "wait",
+        PIN,
+        second,
+        PIN if second else "",
+        reason="电话指示等待",
+        decider_login=decider,
+        proof="录音电话 10:05",
+        **given,
+    )
+
+
+def test_a_named_decider_is_on_duty_and_stands_in_the_role_of_this_session(
+    ready: Town, rooms: dict[str, Room]
+) -> None:
+    cut(rooms["changsha"])
+    case = one_case(ready)["case"]
+    with ready.store.write() as conn:
+        mine = users.c.login == "hubei.home_manager"
+        conn.execute(update(users).where(mine).values(roles=["administrator", "home_manager"]))
+    view = named(ready, case, "hubei.home_manager")
+    (told,) = view["decisions"]
+    assert told["decided_by"]["role"] == "home_manager"
+    assert told["recorded_by"]["post"] == ready.who("changsha.room_staff").post
+    assert told["second"]["post"] == ready.who("changsha.guest_coordinator").post
+    assert len(told["proof"]["sigs"]) == 2
+
+
+@pytest.mark.parametrize(
+    ("decider", "scope", "may"),
+    [
+        ("hubei.deputy", "all", True),
+        ("hubei.supervisor", "venue", False),
+        ("hubei.fault_handler", "venue", False),
+        ("changsha.deputy", "venue", True),
+        ("changsha.deputy", "all", False),
+        ("changsha.witness", "venue", False),
+        ("wuhan.home_manager", "venue", False),
+    ],
+)
+def test_who_is_not_on_duty_decides_only_by_a_deciding_role_of_a_venue_concerned(
+    ready: Town, rooms: dict[str, Room], decider: str, scope: str, may: bool
+) -> None:
+    cut(rooms["changsha"])
+    case = one_case(ready)["case"]
+    with ready.store.write() as conn:
+        row = dict(conn.execute(select(users).limit(1)).mappings().one())
+        stranger = {"person": "p-00000000ffff", "login": "wuhan.home_manager", "post": "WH-01"}
+        moved = {"org": "nanjing", "roles": ["home_manager"]}
+        conn.execute(insert(users).values({**row, **stranger, **moved}))
+    if may:
+        (told,) = named(ready, case, decider, scope=scope)["decisions"]
+        assert told["decided_by"]["role"] == "deputy"
+        return
+    with pytest.raises(Problem) as caught:
+        named(ready, case, decider, scope=scope)
+    assert caught.value.where == "decision.decider_login"
+    assert ready.contingency.view(case)["decisions"] == []
+
+
+def test_a_decision_made_elsewhere_needs_two_signatures_in_two_roles_too(
+    ready: Town, rooms: dict[str, Room]
+) -> None:
+    cut(rooms["changsha"])
+    case = one_case(ready)["case"]
+    for second in ("", "hubei.room_staff", "changsha.room_staff"):
+        with pytest.raises(Problem) as caught:
+            named(ready, case, "hubei.home_manager", second=second)
+        assert caught.value.where == "decision.second_login"
+    with pytest.raises(Problem) as caught:
+        named(ready, case, "changsha.room_staff")
+    assert caught.value.where == "decision.recorded_by"
 
 
 def test_a_case_closes_only_when_the_fault_is_cleared_and_a_decision_stands(
