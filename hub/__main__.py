@@ -1,4 +1,4 @@
-"""The hub's commands: init, serve, backup, restore, user, enroll; demo and verify beside them."""
+"""The hub's commands: init, serve, backup, restore, user, enroll, release; demo, verify beside."""
 
 # ruff: noqa: PLC0415 - each command loads its own part only; `--help` answers at once
 
@@ -17,6 +17,8 @@ from hub.config import Config, ConfigError, load
 
 EX_OK: Final = 0
 EX_USAGE: Final = 64  # sysexits.h: wrong usage or unreadable path
+COMMAND_LINE: Final = "command line"
+"""Where a sign-in without a browser comes from."""
 EX_SOFTWARE: Final = 70  # sysexits.h: our fault
 EXAMPLES: Final = """examples:
   evalroom hub init /srv/hub
@@ -106,7 +108,22 @@ def hub_parser() -> argparse.ArgumentParser:
     enroll.add_argument("--name", required=True)
     enroll.add_argument("--secret-file", type=Path, help="first line: a venue manager's password")
     enroll.add_argument("--out", type=Path, required=True)
+    _release_options(sub)
     return top
+
+
+def _release_options(sub: Any) -> None:
+    release = _command(
+        sub,
+        "release",
+        "lets the commands to a controller that was found twice go again",
+        "evalroom hub release /srv/hub --ctl c-0123456789ab --by wang --reason '备用卡已收回'",
+    )
+    release.add_argument("data", type=Path)
+    release.add_argument("--ctl", required=True)
+    release.add_argument("--by", required=True, help="your login: it is done in your name")
+    release.add_argument("--reason", required=True, help="how it was made sure that one is left")
+    release.add_argument("--secret-file", type=Path, help="first line: your password")
 
 
 def _serve_options(serve: argparse.ArgumentParser) -> None:
@@ -295,6 +312,22 @@ def _enroll(args: argparse.Namespace) -> int:
     return EX_OK
 
 
+def _release(args: argparse.Namespace) -> int:
+    from hub.app import build
+    from hub.clones import release
+
+    secret = _secrets(args.secret_file, [f"password of {args.by}"])[0]
+    hub = build(load(args.data), services=False)
+    try:
+        token, who = hub.accounts.sign_in(args.by, secret, COMMAND_LINE)
+        hub.accounts.sign_out(token)
+        made = release(hub, who.actor, args.ctl, args.reason)
+    finally:
+        hub.close()
+    print(json.dumps({**made, "by": who.actor.post}))
+    return EX_OK
+
+
 def _secrets(path: Path | None, names: Sequence[str]) -> list[str]:
     """Secrets from the lines of a file, or asked for; never from the command line."""
     if path is None:
@@ -319,6 +352,7 @@ COMMANDS: Final = {
     "restore": _restore,
     "user": _user,
     "enroll": _enroll,
+    "release": _release,
 }
 
 

@@ -121,7 +121,7 @@ def rooms_seen(
     links: Iterable[SharedRooms],
     known: Mapping[str, Shared],
 ) -> list[RoomView]:
-    """The rooms this person sees, without the sessions, faults and notices he does not.
+    """The rooms this person sees, without the sessions, faults, alarms and notices he does not.
 
     Args:
         actor: who looks.
@@ -145,6 +145,7 @@ def _trimmed(actor: Reader, room: RoomView, known: Mapping[str, Shared]) -> Room
         return sees_case(actor, org=room.org, link=known.get(session))
 
     notices = tuple(one for one in room.notices if seen(one.session))
+    alarms = tuple(one for one in room.alarms if seen(one.session))
     state = room.state
     if isinstance(state, RoomState):
         state = replace(
@@ -152,7 +153,7 @@ def _trimmed(actor: Reader, room: RoomView, known: Mapping[str, Shared]) -> Room
             sessions={key: one for key, one in state.sessions.items() if seen(key)},
             faults={key: one for key, one in state.faults.items() if seen(one.session)},
         )
-    return replace(room, state=state, notices=notices)
+    return replace(room, state=state, notices=notices, alarms=alarms)
 
 
 def _only(actor: Reader, roles: frozenset[str]) -> bool:

@@ -1,5 +1,10 @@
 """What the hub sends to rooms: plans, and the orders, statements and commands of people.
 
+A controller that exists twice gets no commands until a person has looked (WIRE §5: "commands to
+both wait for a person"). Commands alone wait: plans are the venue's signed state, orders and
+statements are people's signed acts with their own numbers, which both copies judge alike and which
+a running session needs; a copy must not be able to stop an evaluation.
+
 A room's own events are the only answer that counts. Until it gave one, what was queued for it is
 sent again at every birth: ack first, then the plan, then the open commands. Repeats cost nothing,
 because a room answers a known id with the stored result.
@@ -34,7 +39,8 @@ RESEND_AFTER: Final = timedelta(seconds=20)
 """A room that is connected and did not answer gets it again, at a pong."""
 NONCE_BYTES: Final = 8
 OPEN_STATES: Final = ("queued", "sent")
-KINDS: Final = ("order", "statement", "command")
+COMMAND: Final = "command"
+KINDS: Final = ("order", "statement", COMMAND)
 ANSWERS: Final[Mapping[str, str]] = {
     "order.accepted": "accepted",
     "order.refused": "refused",
@@ -184,11 +190,10 @@ class Fleet:
                 self.publish_plan(conn, ctl)
 
     def send_plan(self, ctl: str) -> None:
-        """Sends the newest plan of a controller, if there is one and nobody holds it."""
+        """Sends the newest plan of a controller, if there is one."""
         with self._store.read() as conn:
             newest = _newest_plan(conn, ctl)
-            held = _held(conn, ctl)
-        if newest is None or held:
+        if newest is None:
             return
         self.transport.publish(topic(ctl, DOWN_PLAN), bytes(newest.raw), QOS[DOWN_PLAN])
         if newest.state == "made":
@@ -269,7 +274,7 @@ class Fleet:
             row = conn.execute(
                 select(outgoing).where(outgoing.c.ctl == ctl, outgoing.c.id == ident)
             ).one_or_none()
-            held = _held(conn, ctl)
+            held = row is not None and row.kind == COMMAND and _held(conn, ctl)
         if row is None or held or row.held or row.state not in OPEN_STATES:
             return
         wrapper = CommandWrapper(
@@ -317,13 +322,15 @@ class Fleet:
         self.transport.publish(topic(ctl, DOWN_PING), Ping(nonce).encode(), QOS[DOWN_PING])
 
     def hold(self, conn: Connection, ctl: str, *, held: bool) -> None:
-        """Stops or lets go what is sent to a controller: a clone waits for a person."""
-        conn.execute(controllers.update().where(controllers.c.ctl == ctl).values(held=held))
+        """Stops or lets go the commands to a controller; it is kept over restarts.
+
+        The recorder holds where it finds a clone; `hub.clones.release` lets go in a person's name.
+        """
+        hold(conn, ctl, held=held)
         if not held:
             self._store.after_commit(lambda: self._release(ctl))
 
     def _release(self, ctl: str) -> None:
-        self.send_plan(ctl)
         self.send_open(ctl)
 
     # Answers
@@ -361,6 +368,11 @@ class Fleet:
             .where(plans.c.ctl == ctl, plans.c.generation == generation, plans.c.n == n)
             .values(state=state)
         )
+
+
+def hold(conn: Connection, ctl: str, *, held: bool) -> None:
+    """Notes whether commands to a controller wait for a person."""
+    conn.execute(controllers.update().where(controllers.c.ctl == ctl).values(held=held))
 
 
 def _hash(body: Mapping[str, Any]) -> str:

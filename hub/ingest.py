@@ -353,7 +353,10 @@ class Ingest:
 
     def _telemetry(self, ctl: str, payload: bytes) -> None:
         body = decode_tm(payload)
-        if not isinstance(body, Pong) or not self._known(ctl):
+        if not self._known(ctl):
+            return
+        if not isinstance(body, Pong):
+            self._rooms.telemetry(ctl, body, payload)
             return
         self._fleet.note_ask(ctl, body.ask)
         self._rooms.pong(ctl, body)

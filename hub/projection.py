@@ -44,7 +44,22 @@ class StoredEvent:
     late: bool
 
 
+@dataclass(frozen=True, slots=True)
+class Unreadable:
+    """A recorded row that a handler could not read, as it was just marked."""
+
+    handler: str
+    id: int
+    ctl: str
+    epoch: str
+    seq: int
+    session: str
+    recorded_at: datetime
+    late: bool
+
+
 Handler = Callable[[Connection, StoredEvent], None]
+OnUnreadable = Callable[[Connection, Unreadable], None]
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,10 +88,15 @@ class Projector:
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._before: list[Callable[[], None]] = []
+        self._unread: list[OnUnreadable] = []
 
     def before_turn(self, act: Callable[[], None]) -> None:
         """`act` runs before handlers do: live folds are up to date when a handler asks them."""
         self._before.append(act)
+
+    def on_unreadable(self, act: OnUnreadable) -> None:
+        """`act` runs in the transaction that marks a row as unreadable, once per mark."""
+        self._unread.append(act)
 
     def register(self, name: str, handler: Handler, types: Iterable[str] = ()) -> None:
         """Adds a handler; its cursor is kept under `name`.
@@ -173,6 +193,20 @@ class Projector:
             conn.execute(
                 unreadable.insert().values(**key, reason=reason[:REASON_CHARS_MAX], seen_at=seen)
             )
+            for act in self._unread:
+                act(
+                    conn,
+                    Unreadable(
+                        handler=name,
+                        id=row.id,
+                        ctl=row.ctl,
+                        epoch=row.epoch,
+                        seq=row.seq,
+                        session=row.session,
+                        recorded_at=row.recorded_at,
+                        late=row.late,
+                    ),
+                )
             self._bus.publish("unreadable")
 
 

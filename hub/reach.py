@@ -94,6 +94,7 @@ def visible_rooms(
             *(room.state.sessions if room.state else ()),
             *(one.session for one in (room.state.faults.values() if room.state else ())),
             *(one.session for one in room.notices),
+            *(one.session for one in room.alarms),
         )
         if session
     }

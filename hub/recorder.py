@@ -16,16 +16,18 @@ from sqlalchemy import Connection, func, select
 from hub import crypto, quarantine, streams
 from hub.clock import Clock
 from hub.facts import Facts
+from hub.fleet import hold
 from hub.keys import Keys
 from hub.liveness import Liveness
 from hub.store.engine import Store
-from hub.store.tables_core import controllers, events, forks, notices, seals
+from hub.store.tables_core import events, forks, notices, seals
 from protocols.messages.bodies import Batch, decode_batch
 from protocols.messages.errors import RemoteError
 from protocols.messages.event import Event, decode_event, event_hash
 from protocols.messages.recording import (
     Branch,
     Fork,
+    Gap,
     Lineage,
     Opened,
     Quarantine,
@@ -78,6 +80,9 @@ class Recorder:
     Args:
         store, clock, keys, facts: the hub's own.
         alive: which streams were heard of, in which order.
+
+    Attributes:
+        notices_dropped: notices that had no place since the start; shown at `/readyz`.
     """
 
     def __init__(
@@ -88,6 +93,8 @@ class Recorder:
         self._keys = keys
         self._facts = facts
         self._alive = alive
+        self.notices_dropped = 0
+        self._told_dropped: dict[str, datetime] = {}
 
     def batch(self, ctl: str, raw: bytes) -> Outcome:
         """Records what can be recorded of one `up/ev` message.
@@ -246,8 +253,7 @@ class Recorder:
         streams.save_head(conn, before, verdict.head, at=now)
         outcome.moved.add(gap.epoch)
         if verdict.lost is not None:
-            streams.keep_gap(conn, event.ctl, gap, verdict.lost, (event.epoch, event.seq))
-            self._source_lost(conn, event.ctl, gap.epoch, verdict.lost)
+            self._lost(conn, event.ctl, gap, verdict.lost, told=(event.epoch, event.seq))
         self._judge_children(conn, event.ctl, gap.epoch, outcome)
 
     def _pending_closed(
@@ -257,8 +263,30 @@ class Recorder:
         for gap in before.pending if before is not None else ():
             if gap not in after.pending and gap.last <= after.head:
                 told = streams.told_gap(conn, after.ctl, gap)
-                streams.keep_gap(conn, after.ctl, gap, (gap.first, gap.last), told)
-                self._source_lost(conn, after.ctl, gap.epoch, (gap.first, gap.last))
+                self._lost(conn, after.ctl, gap, (gap.first, gap.last), told=told)
+
+    def _lost(
+        self,
+        conn: Connection,
+        ctl: str,
+        gap: Gap,
+        lost: tuple[int, int],
+        *,
+        told: tuple[str, int],
+    ) -> None:
+        """Rows nobody has any more: a fact of the hub, from which the case follows."""
+        self._source_lost(conn, ctl, gap.epoch, lost)
+        if not streams.keep_gap(conn, ctl, gap, lost, told):
+            return
+        data = {
+            "ctl": ctl,
+            "epoch": gap.epoch,
+            "from": lost[0],
+            "to": lost[1],
+            "cause": gap.cause,
+            "told": {"epoch": told[0], "seq": told[1]},
+        }
+        self._facts.append(conn, type="stream.gap", session="", data=data)
 
     @staticmethod
     def _source_lost(conn: Connection, ctl: str, epoch: str, lost: tuple[int, int]) -> None:
@@ -326,9 +354,7 @@ class Recorder:
         if state not in ALARMING:
             return
         if state is StreamState.CLONE:
-            conn.execute(
-                controllers.update().where(controllers.c.ctl == head.ctl).values(held=True)
-            )
+            hold(conn, head.ctl, held=True)
         data: dict[str, Any] = {
             "ctl": head.ctl,
             "epoch": head.epoch,
@@ -363,6 +389,7 @@ class Recorder:
         if known is not None or stored is not None or event.ctl != batch.ctl:
             return False
         if int(waiting) >= NOTICES_MAX:
+            self._notice_dropped(conn, batch.ctl, now)
             return False
         conn.execute(
             notices.insert().values(
@@ -370,6 +397,16 @@ class Recorder:
             )
         )
         return True
+
+    def _notice_dropped(self, conn: Connection, ctl: str, now: datetime) -> None:
+        """Counts each, tells once per hour: the event itself comes with its row."""
+        self.notices_dropped += 1
+        hour = now.replace(minute=0, second=0, microsecond=0)
+        if self._told_dropped.get(ctl) == hour:
+            return
+        self._told_dropped[ctl] = hour
+        data = {"ctl": ctl, "waiting": NOTICES_MAX}
+        self._facts.append(conn, type="stream.notices_dropped", session="", data=data)
 
 
 def _insert(

@@ -9,18 +9,20 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, select
 
+from hub.alarms import rows as alarms
+from hub.alarms.rows import Act, HubAlarm
 from hub.bus import Bus
 from hub.clock import Clock
 from hub.store.engine import Store
-from hub.store.tables_core import controllers, events, notices, rooms, stations
-from protocols.messages.bodies import Birth, Pong
+from hub.store.tables_core import controllers, events, notices, rooms, stations, telemetry
+from protocols.messages.bodies import Birth, Pong, Telemetry, decode_tm
 from protocols.messages.errors import RemoteError
 from protocols.messages.event import Event, decode_event
 from protocols.policy.room_model import RoomConfig, RoomState, UnreadableEvent
@@ -31,6 +33,10 @@ UNREACHABLE_MS: Final = 15_000
 CATCHING_UP_ROWS: Final = 64
 """A room with more rows waiting is catching up: its board shows an older state."""
 ROWS_PER_READ: Final = 500
+TELEMETRY_OLD_S: Final = 180
+"""A room tells each minute and on change; after three it is shown as old."""
+TELEMETRY_KEPT_MS: Final = 30_000
+"""The last one is written to the database at most this often: it is told on every change."""
 
 log = logging.getLogger(__name__)
 
@@ -57,11 +63,22 @@ class Link:
 
 
 @dataclass(frozen=True, slots=True)
+class Told:
+    """What a controller last told of itself. `values`: JSON as it came, never trusted in shape."""
+
+    values: Mapping[str, Any]
+    mono_ms: int
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
 class RoomView:
     """One room for a screen. `state` None: nothing recorded yet.
 
     `as_of`: wall time the room gave the newest recorded row; `age_s`: since the last pong;
-    `notices`: events sent ahead of a backlog, not recorded yet.
+    `notices`: events sent ahead of a backlog, not recorded yet; `alarms`: what the record says
+    somebody must look at; `acks`: faults acknowledged at the hub; `told`: newest telemetry, None
+    never heard.
     """
 
     ctl: str
@@ -77,6 +94,9 @@ class RoomView:
     catching_up: bool
     unreadable: int
     notices: tuple[Event, ...]
+    alarms: tuple[HubAlarm, ...] = ()
+    acks: Mapping[str, Act] = field(default_factory=dict)
+    told: Told | None = None
 
 
 @dataclass(slots=True)
@@ -92,6 +112,8 @@ class _Room:
     as_of: str = ""
     recorded_at: datetime | None = None
     unreadable: int = 0
+    told: Told | None = None
+    told_kept_ms: int | None = None
 
 
 LinkChange = Callable[[str, Link], None]
@@ -118,12 +140,13 @@ class LiveRooms:
     def rebuild(self) -> None:
         """Starts from the first stored row; links are kept."""
         with self._lock:
-            links = {ctl: room.link for ctl, room in self._rooms.items()}
+            before = self._rooms
             self._rooms, self._after_id = {}, 0
             self.refresh()
-            for ctl, link in links.items():
+            for ctl, room in before.items():
                 if ctl in self._rooms:
-                    self._rooms[ctl].link = link
+                    self._rooms[ctl].link = room.link
+                    self._rooms[ctl].told = room.told or self._rooms[ctl].told
 
     def refresh(self) -> None:
         """Takes in every row stored since the last time, and newly enrolled rooms."""
@@ -159,9 +182,17 @@ class LiveRooms:
         """Every room, by organisation and place."""
         ahead = self._notices()
         now_ms = self._clock.mono_ms()
+        standing, acks = self._alarms()
         with self._lock:
             listed = sorted(self._rooms.values(), key=lambda room: (room.org, room.place))
-            return [_view(room, now_ms, tuple(ahead.get(room.ctl, ()))) for room in listed]
+            return [
+                replace(
+                    _view(room, now_ms, tuple(ahead.get(room.ctl, ()))),
+                    alarms=tuple(standing.get(room.ctl, ())),
+                    acks={name: act for (ctl, name), act in acks.items() if ctl == room.ctl},
+                )
+                for room in listed
+            ]
 
     def view(self, ctl: str) -> RoomView | None:
         """One room, or None if it is not enrolled."""
@@ -189,6 +220,22 @@ class LiveRooms:
                 loop_ms=pong.loop_ms,
             ),
         )
+
+    def telemetry(self, ctl: str, told: Telemetry, raw: bytes) -> None:
+        """A room told of itself; the newest wins, and the last one survives a restart."""
+        now_ms, at = self._clock.mono_ms(), self._clock.wall()
+        with self._lock:
+            room = self._rooms.get(ctl)
+            if room is None:
+                return
+            room.told = Told(values=told.values, mono_ms=told.mono_ms, at=at)
+            kept = room.told_kept_ms
+            if kept is not None and now_ms - kept < TELEMETRY_KEPT_MS:
+                return
+            room.told_kept_ms = now_ms
+        with self._store.write() as conn:
+            conn.execute(telemetry.delete().where(telemetry.c.ctl == ctl))
+            conn.execute(telemetry.insert().values(ctl=ctl, raw=raw, seen_at=at))
 
     def birth(self, ctl: str, birth: Birth, refused: str = "") -> None:
         """A room connected; `refused` says why the hub does not speak with it."""
@@ -234,6 +281,7 @@ class LiveRooms:
         gone = set(self._rooms) - {row.ctl for row in rows}
         for ctl in gone:
             del self._rooms[ctl]
+        kept = _kept_telemetry(conn) if {row.ctl for row in rows} - set(self._rooms) else {}
         for row in rows:
             known = self._rooms.get(row.ctl)
             if known is not None:
@@ -247,6 +295,7 @@ class LiveRooms:
                 held=bool(row.held),
                 state=initial(_config(conn, row.ctl, row.place)),
                 link=Link(since_ms=now_ms),
+                told=kept.get(row.ctl),
             )
 
     def _read(self, conn: Connection, touched: set[str]) -> bool:
@@ -263,6 +312,18 @@ class LiveRooms:
                 _fold(room, bytes(row.raw), row.recorded_at)
             touched.add(str(row.session))
         return len(rows) == ROWS_PER_READ
+
+    def _alarms(self) -> tuple[dict[str, list[HubAlarm]], dict[tuple[str, str], Act]]:
+        """Standing alarms by controller; who acknowledged the faults that are open."""
+        with self._lock:
+            faults = [
+                fault.id
+                for room in self._rooms.values()
+                for fault in room.state.faults.values()
+                if fault.is_open
+            ]
+        with self._store.read() as conn:
+            return alarms.standing(conn), alarms.acknowledged(conn, faults)
 
     def _notices(self) -> dict[str, list[Event]]:
         found: dict[str, list[Event]] = {}
@@ -285,6 +346,18 @@ def _config(conn: Connection, ctl: str, place: str) -> RoomConfig:
         select(stations.c.n).where(stations.c.room == place).order_by(stations.c.n)
     ).scalars()
     return RoomConfig(ctl=ctl, place=place, stations=tuple(int(n) for n in numbers))
+
+
+def _kept_telemetry(conn: Connection) -> dict[str, Told]:
+    found: dict[str, Told] = {}
+    for row in conn.execute(select(telemetry)):
+        try:
+            body = decode_tm(bytes(row.raw))
+        except RemoteError:
+            continue  # an older program's; the room tells again within a minute
+        if isinstance(body, Telemetry):
+            found[row.ctl] = Told(values=body.values, mono_ms=body.mono_ms, at=row.seen_at)
+    return found
 
 
 def _fold(room: _Room, raw: bytes, recorded_at: Any) -> None:
@@ -325,4 +398,5 @@ def _view(room: _Room, now_ms: int, ahead: tuple[Event, ...]) -> RoomView:
         catching_up=(link.outbox or 0) > CATCHING_UP_ROWS,
         unreadable=room.unreadable,
         notices=ahead,
+        told=room.told,
     )

@@ -160,26 +160,28 @@ def told_gap(conn: Connection, ctl: str, gap: Gap) -> tuple[str, int]:
 
 def keep_gap(
     conn: Connection, ctl: str, gap: Gap, lost: tuple[int, int], told_in: tuple[str, int]
-) -> None:
-    """Writes down rows that are lost and where the room said so; once."""
+) -> bool:
+    """Writes down rows that are lost and where the room said so, once: whether it is news."""
     told_epoch, told_seq = told_in
     known = conn.execute(
         select(gaps.c.id).where(
             gaps.c.ctl == ctl, gaps.c.told_in_epoch == told_epoch, gaps.c.told_in_seq == told_seq
         )
     ).first()
-    if known is None:
-        conn.execute(
-            gaps.insert().values(
-                ctl=ctl,
-                epoch=gap.epoch,
-                first=lost[0],
-                last=lost[1],
-                cause=gap.cause,
-                told_in_epoch=told_epoch,
-                told_in_seq=told_seq,
-            )
+    if known is not None:
+        return False
+    conn.execute(
+        gaps.insert().values(
+            ctl=ctl,
+            epoch=gap.epoch,
+            first=lost[0],
+            last=lost[1],
+            cause=gap.cause,
+            told_in_epoch=told_epoch,
+            told_in_seq=told_seq,
         )
+    )
+    return True
 
 
 def _values(head: StreamHead) -> dict[str, Any]:

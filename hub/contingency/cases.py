@@ -190,12 +190,20 @@ def open_at(conn: Connection, ctl: str, session: str) -> list[CaseRecord]:
     return [_whole(conn, dict(row)) for row in rows.all()]
 
 
-def by_fault(conn: Connection, ctl: str, fault: str) -> CaseRecord | None:
-    """The case one fault of one room belongs to."""
-    case = conn.execute(
-        select(case_fault.c.case).where(case_fault.c.ctl == ctl, case_fault.c.fault == fault)
-    ).scalar_one_or_none()
-    return None if case is None else load(conn, case)
+def of_fault(conn: Connection, ctl: str, fault: str) -> list[CaseRecord]:
+    """The cases one fault of one room belongs to, one per session, oldest first."""
+    rows = conn.execute(
+        select(contingency_case)
+        .join(case_fault, case_fault.c.case == contingency_case.c.id)
+        .where(case_fault.c.ctl == ctl, case_fault.c.fault == fault)
+        .order_by(contingency_case.c.opened_at, contingency_case.c.id)
+    ).mappings()
+    return [_whole(conn, dict(row)) for row in rows.all()]
+
+
+def in_session(conn: Connection, ctl: str, fault: str, session: str) -> CaseRecord | None:
+    """The case one fault of one room belongs to in one session."""
+    return next((one for one in of_fault(conn, ctl, fault) if one.session == session), None)
 
 
 def next_number(conn: Connection, *, drill: bool) -> int:
@@ -222,25 +230,27 @@ def change(conn: Connection, case: str, values: Mapping[str, Any]) -> None:
 
 
 def add_fault(conn: Connection, values: Mapping[str, Any]) -> None:
-    """Lets a case stand for one more fault."""
-    conn.execute(insert(case_fault).values(**values))
+    """Lets a case stand for one more fault; they keep the order in which they came."""
+    mine = select(func.count()).select_from(case_fault).where(case_fault.c.case == values["case"])
+    n = int(conn.execute(mine).scalar_one()) + 1
+    conn.execute(insert(case_fault).values(**values, n=n))
 
 
-def clear_fault(conn: Connection, ctl: str, fault: str, at: datetime) -> None:
-    """A fault is over."""
+def clear_fault(conn: Connection, case: str, ctl: str, fault: str, *, at: datetime) -> None:
+    """A fault of a case is over."""
     conn.execute(
         update(case_fault)
-        .where(case_fault.c.ctl == ctl, case_fault.c.fault == fault)
+        .where(case_fault.c.case == case, case_fault.c.ctl == ctl, case_fault.c.fault == fault)
         .where(case_fault.c.cleared_at.is_(None))
         .values(cleared_at=at)
     )
 
 
-def reopen_fault(conn: Connection, ctl: str, fault: str, at: datetime) -> None:
+def reopen_fault(conn: Connection, case: str, ctl: str, fault: str, *, at: datetime) -> None:
     """The same fault has come back."""
     conn.execute(
         update(case_fault)
-        .where(case_fault.c.ctl == ctl, case_fault.c.fault == fault)
+        .where(case_fault.c.case == case, case_fault.c.ctl == ctl, case_fault.c.fault == fault)
         .values(cleared_at=None, at=at)
     )
 
@@ -277,7 +287,7 @@ def _whole(conn: Connection, row: dict[str, Any]) -> CaseRecord:
 
     return CaseRecord(
         row=row,
-        faults=of(case_fault, case_fault.c.at),
+        faults=of(case_fault, case_fault.c.n),
         steps={str(one["key"]): one for one in of(case_step, case_step.c.at)},
         entries=of(case_entry, case_entry.c.id),
         decisions=of(case_decision, case_decision.c.n),

@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from hub.clock import iso_ms
-from hub.contingency import cases
+from hub.contingency import cases, opening
 from hub.contingency.cases import CaseRecord
 from hub.contingency.deciders import named_decider
 from hub.duty_keys import OnDuty, session_signer
@@ -30,6 +30,7 @@ from protocols.policy.contingency import (
 )
 from protocols.policy.contingency import Signer as Who
 from protocols.policy.errors import PolicyError
+from protocols.terms import FaultKind
 
 LABEL: Final = b"er1/decision\x00"
 """What a person signs begins with this; no message of the contract does."""
@@ -81,9 +82,38 @@ def decide(
     _refuse_plainly(record, choice)
     people = [first] if second is None else [first, second]
     _two_persons(people)
-    opened = [Signed(*session_signer(parts, record.session, *one)) for one in people]
+    opened = [opened_key(parts, record, *one) for one in people]
     with parts.store.write() as conn:
         return _record(conn, parts, load(conn, case), choice, opened)
+
+
+def opened_key(parts: Parts, record: CaseRecord, actor: Actor, pin: str) -> Signed:
+    """The session key of a person on duty; outside of a session, the person's own certified key."""
+    if record.session:
+        return Signed(*session_signer(parts, record.session, actor, pin))
+    role = str(next(iter(actor.roles), ""))
+    if actor.org != record.row["org"]:
+        raise refuse(
+            403,
+            "other_organisation",
+            zh="该处置单属于其他单位",
+            en="The case belongs to another organisation",
+            where=f"case {record.id}",
+            expected=str(record.row["org"]),
+            got=actor.org,
+            do="由本单位两名不同岗位人员签署",
+        )
+    signer = parts.keys.person_signer(actor.person, pin, role)
+    duty = OnDuty(
+        person=actor.person,
+        post=actor.post,
+        role=role,
+        org=actor.org,
+        kid=signer.kid,
+        wrapped=None,
+        certified=True,
+    )
+    return Signed(signer, duty)
 
 
 def load(conn: Connection, case: str) -> CaseRecord:
@@ -162,6 +192,8 @@ def _record(
         {"state": target.value, "scope": choice.scope, "scope_by": decider.post},
     )
     _tell(conn, parts, record, decision, choice=choice, n=n, signatures=signatures)
+    if record.row["kind"] == FaultKind.RECORD:
+        opening.settle(conn, parts, record)
     return {
         "case": record.id,
         "n": n,

@@ -1,8 +1,9 @@
 """How cases open by themselves, join, and follow the rooms' record.
 
-A power or network fault of a room opens a case for each session running there; the fault that a
-standing fault explains joins its case, and so does what the hub itself noticed (no sign of life)
-with what the room writes later about the same silence. Events may arrive late, twice or never.
+A fault of a kind the policy pack names opens a case for each session running in its room; the fault
+that a standing fault explains joins its case, and so does what the hub itself noticed (no sign of
+life) with what the room writes later about the same silence. Rows of the record that nobody has any
+more open a case too (`hub.contingency.lost_rows`). Events may arrive late, twice or never.
 """
 
 from __future__ import annotations
@@ -21,7 +22,7 @@ from hub.contingency.cases import CaseRecord
 from hub.contingency.stamp import stamp
 from hub.ports import Parts
 from hub.projection import StoredEvent
-from hub.store.tables_core import events
+from hub.store.tables_core import controllers, events
 from protocols.messages.errors import RemoteError
 from protocols.messages.event import decode_event
 from protocols.policy.contingency import (
@@ -29,6 +30,7 @@ from protocols.policy.contingency import (
     CaseClock,
     CaseInput,
     CaseState,
+    opens_case,
     propose_scope,
     template,
 )
@@ -40,13 +42,16 @@ TYPES: Final = (
     "case.step",
     "phase.changed",
 )
-CASE_KINDS: Final = frozenset({"power", "network"})
 RUNNING: Final = frozenset(
     {"prepared", "check_in", "evaluating", "on_break", "suspended", "adjourned", "signing"}
 )
 FOUND_LATER: Final = timedelta(minutes=10)
 """WIRE §5: an older event opens its case as found later and pages nobody."""
 UNREACHABLE: Final = "unreachable"
+SILENT: Final = "hub"
+"""`source` of what the hub itself noticed: no sign of life."""
+REPORTED: Final = "reported"
+"""`what` of a fault that a person reported in the room."""
 MS_PER_S: Final = 1000
 PAUSING: Final = frozenset({"suspended", "on_break"})
 GOING_ON: Final = frozenset({"evaluating", "signing"})
@@ -54,8 +59,6 @@ GOING_ON: Final = frozenset({"evaluating", "signing"})
 
 def on_event(conn: Connection, stored: StoredEvent, parts: Parts) -> None:
     """Projection handler over the rooms' rows; bears the same row twice."""
-    if not stored.ctl.startswith("c-"):
-        return
     kind = stored.event.type
     if kind == "fault.raised":
         _raised(conn, stored, parts)
@@ -80,10 +83,10 @@ def silent(conn: Connection, parts: Parts, ctl: str) -> None:
         name = _silence_id(session)
         if known is not None:
             name = f"{name}-{secrets.token_hex(2)}"
-        _enter(
+        enter(
             conn,
             parts,
-            {"ctl": ctl, "fault": name, "kind": "network", "source": "hub", "at": now},
+            {"ctl": ctl, "fault": name, "kind": "network", "source": SILENT, "at": now},
             session=session,
             phase=phase,
             found_later=False,
@@ -96,49 +99,54 @@ def heard_again(conn: Connection, parts: Parts, ctl: str) -> None:
     for session, _ in running(conn, ctl):
         for case in cases.open_at(conn, ctl, session):
             for fault in case.faults:
-                if fault["source"] == "hub" and fault["ctl"] == ctl:
-                    _clear(conn, parts, ctl, str(fault["fault"]), now)
+                if fault["source"] == SILENT and fault["ctl"] == ctl:
+                    _clear(conn, parts, case, (ctl, str(fault["fault"])), at=now)
 
 
 def running(conn: Connection, ctl: str) -> list[tuple[str, str]]:
     """(session, phase) of the sessions a room is running, as its stored rows say."""
+    return [one for one in phases(conn, ctl).items() if one[1] in RUNNING]
+
+
+def phases(conn: Connection, ctl: str) -> dict[str, str]:
+    """Session -> phase of every session a room ever had, as its stored rows say."""
     rows = conn.execute(
         select(events.c.raw)
         .where(events.c.ctl == ctl, events.c.type.in_(("session.prepared", "phase.changed")))
         .order_by(events.c.id)
     )
-    phases: dict[str, str] = {}
+    found: dict[str, str] = {}
     for raw in rows.scalars():
         try:
             event = decode_event(bytes(raw))
         except RemoteError:
             continue
         if event.type == "session.prepared":
-            phases.setdefault(event.session, "prepared")
+            found.setdefault(event.session, "prepared")
         else:
-            phases[event.session] = str(event.data.get("to", ""))
-    return [(session, phase) for session, phase in phases.items() if phase in RUNNING]
+            found[event.session] = str(event.data.get("to", ""))
+    return found
 
 
 def _raised(conn: Connection, stored: StoredEvent, parts: Parts) -> None:
+    """A fault of a room belongs to every session running there."""
     data = stored.event.data
     kind, fault = str(data["kind"]), str(data["fault"])
-    if cases.by_fault(conn, stored.ctl, fault) is not None:
-        return
     at = datetime.fromisoformat(stored.event.at)
     found_later = stored.late or stored.recorded_at - at > FOUND_LATER
     one = {"ctl": stored.ctl, "fault": fault, "kind": kind, "source": "room", "at": at}
+    opens = opens_case(parts.pack, kind, reported=data.get("what") == REPORTED)
     for session, phase in running(conn, stored.ctl):
-        cause = cases.by_fault(conn, stored.ctl, str(data.get("cause") or ""))
-        if cause is not None and cause.session == session and cause.row["state"] != cases.CLOSED:
+        if cases.in_session(conn, stored.ctl, fault, session) is not None:
+            continue
+        cause = cases.in_session(conn, stored.ctl, str(data.get("cause") or ""), session)
+        if cause is not None and cause.row["state"] != cases.CLOSED:
             _join(conn, parts, cause, one)
-            return
-        if kind in CASE_KINDS:
-            _enter(conn, parts, one, session=session, phase=phase, found_later=found_later)
-            return
+        elif opens:
+            enter(conn, parts, one, session=session, phase=phase, found_later=found_later)
 
 
-def _enter(
+def enter(
     conn: Connection,
     parts: Parts,
     fault: Mapping[str, Any],
@@ -147,32 +155,41 @@ def _enter(
     phase: str,
     found_later: bool,
 ) -> None:
-    """Joins the open case for the same trouble, or opens one."""
+    """Joins the open case for the same trouble, or opens one.
+
+    Args:
+        conn: connection of an open `Store.write()`.
+        parts: the hub's parts.
+        fault: `{ctl, fault, kind, source, at}`.
+        session: the session it concerns, '' for none: the room's organisation alone.
+        phase: the session's phase at the room.
+        found_later: it is older than people are paged for.
+    """
     for case in cases.open_at(conn, str(fault["ctl"]), session):
         same = case.row["kind"] == fault["kind"]
         standing = any(one["cleared_at"] is None for one in case.faults)
         # Silence while the mains are out is the outage's consequence until something says else.
-        follows = fault["source"] == "hub" and case.row["kind"] == "power" and standing
+        follows = fault["source"] == SILENT and case.row["kind"] == "power" and standing
         if same or follows:
             _join(conn, parts, case, fault)
             return
     link = link_of(conn, session)
-    if link is not None:
+    if link is not None or not session:
         _open(conn, parts, link, fault, phase=phase, found_later=found_later)
 
 
 def _open(
     conn: Connection,
     parts: Parts,
-    link: SessionLink,
+    link: SessionLink | None,
     fault: Mapping[str, Any],
     *,
     phase: str,
     found_later: bool,
 ) -> None:
     rule = template(parts.pack, str(fault["kind"]), phase)
-    venue = link.venue_of(str(fault["ctl"]))
-    drill = link.kind == "drill"
+    org, place = _where(conn, link, str(fault["ctl"]))
+    drill = link is not None and link.kind == "drill"
     now, number = parts.clock.wall(), cases.next_number(conn, drill=drill)
     case = f"k-{secrets.token_hex(6)}"
     passed_ms = max(0, int((now - fault["at"]).total_seconds() * MS_PER_S))
@@ -182,10 +199,10 @@ def _open(
         "number": number,
         "drill": drill,
         "kind": fault["kind"],
-        "org": venue.org if venue else "",
-        "place": venue.place if venue else "",
-        "session": link.session,
-        "booking": link.number,
+        "org": org,
+        "place": place,
+        "session": link.session if link is not None else "",
+        "booking": link.number if link is not None else None,
         "phase": phase,
         "priority": rule.priority,
         "article": rule.article.zh,
@@ -202,6 +219,17 @@ def _open(
     cases.create(conn, values)
     cases.add_fault(conn, {**fault, "case": case})
     _tell_opened(conn, parts, values, fault)
+
+
+def _where(conn: Connection, link: SessionLink | None, ctl: str) -> tuple[str, str]:
+    """(organisation, place) of a controller: its venue in the session, else where it stands."""
+    venue = link.venue_of(ctl) if link is not None else None
+    if venue is not None:
+        return venue.org, venue.place
+    row = conn.execute(
+        select(controllers.c.org, controllers.c.place).where(controllers.c.ctl == ctl)
+    ).first()
+    return ("", "") if row is None else (str(row.org), str(row.place))
 
 
 def _tell_opened(
@@ -244,9 +272,18 @@ def _again(
     standing = any(one["fault"] == fault and one["cleared_at"] is None for one in case.faults)
     if standing:
         return
-    cases.reopen_fault(conn, ctl, fault, at)
+    cases.reopen_fault(conn, case.id, ctl, fault, at=at)
     cases.add_entry(conn, case.id, "again", {"fault": fault}, by="hub", at=at)
     _restart(conn, parts, case)
+
+
+def settle(conn: Connection, parts: Parts, case: CaseRecord) -> None:
+    """What cannot be mended is over once it has been decided upon: the hole is what it is."""
+    for fault in case.faults:
+        key = (str(fault["ctl"]), str(fault["fault"]))
+        known = cases.load(conn, case.id)
+        if known is not None:
+            _clear(conn, parts, known, key, at=parts.clock.wall())
 
 
 def _restart(conn: Connection, parts: Parts, case: CaseRecord) -> None:
@@ -259,17 +296,20 @@ def _restart(conn: Connection, parts: Parts, case: CaseRecord) -> None:
 
 def _cleared(conn: Connection, stored: StoredEvent, parts: Parts) -> None:
     at = datetime.fromisoformat(stored.event.at)
-    _clear(conn, parts, stored.ctl, str(stored.event.data["fault"]), at)
+    key = (stored.ctl, str(stored.event.data["fault"]))
+    for case in cases.of_fault(conn, *key):
+        _clear(conn, parts, case, key, at=at)
 
 
-def _clear(conn: Connection, parts: Parts, ctl: str, fault: str, at: datetime) -> None:
-    case = cases.by_fault(conn, ctl, fault)
-    if case is None:
-        return
-    mine = next(one for one in case.faults if (one["ctl"], one["fault"]) == (ctl, fault))
+def _clear(
+    conn: Connection, parts: Parts, case: CaseRecord, key: tuple[str, str], *, at: datetime
+) -> None:
+    """A fault of a case, `key` = (controller, fault), is over."""
+    ctl, fault = key
+    mine = next(one for one in case.faults if (one["ctl"], one["fault"]) == key)
     if mine["cleared_at"] is not None:
         return
-    cases.clear_fault(conn, ctl, fault, at)
+    cases.clear_fault(conn, case.id, ctl, fault, at=at)
     cases.add_entry(conn, case.id, "cleared", {"fault": fault}, by="hub", at=parts.clock.wall())
     others = [one for one in case.faults if one is not mine and one["cleared_at"] is None]
     # What the hub noticed and the room's own network fault are one trouble with two ends.
@@ -303,10 +343,15 @@ def _phase(conn: Connection, stored: StoredEvent, parts: Parts) -> None:
 
 
 def _step(conn: Connection, stored: StoredEvent, parts: Parts) -> None:
+    """A step done in the room counts in its session's case; without one, in every case."""
+    data, session = stored.event.data, stored.event.session
+    for case in cases.of_fault(conn, stored.ctl, str(data["fault"])):
+        if session in {"", case.session}:
+            _step_in(conn, stored, parts, case)
+
+
+def _step_in(conn: Connection, stored: StoredEvent, parts: Parts, case: CaseRecord) -> None:
     data = stored.event.data
-    case = cases.by_fault(conn, stored.ctl, str(data["fault"]))
-    if case is None:
-        return
     known = case.steps.get(str(data["key"]))
     at = datetime.fromisoformat(stored.event.at)
     if known is not None and known["at"] >= at:
@@ -323,18 +368,18 @@ def _step(conn: Connection, stored: StoredEvent, parts: Parts) -> None:
     cases.set_step(conn, values)
     told = {key: values[key] for key in ("key", "state", "reason")}
     cases.add_entry(conn, case.id, "step", {**told, "via": "room"}, by=post, at=at)
-    parts.store.after_commit(lambda: _publish(parts, case.id))
+    parts.store.after_commit(partial(_publish, parts, case.id))
 
 
 def _acked(conn: Connection, stored: StoredEvent, parts: Parts) -> None:
-    case = cases.by_fault(conn, stored.ctl, str(stored.event.data["fault"]))
-    if case is None or case.row["acked_at"] is not None:
-        return
+    """In the room the fault is acknowledged, so every case of it is."""
     post = _post(stored.event.data.get("by"))
     at = datetime.fromisoformat(stored.event.at)
-    cases.change(conn, case.id, {"acked_by": post, "acked_at": at})
-    cases.add_entry(conn, case.id, "acked", {"via": "room"}, by=post, at=at)
-    parts.store.after_commit(lambda: _publish(parts, case.id))
+    for case in cases.of_fault(conn, stored.ctl, str(stored.event.data["fault"])):
+        if case.row["acked_at"] is None:
+            cases.change(conn, case.id, {"acked_by": post, "acked_at": at})
+            cases.add_entry(conn, case.id, "acked", {"via": "room"}, by=post, at=at)
+            parts.store.after_commit(partial(_publish, parts, case.id))
 
 
 def _post(by: object) -> str:
@@ -350,7 +395,7 @@ def _silence_id(session: str) -> str:
 
 
 def _silence_of(conn: Connection, ctl: str, session: str) -> CaseRecord | None:
-    return cases.by_fault(conn, ctl, _silence_id(session))
+    return cases.in_session(conn, ctl, _silence_id(session), session)
 
 
 def _publish(parts: Parts, case: str) -> None:

@@ -8,28 +8,17 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from hub.access import sees_case
+from hub.alarms.service import HANDLING, Alarms
 from hub.booking_link import SessionLink, link_of
-from hub.contingency import cases, opening, view
+from hub.contingency import cases, lost_rows, opening, view
 from hub.contingency.cases import CaseRecord
-from hub.contingency.decisions import SCOPES, Choice, decide, load, no_case
+from hub.contingency.decisions import SCOPES, Choice, decide, load, no_case, opened_key
 from hub.contingency.stamp import stamp
-from hub.duty_keys import session_signer
 from hub.ports import Actor, Parts, allow, by, refuse
 from hub.projection import Projector, StoredEvent
 from hub.rooms import Link
 from protocols.policy.contingency import CASE_TABLE, CaseInput, CaseState, Stamp, clock
-from protocols.policy.permits import open_sessions
 
-HANDLING: Final = (
-    "fault_handler",
-    "operator",
-    "home_manager",
-    "deputy",
-    "guest_coordinator",
-    "room_staff",
-    "technician",
-    "witness",
-)
 CLOSING: Final = ("fault_handler", "operator", "home_manager", "deputy")
 STEP_STATES: Final = ("done", "skipped", "open")
 TEXT_CHARS_MAX: Final = 2000
@@ -45,10 +34,12 @@ class Contingency:
 
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
+        self.alarms = Alarms(parts)
 
     def register(self, projector: Projector) -> None:
-        """Adds the handler that opens and follows cases."""
-        projector.register("contingency", self._on_event, opening.TYPES)
+        """Adds the handlers that open and follow cases, and raise alarms of the record."""
+        projector.register("contingency", self._on_event, (*opening.TYPES, lost_rows.FACT))
+        self.alarms.register(projector)
 
     def on_link(self, ctl: str, link: Link) -> None:
         """The line to a room turned: silence opens a case, an answer ends what silence opened."""
@@ -230,8 +221,8 @@ class Contingency:
         second = self._person(second_login, "second_login")
         with self._parts.store.read() as conn:
             record = self._mine(conn, actor, case)
-        _, first_duty = session_signer(self._parts, record.session, actor, pin)
-        _, second_duty = session_signer(self._parts, record.session, second, second_pin)
+        first_duty = opened_key(self._parts, record, actor, pin).duty
+        second_duty = opened_key(self._parts, record, second, second_pin).duty
         if first_duty.person == second_duty.person or first_duty.role == second_duty.role:
             raise _invalid("seal.second_login", "another person in another role", second_duty.role)
         persons = [first_duty.shown(), second_duty.shown()]
@@ -281,42 +272,25 @@ class Contingency:
         return self.view(case)
 
     def ack_alarm(self, actor: Actor, ctl: str, fault: str) -> dict[str, Any]:
-        """Acknowledges an alarm of a room, and the case it belongs to.
+        """Acknowledges an alarm or a room's fault, and the cases it belongs to.
 
         Raises:
             Problem: 403 a room of others, 404 no such alarm.
         """
-        allow(actor, HANDLING)
-        self._refuse_alarm(actor, ctl, fault)
-        with self._parts.store.write() as conn:
-            record = cases.by_fault(conn, ctl, fault)
-            session = record.session if record is not None else ""
-            data = {"ctl": ctl, "fault": fault, "by": by(actor)}
-            self._parts.facts.append(conn, type="alarm.acked", session=session, data=data)
-        if record is not None and record.row["state"] != cases.CLOSED:
-            self.ack(actor, record.id)
-        return {"ctl": ctl, "fault": fault, "case": record.id if record is not None else None}
-
-    def _refuse_alarm(self, actor: Actor, ctl: str, fault: str) -> None:
-        """Refuses an alarm that is not there, or of a room whose sessions are other venues'."""
-        room, state = self._parts.rooms.view(ctl), self._parts.rooms.state(ctl)
-        if room is None or state is None or fault not in state.faults:
-            raise refuse(
-                404,
-                "no_such_alarm",
-                zh="没有这个告警",
-                en="No such alarm",
-                where="alarm",
-                expected="a room's controller and one of its faults",
-                got=f"{ctl}:{fault}",
-                do="从告警列表进入",
-            )
-        orgs = {room.org, *(one.org for s in open_sessions(state) for one in s.venues)}
-        if actor.org not in orgs:
-            raise _not_yours(f"alarm {ctl}:{fault}", tuple(sorted(orgs)), actor)
+        with self._parts.store.read() as conn:
+            every = cases.of_fault(conn, ctl, fault)
+            found = [one for one in every if _sees(actor, one, link_of(conn, one.session))]
+        self.alarms.ack(actor, ctl, fault, session=found[0].session if found else "")
+        for record in found:
+            if record.row["state"] != cases.CLOSED:
+                self.ack(actor, record.id)
+        return {"ctl": ctl, "fault": fault, "case": found[0].id if found else None}
 
     def _on_event(self, conn: Connection, stored: StoredEvent) -> None:
-        opening.on_event(conn, stored, self._parts)
+        if stored.ctl.startswith("c-"):
+            opening.on_event(conn, stored, self._parts)
+        elif stored.event.type == lost_rows.FACT:
+            lost_rows.on_fact(conn, stored, self._parts)
 
     def _must_write(self, conn: Connection, record: CaseRecord, now: Stamp) -> bool:
         """The steady clock bridges a restart by itself; only a reboot needs the stored mark."""

@@ -255,18 +255,22 @@ contingency_case = Table(
     UniqueConstraint("drill", "number", name="contingency_case_number"),
 )
 
-# Every fault a case stands for: the room's own and what the hub itself noticed.
+# Every fault a case stands for: the room's own and what the hub itself noticed. A fault of a room
+# belongs to each session running there, so it may stand in several cases.
 case_fault = Table(
     "case_fault",
     metadata,
+    Column("case", ForeignKey("contingency_case.id"), primary_key=True),
     Column("ctl", String(16), primary_key=True),
     Column("fault", String(48), primary_key=True),
-    Column("case", ForeignKey("contingency_case.id"), nullable=False, index=True),
+    Column("n", Integer, nullable=False),
     Column("source", String(8), nullable=False),
     Column("kind", String(24), nullable=False),
     Column("at", UtcDateTime, nullable=False),
     Column("cleared_at", UtcDateTime),
 )
+
+Index("case_fault_of", case_fault.c.ctl, case_fault.c.fault)
 
 case_step = Table(
     "case_step",

@@ -208,6 +208,59 @@ births = Table(
     Column("seen_at", UtcDateTime, nullable=False),
 )
 
+# What a controller last told of itself beside the record; the newest alone.
+telemetry = Table(
+    "telemetry",
+    metadata,
+    Column("ctl", String(16), primary_key=True),
+    Column("raw", LargeBinary, nullable=False),
+    Column("seen_at", UtcDateTime, nullable=False),
+)
+
+# What the record says somebody must look at, derived from rows and facts; see `hub.alarms`.
+alarm = Table(
+    "alarm",
+    metadata,
+    Column("ctl", String(16), primary_key=True),
+    Column("alarm", String(48), primary_key=True),
+    Column("kind", String(32), nullable=False),
+    Column("subject", String(48), nullable=False),
+    Column("session", String(64), nullable=False),
+    Column("detail", JSON, nullable=False),
+    # The row it rests on: of the room's stream or of the hub's own.
+    Column("source", String(16), nullable=False),
+    Column("epoch", String(32), nullable=False),
+    Column("seq", BigInteger, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+    Column("found_later", Boolean, nullable=False),
+    # Rows that say the same while it stands, and the last of them.
+    Column("times", Integer, nullable=False),
+    Column("last_id", RowId, nullable=False),
+    Column("last_epoch", String(32), nullable=False),
+    Column("last_seq", BigInteger, nullable=False),
+    Column("last_at", UtcDateTime, nullable=False),
+    Column("returned_at", UtcDateTime),
+    Column("over", Boolean, nullable=False),
+)
+Index("alarm_standing", alarm.c.over, alarm.c.ctl)
+
+# Who acknowledged or closed an alarm, or acknowledged a room's own fault; derived from facts.
+alarm_act = Table(
+    "alarm_act",
+    metadata,
+    Column("ctl", String(16), primary_key=True),
+    Column("alarm", String(48), primary_key=True),
+    Column("what", String(8), primary_key=True),
+    Column("kind", String(32), nullable=False),
+    Column("subject", String(48), nullable=False),
+    Column("post", String(32), nullable=False),
+    Column("reason", Text, nullable=False),
+    # How far a closing reaches: rows of this stream that are sent again later stay closed.
+    Column("upto_epoch", String(32), nullable=False),
+    Column("upto_seq", BigInteger, nullable=False),
+    Column("at", UtcDateTime, nullable=False),
+)
+
 cursors = Table(
     "cursors",
     metadata,
@@ -348,6 +401,9 @@ NOT_MIRRORED = frozenset(
         quarantine,
         notices,
         births,
+        telemetry,
+        alarm,
+        alarm_act,
         cursors,
         unreadable,
         blobs,

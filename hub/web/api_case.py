@@ -12,6 +12,7 @@ Bodies:
                                 second_login, second_pin}
     POST cases/{id}/close      {summary}
     POST alarms/{ctl}:{fault}/ack   {}
+    POST alarms/{ctl}:{alarm}/close {reason}
 
 Every answer is the case as it now stands. A decision issues no order; it says which one it offers.
 """
@@ -104,19 +105,33 @@ def _add_handling(api: APIRouter, hub: HasCases) -> None:
         """Acknowledges an alarm, `c-…:power-1`."""
         who = hub.accounts.actor(request)
         Fields(body, where="alarm").done()
-        ctl, colon, fault = alarm.partition(":")
-        if not colon or not fault:
-            raise refuse(
-                422,
-                "alarm_id",
-                zh="告警编号无效",
-                en="Not an alarm's id",
-                where="alarm",
-                expected="controller and fault, c-0123456789ab:power-1",
-                got=alarm[:80],
-                do="从告警列表进入",
-            )
-        return hub.contingency.ack_alarm(who, ctl[:WORD_CHARS_MAX], fault[:WORD_CHARS_MAX])
+        return hub.contingency.ack_alarm(who, *_alarm(alarm))
+
+    @api.post("/alarms/{alarm}/close", operation_id="close_alarm")
+    def close_alarm(request: Request, alarm: str, body: Body) -> dict[str, Any]:
+        """Closes an alarm of the record, with a reason."""
+        who = hub.accounts.actor(request)
+        fields = Fields(body, where="alarm")
+        reason = fields.text("reason")
+        fields.done()
+        return hub.contingency.alarms.close(who, *_alarm(alarm), reason)
+
+
+def _alarm(text: str) -> tuple[str, str]:
+    """(controller, fault or alarm) of an alarm's address."""
+    ctl, colon, fault = text.partition(":")
+    if not colon or not fault:
+        raise refuse(
+            422,
+            "alarm_id",
+            zh="告警编号无效",
+            en="Not an alarm's id",
+            where="alarm",
+            expected="controller and fault, c-0123456789ab:power-1",
+            got=text[:80],
+            do="从告警列表进入",
+        )
+    return ctl[:WORD_CHARS_MAX], fault[:WORD_CHARS_MAX]
 
 
 def _add_deciding(api: APIRouter, hub: HasCases) -> None:

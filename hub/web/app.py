@@ -47,6 +47,7 @@ API_ROUTERS: Final = (
     "hub.web.api_booking",
     "hub.web.api_session",
     "hub.web.api_case",
+    "hub.web.api_devices",
     "hub.web.api_archive",
     "hub.web.api_media",
     "hub.web.api_plans",

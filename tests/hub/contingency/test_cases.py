@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterator
 from dataclasses import replace
-from pathlib import Path
 from typing import Any
 
 import pytest
@@ -19,8 +17,8 @@ from hub.problems import Problem
 from hub.rooms import Link
 from hub.store.tables_business import case_decision, session_order
 from hub.store.tables_core import users
-from tests.hub.booking.roomscript import Room, copied, order, rooms_of
-from tests.hub.booking.town import PIN, Town, build_town
+from tests.hub.booking.roomscript import Room, order
+from tests.hub.booking.town import PIN, Town
 
 
 def raised(fault: str, kind: str, **more: Any) -> dict[str, Any]:
@@ -42,33 +40,6 @@ def cut(room: Room, fault: str = "power-1", kind: str = "power", **more: Any) ->
 
 def mended(room: Room, fault: str = "power-1", kind: str = "power") -> None:
     room.say("fault.cleared", {"fault": fault, "kind": kind, "duration_ms": 1})
-
-
-@pytest.fixture(scope="session")
-def evaluating_once(
-    tmp_path_factory: pytest.TempPathFactory, published_once: Town
-) -> Iterator[tuple[Town, dict[str, Room]]]:
-    """Both rooms evaluating; tests work on copies."""
-    made = build_town(tmp_path_factory.mktemp("evaluating"), like=published_once)
-    rooms = rooms_of(made)
-    order(made, rooms, "open", "check_in")
-    order(made, rooms, "start", "evaluating")
-    yield made, rooms
-    made.store.close()
-
-
-@pytest.fixture
-def ready(tmp_path: Path, evaluating_once: tuple[Town, dict[str, Room]]) -> Iterator[Town]:
-    """A platform where a session is being evaluated."""
-    made = build_town(tmp_path, like=evaluating_once[0])
-    yield made
-    made.store.close()
-
-
-@pytest.fixture
-def rooms(ready: Town, evaluating_once: tuple[Town, dict[str, Room]]) -> dict[str, Room]:
-    """Its rooms, which go on where they are."""
-    return {org: copied(room, ready) for org, room in evaluating_once[1].items()}
 
 
 def one_case(town: Town) -> dict[str, Any]:
@@ -102,12 +73,9 @@ def test_a_power_fault_during_the_evaluation_opens_a_case_by_itself(
     assert json.loads(raw)["data"]["fault"] == {"ctl": rooms["changsha"].ctl, "fault": "power-1"}
 
 
-def test_the_same_fault_twice_is_one_case_and_a_device_fault_is_none(
-    ready: Town, rooms: dict[str, Room]
-) -> None:
+def test_the_same_fault_twice_is_one_case(ready: Town, rooms: dict[str, Room]) -> None:
     cut(rooms["changsha"])
     cut(rooms["changsha"])
-    cut(rooms["changsha"], "device-2", "device")
     one_case(ready)
 
 

@@ -156,7 +156,8 @@ def test_a_journal_from_before_its_tip_is_named(
     assert wire.acks()[-1].upto == 1
 
 
-def test_two_living_branches_are_a_clone_and_commands_wait(hub: Hub, room: Any, wire: Any) -> None:
+def _cloned(hub: Hub, room: Any) -> Any:
+    """Two living branches of one tip; returns the copy's stream."""
     stream = room.open()
     for _ in range(3):
         room.write(stream)
@@ -165,14 +166,39 @@ def test_two_living_branches_are_a_clone_and_commands_wait(hub: Hub, room: Any, 
     hub.ingest.handle(room.topic(UP_EV), room.batch(copy))
     room.write(stream)
     hub.ingest.handle(room.topic(UP_EV), room.batch(stream, 5))
+    return copy
+
+
+def test_two_living_branches_are_a_clone_and_commands_wait(hub: Hub, room: Any, wire: Any) -> None:
+    copy = _cloned(hub, room)
     assert _standing(hub, copy.epoch) == "clone"
     assert "stream.clone" in _facts(hub)
     with hub.store.write() as conn:
-        hub.fleet.send(conn, room.ctl, "order", "o" * 32, b"order")
+        hub.fleet.send(conn, room.ctl, "command", "c" * 32, b"command")
     assert "down/cmd" not in wire.leaves()
     with hub.store.write() as conn:
         hub.fleet.hold(conn, room.ctl, held=False)
-    assert "down/cmd" in wire.leaves()
+    assert wire.leaves().count("down/cmd") == 1
+
+
+def test_orders_and_plans_reach_a_clone_commands_wait_over_a_restart(
+    open_hub: Callable[..., Hub], hub: Hub, room: Any, wire: Any
+) -> None:
+    _cloned(hub, room)
+    again = open_hub()
+    again.fleet.transport = line = scripted.Wire()
+    again.rooms.rebuild()
+    with again.store.write() as conn:
+        again.fleet.publish_plan(conn, room.ctl)
+        again.fleet.send(conn, room.ctl, "command", "c" * 32, b"command")
+        again.fleet.send(conn, room.ctl, "order", "a" * 32, b"order")
+        again.fleet.send(conn, room.ctl, "statement", "b" * 32, b"statement")
+    assert line.leaves().count("down/cmd") == 2
+    assert "down/plan" in line.leaves()
+    with again.store.read() as conn:
+        assert again.fleet.states(conn, "c" * 32)[room.ctl]["state"] == "queued"
+    assert again.rooms.view(room.ctl).held  # type: ignore[union-attr]
+    assert wire.leaves().count("down/cmd") == 0
 
 
 @pytest.mark.parametrize("size", [20 * 1024, 300 * 1024])
