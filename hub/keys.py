@@ -318,7 +318,7 @@ class Keys:
                 with self._lock:
                     self._failures.pop(holder or owner, None)
                 return seed
-            self._count_failure(holder or owner)
+            left = self._count_failure(holder or owner)
         raise Problem(
             403,
             "secret_wrong",
@@ -327,8 +327,9 @@ class Keys:
             what=f"the key of {owner} stays closed",
             where=owner,
             expected="the PIN or password of a person who holds this key",
-            got="another",
+            got=f"another; {left} tries left",
             do=f"try again; after {PIN_TRIES_MAX} wrong ones wait 10 minutes",
+            more={"tries_left": left},
         )
 
     def _wraps(self, kind: str, owner: str, holder: str) -> list[Mapping[str, Any]]:
@@ -361,9 +362,11 @@ class Keys:
             with self._lock:
                 self._failures.pop(holder, None)
 
-    def _count_failure(self, holder: str) -> None:
+    def _count_failure(self, holder: str) -> int:
+        """Counts one more wrong try; how many are left before the lock."""
         with self._lock:
             tries, _ = self._failures.pop(holder, (0, 0))
             self._failures[holder] = (tries + 1, self._clock.mono_ms())
             while len(self._failures) > HOLDERS_TRACKED_MAX:
                 self._failures.pop(next(iter(self._failures)))
+        return max(0, PIN_TRIES_MAX - tries - 1)

@@ -5,8 +5,11 @@ from __future__ import annotations
 from collections.abc import Mapping
 from typing import Any, Final
 
+from hub.problem_words import PARTS, details
+
 TYPE_BASE: Final = "urn:evalroom:problem:"
 MEDIA_TYPE: Final = "application/problem+json"
+GIVEN: Final = (*PARTS, "title_en")
 GOT_CHARS_MAX: Final = 200
 """What came in is quoted, but a refused upload must not become the answer."""
 
@@ -53,7 +56,7 @@ class Problem(Exception):  # noqa: N818 - a problem document is not always an er
         super().__init__(f"{code}: {self.what} ({self.where}): expected {expected}, got {self.got}")
 
     def document(self) -> dict[str, Any]:
-        """The problem document, ready for JSON."""
+        """The problem document, ready for JSON; `zh` and `en` hold the details in words."""
         body = {
             "type": TYPE_BASE + self.code,
             "title": self.title,
@@ -67,7 +70,8 @@ class Problem(Exception):  # noqa: N818 - a problem document is not always an er
             "got": self.got,
             "do": self.do,
         }
-        return {**self.more, **body}
+        given = {key: str(body[key]) for key in GIVEN}
+        return {**self.more, **body, **details(self.code, given, self.more)}
 
 
 def not_found(what: str, where: str) -> Problem:

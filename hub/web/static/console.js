@@ -200,31 +200,31 @@ function problemNode(problem) {
   const box = node("div", undefined, "problem");
   box.setAttribute("role", "alert");
   const zh = document.documentElement.lang.startsWith("zh");
+  const told = problem[zh ? "zh" : "en"] || problem; // the details in the reader's language
   box.append(node("b", (zh ? problem.title : problem.title_en || problem.title) || problem.code));
-  // What the hub says beyond its title is English: to a Chinese reader the next step comes first.
-  const foreign = zh && Boolean(problem.code);
-  if (foreign) {
-    for (const one of (problem.findings || []).slice(1)) box.append(node("p", one.zh));
-    box.append(node("p", words[`do.${problem.code}`] || words["do.any"]));
-  } else if (problem.detail && problem.detail !== problem.what) box.append(node("p", problem.detail));
+  for (const one of (problem.findings || []).slice(1)) if (one.zh) box.append(node("p", zh ? one.zh : one.en));
+  if (told.do) box.append(node("p", told.do));
   const list = node("dl");
-  for (const key of ["what", "where", "expected", "got", "do", "code"]) {
-    const value = problem[key];
+  for (const key of ["what", "where", "expected", "got", "code"]) {
+    const value = key === "code" ? problem.code : told[key];
     if (value === undefined || value === null || value === "") continue;
     const text = Array.isArray(value) ? value.map(itemText).join("；") : itemText(value);
     list.append(node("dt", words[key]), node("dd", text));
   }
-  if (foreign) {
-    const more = node("details");
-    more.append(node("summary", words.more), list);
-    list.setAttribute("lang", "en");
-    box.append(more);
-  } else box.append(list);
+  box.append(list);
   for (const other of problem.alternatives || []) box.append(node("li", itemText(other)));
   return box;
 }
 const itemText = (value) => (typeof value === "object" && value !== null
   ? Object.values(value).filter((v) => typeof v !== "object").join(" ") : String(value));
+
+const SECRET_REFUSED = new Set([401, 403, 429]);
+/* a refused PIN or password is typed anew, not corrected under dots */
+function askSecretAgain(form) {
+  const secrets = [...form.querySelectorAll('input[type="password"]')];
+  secrets.forEach((one) => { one.value = ""; });
+  secrets[0]?.focus();
+}
 
 class ErForm extends HTMLElement {
   connectedCallback() {
@@ -262,6 +262,7 @@ class ErForm extends HTMLElement {
     let body = null;
     try { body = await answer.json(); } catch { body = null; }
     if (answer.ok) { this.succeeded(body || {}, form); return; }
+    if (SECRET_REFUSED.has(answer.status)) askSecretAgain(form);
     const title = fill(words["broken.title"], { status: answer.status });
     this.show(problemNode(body && (body.title || body.what) ? body : {
       title, title_en: title, what: words["broken.what"], do: words["broken.do"],
@@ -305,6 +306,26 @@ document.addEventListener("change", (event) => {
   if (event.target.matches("[data-go]")) location.assign(fill(event.target.dataset.go, { value: event.target.value }));
 });
 document.querySelectorAll("select[data-shows]").forEach(showChosen);
+
+/* ---- what a field still lacks, in the page's language and not the browser's ---- */
+function lacks(field) {
+  const of = field.validity;
+  if (of.valueMissing) return words[field.type === "radio" || field.tagName === "SELECT" ? "lacks.choice" : "lacks.value"];
+  if (of.rangeUnderflow) return fill(words["lacks.min"], { min: field.min.replace("T", " ") });
+  if (of.rangeOverflow) return fill(words["lacks.max"], { max: field.max.replace("T", " ") });
+  if (of.patternMismatch) return field.title || words["lacks.pattern"];
+  if (of.badInput || of.typeMismatch || of.stepMismatch) return words["lacks.pattern"];
+  return "";
+}
+document.addEventListener("invalid", (event) => {
+  event.target.setCustomValidity("");
+  event.target.setCustomValidity(lacks(event.target));
+}, true);
+for (const kind of ["input", "change"])
+  document.addEventListener(kind, (event) => {
+    if (event.target.type !== "radio") event.target.setCustomValidity?.("");
+    else document.getElementsByName(event.target.name).forEach((one) => one.setCustomValidity(""));
+  }, true);
 
 /* ---- dialogs ---- */
 document.addEventListener("click", (event) => {

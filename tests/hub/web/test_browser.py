@@ -144,12 +144,24 @@ def test_a_form_shows_the_answer_in_words(browser: Any, address: str) -> None:
     page.click("button.go")
     page.wait_for_selector(".problem")
     shown = page.inner_text(".problem")
-    page.click(".problem summary")
     told = page.inner_text(".problem dl")
+    kept = page.input_value("[name=login]")
     page.close()
-    assert "怎么办" in shown
+    assert "核对" in shown
     assert "位置" in told
     assert "应为" in told
+    assert kept == "hubei.operator"
+
+
+def test_a_missing_field_is_said_in_the_page_language(browser: Any, address: str) -> None:
+    page, _ = opened(browser, f"{address}/sign-in?lang=zh", SIZES[0])
+    page.click("button.go")
+    said = page.evaluate("document.querySelector('[name=login]').validationMessage")
+    page.fill("[name=login]", "hubei.operator")
+    left = page.evaluate("document.querySelector('[name=login]').validationMessage")
+    page.close()
+    assert said == "请填写此项。"
+    assert left == ""
 
 
 def test_a_dialog_opens_and_escape_keeps_what_was_typed(browser: Any, address: str) -> None:
