@@ -247,7 +247,7 @@ class _Burst:
                 (
                     burst[at : at + size]
                     for size in reversed(sizes)
-                    if at + size <= len(burst) and _is_one_frame(burst[at : at + size])
+                    if _is_one_frame(burst[at : at + size])
                 ),
                 b"",
             )

@@ -53,6 +53,7 @@ SECTIONS = (
         ("tests/protocols/evidence", "-k", "single_flipped or any_bytes"),
     ),
     Section("codecs", "any bytes in any portions are read or counted", ("tests/protocols/wire",)),
+    Section("checks", "no check of a codec can be wrong unnoticed", ("tests/mutants",)),
     Section("days", "a whole day ends with a sound package", ("tests/system/test_demo_day.py",)),
 )
 

@@ -64,6 +64,20 @@ def test_the_host_refuses_to_say_what_must_not_be_said(command: Command, says: s
         encode(command)
 
 
+def test_the_highest_board_can_be_spoken_to() -> None:
+    assert encode(ReadStatus(9)) == bytes.fromhex("02 90 30 03 C5")
+
+
+def test_a_command_with_a_wrong_sum_is_none() -> None:
+    for at in range(5):
+        damaged = bytearray(encode(ReadStatus(0)))
+        damaged[at] ^= 0x10
+        board = BoardDecoder()
+
+        assert board.receive_data(bytes(damaged) + encode(Unlock(0, 1))) == [Unlock(0, 1)]
+        assert board.dropped_bytes == 5
+
+
 def test_the_board_hears_all_status_and_ignores_what_it_does_not_know() -> None:
     board = BoardDecoder()
 

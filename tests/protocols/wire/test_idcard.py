@@ -155,6 +155,13 @@ def test_an_answer_too_short_for_a_status_is_dropped(length: int) -> None:
     assert host.receive_data(short + EMPTY) == [Answer(Sw.NO_CARD)]
 
 
+def test_an_impossible_length_is_given_up_as_soon_as_it_is_read() -> None:
+    host = HostDecoder()
+
+    assert host.receive_data(idcard.PREAMBLE + b"\xff\xff") == []
+    assert (host.pending, host.dropped_bytes) == (0, 7)
+
+
 def test_the_board_names_what_was_damaged() -> None:
     board = BoardDecoder()
 

@@ -124,6 +124,13 @@ def test_a_damaged_report_then_a_good_one_in_one_read(at: int, value: int) -> No
     assert host.dropped_bytes == len(BASIC)
 
 
+def test_an_impossible_length_is_given_up_as_soon_as_it_is_read() -> None:
+    host = HostDecoder()
+
+    assert host.receive_data(BASIC[:4] + b"\xff\xff") == []
+    assert (host.pending, host.dropped_bytes) == (0, 6)
+
+
 @pytest.mark.parametrize("length", [0, 1, 12, 14, 64, 65, 0xFFFF])
 def test_a_wrong_length_never_costs_the_next_report(length: int) -> None:
     damaged = BASIC[:4] + length.to_bytes(2, "little") + BASIC[6:]

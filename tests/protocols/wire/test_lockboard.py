@@ -224,6 +224,20 @@ def test_what_is_no_answer_is_none(line: str) -> None:
     assert heard(bytes.fromhex(line) + GOOD)[-1] == GOOD_STATUS
 
 
+def test_an_opening_longer_than_its_seconds_is_no_frame() -> None:
+    host = HostDecoder()
+    host.receive_data(bytes.fromhex("8A 01 01 11 00 00 9B"))
+
+    assert host.flush() == []
+    assert host.dropped_bytes == 7
+
+
+def test_a_status_whose_end_looks_like_a_frame_is_one_answer() -> None:
+    line = bytes.fromhex("80 01 00 01 80 80 02 03 33 B2")
+
+    assert heard(line) == [Status(1, bytes.fromhex("00 01 80 80 02 03"))]
+
+
 def test_less_than_a_frame_is_none() -> None:
     assert heard(bytes.fromhex("80 00 80")) == []
     assert heard(b"") == []
@@ -237,7 +251,18 @@ def test_the_echo_of_an_adapter_before_the_answer_is_not_part_of_it(answer: str)
     assert len(heard(raw)) == 1
 
 
-@pytest.mark.parametrize("line", ["80 01 01 11 91", "8A 01 01 00 8A", "82 01 01 11 93"])
+@pytest.mark.parametrize(
+    "line",
+    [
+        "80 01 01 11 91",
+        "8A 01 01 00 8A",
+        "82 01 01 11 93",
+        "9A 01 01 12 88",  # a hold with neither 11
+        "8A 01 00 33 B8",  # the tail of a question behind another head
+        "9A 01 01 11 05 8E",  # a hold has no seconds
+        "80 02 05 33 33 87",  # a status whose last byte looks like the tail of a question
+    ],
+)
 def test_what_only_boards_say_is_no_command(line: str) -> None:
     assert told(bytes.fromhex(line)) == []
 

@@ -36,6 +36,14 @@ def test_answers_are_the_published_lines_and_read_back(line: bytes, status: Stat
         assert encode_event(status) == line
 
 
+def test_nine_volts_are_a_whole_battery_and_less_is_a_cell() -> None:
+    for volts, written in ((9.0, b" 09.0 "), (8.99, b" 8.99 ")):
+        status = dataclasses.replace(ON_LINE_STATUS, battery_v=volts)
+
+        assert written in encode_event(status)
+        assert HostDecoder().receive_data(encode_event(status)) == [status]
+
+
 def test_an_answer_has_47_characters() -> None:
     assert len(encode_event(ON_LINE_STATUS)) == 47
     assert len(ON_LINE) == 47
