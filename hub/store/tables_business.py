@@ -144,13 +144,14 @@ session_plan = Table(
     Column("published_at", UtcDateTime, nullable=False),
 )
 
+# A key is claimed before its act begins and answered after it; `body` is empty until then.
 idempotent_reply = Table(
     "idempotent_reply",
     metadata,
     Column("person", String(16), primary_key=True),
     Column("key", String(80), primary_key=True),
     Column("request_sha256", String(64), nullable=False),
-    Column("status", Integer, nullable=False),
+    Column("answered", Boolean, nullable=False),
     Column("body", JSON, nullable=False),
     Column("at", UtcDateTime, nullable=False),
 )

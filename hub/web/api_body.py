@@ -5,21 +5,16 @@ Names and numbers of members pass through here, so nothing that came in is ever 
 
 from __future__ import annotations
 
-import hashlib
-import json
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 from typing import Any, Final
 
 from fastapi import Request
-from sqlalchemy import insert, select
 
-from hub.ports import Actor, Parts, decoding, refuse
-from hub.store.tables_business import idempotent_reply
+from hub.ports import decoding, refuse
 from protocols.messages.strict import Reader, load
 
 BODY_BYTES_MAX: Final = 256 * 1024
 """A request with 16 stations at 8 venues is 3 KiB; members of a venue 4 KiB."""
-KEY_CHARS_MAX: Final = 80
 PIN_CHARS_MAX: Final = 64
 SECRET_CHARS_MAX: Final = 256
 TEXT_CHARS_MAX: Final = 2000
@@ -105,73 +100,3 @@ class Fields:
             for key, value in self._lists.items():
                 self._reader.fail(key, "no such field", f"{len(value)} items")
             self._reader.end()
-
-
-def once(
-    parts: Parts,
-    actor: Actor,
-    request: Request,
-    body: Mapping[str, Any],
-    act: Callable[[], dict[str, Any]],
-) -> dict[str, Any]:
-    """Does `act` once per `Idempotency-Key` and person; a repeat gets the first answer.
-
-    Raises:
-        Problem: 409 the key was used with another body, 422 the key is too long.
-    """
-    key = request.headers.get("Idempotency-Key", "")
-    if not key:
-        return act()
-    if len(key) > KEY_CHARS_MAX:
-        raise refuse(
-            422,
-            "idempotency_key",
-            zh="幂等键过长",
-            en="The idempotency key is too long",
-            where="header Idempotency-Key",
-            expected=f"at most {KEY_CHARS_MAX} characters",
-            got=f"{len(key)}",
-            do="使用 UUID",
-        )
-    text = json.dumps(body, ensure_ascii=False, sort_keys=True)
-    digest = hashlib.sha256(f"{request.url.path}\n{text}".encode()).hexdigest()
-    known = _answered(parts, actor, key, digest)
-    if known is not None:
-        return known
-    answer = act()
-    with parts.store.write() as conn:
-        conn.execute(
-            insert(idempotent_reply).values(
-                person=actor.person,
-                key=key,
-                request_sha256=digest,
-                status=200,
-                body=answer,
-                at=parts.clock.wall(),
-            )
-        )
-    return answer
-
-
-def _answered(parts: Parts, actor: Actor, key: str, digest: str) -> dict[str, Any] | None:
-    with parts.store.read() as conn:
-        row = conn.execute(
-            select(idempotent_reply).where(
-                idempotent_reply.c.person == actor.person, idempotent_reply.c.key == key
-            )
-        ).first()
-    if row is None:
-        return None
-    if row.request_sha256 != digest:
-        raise refuse(
-            409,
-            "idempotency_reused",
-            zh="该幂等键已用于另一请求",
-            en="The idempotency key was used for another request",
-            where="header Idempotency-Key",
-            expected="the same body as the first time, or a new key",
-            got="another body",
-            do="换一个幂等键",
-        )
-    found: dict[str, Any] = row.body
-    return found

@@ -26,7 +26,8 @@ from fastapi import APIRouter, Depends, Request
 
 from hub.booking.service import Booking
 from hub.ports import Actor, Parts
-from hub.web.api_body import PIN_CHARS_MAX, SECRET_CHARS_MAX, Fields, json_body, once
+from hub.web.api_body import PIN_CHARS_MAX, SECRET_CHARS_MAX, Fields, json_body
+from hub.web.api_once import once
 
 Body = Annotated[dict[str, Any], Depends(json_body)]
 MEMBERS_MAX = 32

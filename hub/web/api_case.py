@@ -26,6 +26,7 @@ from fastapi import APIRouter, Depends, Request
 from hub.contingency.service import Contingency
 from hub.ports import Parts, refuse
 from hub.web.api_body import PIN_CHARS_MAX, Fields, json_body
+from hub.web.api_once import once
 
 Body = Annotated[dict[str, Any], Depends(json_body)]
 WORD_CHARS_MAX = 64
@@ -88,7 +89,7 @@ def _add_handling(api: APIRouter, hub: HasCases) -> None:
         text = fields.text("text")
         fields.done()
         hub.contingency.must_see(who, case)
-        return hub.contingency.note(who, case, text)
+        return once(hub, who, request, body, lambda: hub.contingency.note(who, case, text))
 
     @api.post("/cases/{case}/scope", operation_id="scope_case")
     def scope(request: Request, case: str, body: Body) -> dict[str, Any]:
@@ -150,17 +151,23 @@ def _add_deciding(api: APIRouter, hub: HasCases) -> None:
         proof = fields.text("proof", default="")
         fields.done()
         hub.contingency.must_see(who, case)
-        return hub.contingency.decide(
+        return once(
+            hub,
             who,
-            case,
-            option,
-            pin,
-            second_login,
-            second_pin,
-            reason=reason,
-            scope=scope,
-            decider_login=decider_login,
-            proof=proof,
+            request,
+            body,
+            lambda: hub.contingency.decide(
+                who,
+                case,
+                option,
+                pin,
+                second_login,
+                second_pin,
+                reason=reason,
+                scope=scope,
+                decider_login=decider_login,
+                proof=proof,
+            ),
         )
 
     @api.post("/cases/{case}/seal", operation_id="seal_case", status_code=201)
@@ -178,16 +185,22 @@ def _add_deciding(api: APIRouter, hub: HasCases) -> None:
         photo = fields.text("photo_sha256", chars_max=WORD_CHARS_MAX, default="")
         fields.done()
         hub.contingency.must_see(who, case)
-        return hub.contingency.seal(
+        return once(
+            hub,
             who,
-            case,
-            action=action,
-            seal_no=seal_no,
-            what=what,
-            pin=pin,
-            second_login=second_login,
-            second_pin=second_pin,
-            photo_sha256=photo,
+            request,
+            body,
+            lambda: hub.contingency.seal(
+                who,
+                case,
+                action=action,
+                seal_no=seal_no,
+                what=what,
+                pin=pin,
+                second_login=second_login,
+                second_pin=second_pin,
+                photo_sha256=photo,
+            ),
         )
 
     @api.post("/cases/{case}/close", operation_id="close_case")

@@ -18,7 +18,8 @@ from fastapi import APIRouter, Depends, Request
 
 from hub.ports import Parts, refuse
 from hub.session.service import Sessions
-from hub.web.api_body import PIN_CHARS_MAX, Fields, json_body, once, raw_body
+from hub.web.api_body import PIN_CHARS_MAX, Fields, json_body, raw_body
+from hub.web.api_once import once
 
 Body = Annotated[dict[str, Any], Depends(json_body)]
 Raw = Annotated[bytes, Depends(raw_body)]
@@ -71,12 +72,11 @@ def _add_acts(api: APIRouter, hub: HasSessions) -> None:
         exceptions = _texts(fields.items("exceptions", items_max=16), "order.exceptions")
         reason = fields.text("reason", default="")
         fields.done()
-        shown = {key: value for key, value in body.items() if key != "pin"}
         return once(
             hub,
             who,
             request,
-            shown,
+            body,
             lambda: hub.sessions.issue_order(
                 who,
                 session,
@@ -106,16 +106,22 @@ def _add_acts(api: APIRouter, hub: HasSessions) -> None:
             for key in ("document", "outcome", "digest", "pin", "second_login", "second_pin")
         )
         fields.done()
-        return hub.sessions.statement_by_two(
+        return once(
+            hub,
             who,
-            session,
-            member,
-            document,
-            outcome,
-            pin,
-            second_login,
-            second_pin,
-            digest=digest,
+            request,
+            body,
+            lambda: hub.sessions.statement_by_two(
+                who,
+                session,
+                member,
+                document,
+                outcome,
+                pin,
+                second_login,
+                second_pin,
+                digest=digest,
+            ),
         )
 
 
@@ -132,16 +138,22 @@ def _add_commands(api: APIRouter, hub: HasSessions) -> None:
         second_login = fields.text("second_login", chars_max=WORD_CHARS_MAX, default="")
         second_pin = fields.text("second_pin", chars_max=PIN_CHARS_MAX, default="")
         fields.done()
-        return hub.sessions.issue_command(
+        return once(
+            hub,
             who,
-            session=session,
-            ctl=ctl,
-            verb=verb,
-            args=args,
-            expect=expect,
-            pin=pin,
-            second_login=second_login,
-            second_pin=second_pin,
+            request,
+            body,
+            lambda: hub.sessions.issue_command(
+                who,
+                session=session,
+                ctl=ctl,
+                verb=verb,
+                args=args,
+                expect=expect,
+                pin=pin,
+                second_login=second_login,
+                second_pin=second_pin,
+            ),
         )
 
 
