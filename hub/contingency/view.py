@@ -15,6 +15,8 @@ from protocols.policy.contingency import CaseState, Stamp, clock
 from protocols.terms import TERMS
 
 MS_PER_S: Final = 1000
+BEFORE_START: Final = "before_start"
+"""The stage whose limit runs from the planned start, however early the fault came."""
 
 
 def after_start_ms(record: CaseRecord, link: SessionLink | None) -> int:
@@ -28,12 +30,15 @@ def clock_json(record: CaseRecord, link: SessionLink | None, now: Stamp) -> dict
     """The case's clock at this moment."""
     counted = record.clock
     elapsed = counted.run(now).elapsed_ms if counted.last is not None else counted.elapsed_ms
-    shown = clock(record.template, elapsed, after_planned_start_ms=after_start_ms(record, link))
+    after_ms = after_start_ms(record, link)
+    shown = clock(record.template, elapsed, after_planned_start_ms=after_ms)
+    before = record.template.stage == BEFORE_START
     return {
         "running": counted.last is not None,
         "elapsed_s": shown.elapsed_s,
         "limit_s": shown.limit_s,
         "remaining_s": shown.remaining_s,
+        "waits_s": max(0, -(elapsed + after_ms)) // MS_PER_S if before else 0,
         "expired": shown.expired,
         "at_limit": "inclusive" if shown.at_limit_inclusive else "exclusive",
         "exact": counted.exact,

@@ -26,7 +26,7 @@ from hub.web.views_booking import (
     StationChoice,
     VenueLine,
 )
-from hub.web.views_common import Shape, State, Viewer, org_text, role_text
+from hub.web.views_common import Shape, State, Viewer, org_text, role_text, room_text
 from hub.web.views_events import joined
 
 FIRST_HOUR: Final = 7
@@ -69,8 +69,8 @@ def _names(booking: Mapping[str, Any], role: str) -> Text:
     return joined([org_text(v["name"], v["name_en"]) for v in found])
 
 
-def _room(venue: Mapping[str, Any]) -> str:
-    return str(venue["room"] or venue["place"])
+def _room(venue: Mapping[str, Any]) -> Text:
+    return room_text(str(venue["room"] or venue["place"]))
 
 
 # ---- the list and the grid ----
@@ -157,7 +157,9 @@ def grid(day: Mapping[str, Any], orgs: Mapping[str, Text]) -> tuple[GridRoom, ..
     owners: dict[str, str] = {}
     for unit in day["stations"]:
         names[unit["room"]] = say(
-            "booking.grid.room", org=orgs.get(unit["org"], unit["org"]), room=unit["room_name"]
+            "booking.grid.room",
+            org=orgs.get(unit["org"], unit["org"]),
+            room=room_text(unit["room_name"]),
         )
         owners[unit["room"]] = unit["org"]
         station = say("booking.station", n=unit["n"])
@@ -182,7 +184,9 @@ def _choices(org: Mapping[str, Any], *, with_org: bool) -> list[RoomChoice]:
             if s["active"]
         )
         name = say(
-            "booking.grid.room", org=org_text(org["name"], org["name_en"]), room=room["name"]
+            "booking.grid.room",
+            org=org_text(org["name"], org["name_en"]),
+            room=room_text(room["name"]),
         )
         made.append(RoomChoice(room["id"], name if with_org else room["name"], stations))
     return made
@@ -203,7 +207,7 @@ def request_form(
         guest_rooms=tuple(choice for org in partners for choice in _choices(org, with_org=True)),
         kinds=tuple((kind, say(f"term.session_kind.{kind}")) for kind in KINDS),
         project_kinds=tuple((kind, say(f"booking.project.{kind}")) for kind in PROJECT_KINDS),
-        first_day=ymd(now + timedelta(days=1)),
+        first_day=ymd(now),
     )
 
 
@@ -314,8 +318,7 @@ def _facts(booking: Mapping[str, Any]) -> tuple[tuple[Text, Text], ...]:
         (say("booking.project_code"), booking["project_code"]),
         (say("booking.project_kind"), project_kind(booking["project_kind"])),
     ]
-    if booking["draw"]:
-        facts.append((say("booking.draw"), draw_text(booking["draw"])))
+    facts.append((say("booking.draw"), draw_text(booking["draw"])))
     return tuple(facts)
 
 
@@ -324,11 +327,11 @@ def project_kind(kind: str) -> Text:
     return say(f"booking.project.{kind}") if kind in PROJECT_KINDS else kind
 
 
-def draw_text(draw: Any) -> str:
-    """The conditions for drawing experts."""
+def draw_text(draw: Any) -> Text:
+    """The conditions for drawing experts; said where none were given."""
     if isinstance(draw, Mapping):
-        return "；".join(f"{value}" for value in draw.values() if value)
-    return str(draw)
+        draw = "；".join(f"{value}" for value in draw.values() if value)
+    return str(draw) if draw else say("booking.draw_none")
 
 
 def _steps(state: str) -> tuple[tuple[Text, str], ...]:

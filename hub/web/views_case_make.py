@@ -7,7 +7,7 @@ from datetime import datetime, timedelta
 from typing import Any, Final
 
 from hub.web.i18n import Both, Text, catalogue, say
-from hub.web.templating import duration, local
+from hub.web.templating import duration, hm, local
 from hub.web.views_alarm_make import phase_text, short
 from hub.web.views_case import (
     CaseClock,
@@ -20,7 +20,7 @@ from hub.web.views_case import (
     Reserve,
     StepRow,
 )
-from hub.web.views_common import Shape, State, Viewer, percent
+from hub.web.views_common import Shape, State, Viewer, percent, room_text
 from hub.web.views_events import by_text
 from hub.web.views_session import TimelineRow
 
@@ -76,7 +76,7 @@ def level(case: Mapping[str, Any]) -> str:
 def place(case: Mapping[str, Any], names: Mapping[str, Both]) -> Text:
     """`长沙公共资源交易中心 二室`."""
     org = names.get(case["org"], Both(case["org_name"], case["org_name"]))
-    return say("board.place", org=org, room=case["room"])
+    return say("board.place", org=org, room=room_text(case["room"]))
 
 
 def state_of(case: Mapping[str, Any]) -> State:
@@ -122,23 +122,18 @@ def clock_view(case: Mapping[str, Any], now: datetime) -> CaseClock:
     """The clock with its article, start and what happens at zero."""
     told = case["clock"]
     started = datetime.fromisoformat(told["started_at"])
+    waits = told["running"] and told["waits_s"] > 0
     # The counted time survives clock steps and restarts; the shown start is what gives it.
-    since = now - timedelta(seconds=told["elapsed_s"]) if told["running"] else started
+    counted = told["running"] and not waits
+    since = now - timedelta(seconds=told["elapsed_s"]) if counted else started
     limit = told["limit_s"]
     share = percent(told["elapsed_s"], limit) if limit else "0%"
-    ends = now + timedelta(seconds=told["remaining_s"]) if limit and told["running"] else None
-    if limit is None:
-        limit_text: Text = say("case.clock.no_limit")
-    elif ends is None:
-        limit_text = say("case.clock.limit_only", limit=duration(limit))
-    else:
-        limit_text = say("case.clock.limit", limit=duration(limit), at=f"{local(ends):%H:%M:%S}")
     stopped = None if told["running"] else since + timedelta(seconds=told["elapsed_s"])
     return CaseClock(
         label=say("case.clock.running" if told["running"] else "case.clock.stopped"),
         since=since,
         stopped_at=stopped,
-        limit=limit_text,
+        limit=_limit_text(told, now),
         used=share,
         used_text=say("case.clock.used", percent=f"{float(share.rstrip('%')):.0f}%"),
         article=both(told["article"]),
@@ -146,6 +141,22 @@ def clock_view(case: Mapping[str, Any], now: datetime) -> CaseClock:
         unverified=None if told["verified"] else say("case.unverified"),
         at_zero=_at_zero(told),
     )
+
+
+def _limit_text(told: Mapping[str, Any], now: datetime) -> Text:
+    """The limit and when it is reached; one that runs from the planned start says so before it."""
+    limit = told["limit_s"]
+    if limit is None:
+        return say("case.clock.no_limit")
+    if not told["running"]:
+        return say("case.clock.limit_only", limit=duration(limit))
+    begins = now + timedelta(seconds=told["waits_s"])
+    ends = local(begins + timedelta(seconds=told["remaining_s"]))
+    key = "case.clock.limit_later" if told["waits_s"] else "case.clock.limit"
+    values = {"limit": duration(limit), "at": f"{ends:%H:%M:%S}"}
+    if told["waits_s"]:
+        values["begins"] = hm(begins)
+    return say(key, **values)
 
 
 def _at_zero(told: Mapping[str, Any]) -> Text:
@@ -317,7 +328,7 @@ def knows(case: Mapping[str, Any]) -> tuple[KnowsRow, ...]:
 
     sources = {one["source"] for one in case["faults"]}
     told = instant(case["started_at"]) if "room" in sources else None
-    name = say("case.k.room", room=case["room"])
+    name = say("case.k.room", room=room_text(case["room"]))
     rows = [
         KnowsRow(name, say("case.channel.screen"), (stamp(told or at), stamp(told), blank, blank))
     ]

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from typing import Final
 
 from hub.web.i18n import Both, Text, say
 
@@ -92,6 +94,38 @@ class Frame:
 def org_text(zh: str, en: str) -> Both:
     """An organisation's name as screens use it: without the second name in brackets."""
     return Both(zh.split("（", 1)[0], en.split(" (", 1)[0])
+
+
+_DIGITS: Final = "零一二三四五六七八九"
+_NUMBER: Final = r"(\d{1,6}|[一二三四五六七八九十]{1,3})"
+_ROOM: Final = re.compile(rf"(?:第|评标)?{_NUMBER}号?(?:评标)?室|评标室{_NUMBER}号?")
+_HALL: Final = re.compile(rf"(?:第|评标)?{_NUMBER}号?(?:评标)?厅|评标厅{_NUMBER}号?")
+_BUILDING: Final = re.compile(r"([A-Z]|\d{1,2})(?:号?楼|座|栋|区)(\d{1,6})室?")
+
+
+def room_text(name: str) -> Text:
+    """A room's name; in English by its number, as it stands where it has none.
+
+    A name of its own (松涛厅) is a proper name: English readers meet the same plate on the door.
+    """
+    for kind, pattern in (("Room", _ROOM), ("Hall", _HALL)):
+        found = pattern.fullmatch(name)
+        if found is not None:
+            return Both(name, f"{kind} {_number(found.group(1) or found.group(2))}")
+    found = _BUILDING.fullmatch(name)
+    if found is not None:
+        return Both(name, f"Building {found.group(1)} {found.group(2)}")
+    return name
+
+
+def _number(text: str) -> int:
+    """`12` or `十二` as a number; Chinese numerals to ninety-nine."""
+    if text.isdecimal():
+        return int(text)
+    tens, ten, ones = text.rpartition("十")
+    if not ten:
+        return _DIGITS.index(text[0])
+    return 10 * (_DIGITS.index(tens) if tens else 1) + (_DIGITS.index(ones) if ones else 0)
 
 
 def role_text(role: str) -> Text:

@@ -10,7 +10,7 @@ from typing import Final
 from hub.rooms import RoomView
 from hub.web.i18n import Both, Text, catalogue, say
 from hub.web.templating import local
-from hub.web.views_common import Shape, State
+from hub.web.views_common import Shape, State, room_text
 
 S_PER_MIN: Final = 60
 S_PER_HOUR: Final = 3600
@@ -144,7 +144,7 @@ def devices_view(
     made = tuple(
         RoomHealth(
             ctl=room.ctl,
-            name=say("board.place", org=names.get(room.org, room.org), room=room.name),
+            name=say("board.place", org=names.get(room.org, room.org), room=room_text(room.name)),
             link=link_state(room),
             facts=_facts(room),
             devices=_devices(room),

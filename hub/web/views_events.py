@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
@@ -80,6 +81,8 @@ QUIET_TYPES: Final = frozenset(
     }
 )
 """Rows that only the whole timeline shows."""
+STATEMENT_TYPES: Final = frozenset({"statement.received", "statement.accepted"})
+"""The same signature as the hub and as each room recorded it, under one id."""
 TERM_FIELDS: Final = {
     "order": "order",
     "document": "document",
@@ -87,21 +90,28 @@ TERM_FIELDS: Final = {
     "to": "phase",
     "from": "phase",
     "kind": "fault",
-    "option": "option",
     "verdict": "receipt",
 }
 """Fields whose value is an official word, and under which prefix."""
 
 
+@dataclass(frozen=True, slots=True)
+class CaseWords:
+    """Steps of checklists and options of decisions by key, in the words of the policy pack."""
+
+    steps: Mapping[str, Text]
+    options: Mapping[str, Text]
+
+
 def timeline_row(
-    entry: Mapping[str, Any], rooms: Mapping[str, Text], steps: Mapping[str, Text]
+    entry: Mapping[str, Any], rooms: Mapping[str, Text], words: CaseWords
 ) -> TimelineRow:
     """One stored event as a line.
 
     Args:
         entry: as the session service lists it: type, zh, en, data, org, room, at, recorded_at.
         rooms: organisation -> how its room is called in this session.
-        steps: checklist key -> the step in words.
+        words: what the pack calls steps and decisions.
     """
     kind = str(entry["type"])
     at = datetime.fromisoformat(entry["at"] or entry["recorded_at"])
@@ -109,7 +119,9 @@ def timeline_row(
     emphasis = "al" if kind in ALARM_TYPES else "key" if kind in KEY_TYPES else ""
     text = _text(entry)
     if kind == "case.step":
-        text = _step_text(entry["data"], steps)
+        text = _step_text(entry["data"], words.steps)
+    if kind == "case.decided":
+        text = _decision_text(entry["data"], words.options)
     where = rooms.get(str(entry["org"]))
     if where and not kind.startswith(("order.issued", "case.", "booking.")):
         text = say("ev.where", room=where, text=text)
@@ -121,6 +133,14 @@ def _step_text(data: Mapping[str, Any], steps: Mapping[str, Text]) -> Text:
     key = str(data.get("key", ""))
     word = "ev.step.done" if data.get("state") == "done" else "ev.step.skipped"
     return say(word, step=steps.get(key, key))
+
+
+def _decision_text(data: Mapping[str, Any], options: Mapping[str, Text]) -> Text:
+    """What was decided and by whom."""
+    key = str(data.get("option", ""))
+    return say(
+        "ev.case.decided", option=options.get(key, key), decided_by=by_text(data.get("decided_by"))
+    )
 
 
 def _text(entry: Mapping[str, Any]) -> Text:

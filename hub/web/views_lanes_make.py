@@ -8,7 +8,7 @@ from typing import Any, Final
 
 from hub.web.i18n import Text, catalogue, say
 from hub.web.templating import hm, local
-from hub.web.views_common import Shape, State, percent
+from hub.web.views_common import Shape, State, percent, room_text
 from hub.web.views_session import AvView, Bar, GapNote, Lane
 
 LANE_MARGIN: Final = 0.01
@@ -64,7 +64,8 @@ def av(data: Mapping[str, Any], cases: Sequence[Mapping[str, Any]]) -> AvView | 
 def _span(data: Mapping[str, Any]) -> tuple[datetime, datetime]:
     """From the first recorded moment to the last, or to now while something records."""
     pieces = [one for s in data["av"]["streams"] for one in (*s["lanes"], *s["gaps"])]
-    end = datetime.fromisoformat(data["av"]["to_at"])
+    # A session's planned end may lie ahead: the axis never shows what has not happened yet.
+    end = min(datetime.fromisoformat(data["av"]["to_at"]), datetime.fromisoformat(data["now"]))
     if not pieces:
         return datetime.fromisoformat(data["av"]["from_at"]), end
     begin = min(datetime.fromisoformat(one["from_at"]) for one in pieces)
@@ -104,7 +105,7 @@ def _lane(stream: Mapping[str, Any], begin: datetime, whole: float) -> Lane:
         "fault": State(Shape.UNKNOWN, say("av.fault")),
     }
     return Lane(
-        name=say("av.stream", room=stream["room"], stream=stream_text(stream["stream"])),
+        name=say("av.stream", room=room_text(stream["room"]), stream=stream_text(stream["stream"])),
         recorded=tuple(piece(one, 0.0) for one in stream["lanes"]),
         gaps=tuple(piece(one, MIN_GAP_PCT) for one in stream["gaps"]),
         state=states.get(stream["state"], State(Shape.UNKNOWN, say("unknown"))),
@@ -129,7 +130,7 @@ def _note(stream: Mapping[str, Any], gap: Mapping[str, Any]) -> GapNote:
     cause = gap["cause"] or ""
     key = f"av.cause.{cause}"
     words: Text = say(key) if catalogue().has(key) else cause or say("av.cause.unknown")
-    name = say("av.stream", room=stream["room"], stream=stream_text(stream["stream"]))
+    name = say("av.stream", room=room_text(stream["room"]), stream=stream_text(stream["stream"]))
     return GapNote(
         datetime.fromisoformat(gap["from_at"]),
         datetime.fromisoformat(gap["to_at"]),

@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from hub.web.i18n import Both, Text, say
-from hub.web.views_common import Shape, State, Viewer
+from hub.web.views_common import Shape, State, Viewer, room_text
 from hub.web.views_events import by_text, joined, missing_text, reason_text
 from hub.web.views_session import OrderChoice, OrderRow
 from protocols.policy.session import Phase, legal_orders
@@ -18,13 +18,25 @@ FIRST_ORDER: Final = ("open", "start", "sign", "end", "resume", "close")
 """Orders that move the day on; the first one legal is the page's primary action."""
 
 
-def orders(data: Mapping[str, Any]) -> tuple[OrderRow, ...]:
-    """Orders with four marks; each mark is the slowest venue's."""
-    names: dict[str, Text] = {v["org"]: v["room"] or v["place"] for v in data["venues"]}
-    return tuple(_order(one, names) for one in data["orders"])
+def orders(
+    data: Mapping[str, Any], entries: Sequence[Mapping[str, Any]] = ()
+) -> tuple[OrderRow, ...]:
+    """Orders with four marks; each mark is the slowest venue's.
+
+    Args:
+        data: the session.
+        entries: its record, which names the post that signed on a room's screen.
+    """
+    posts = {
+        str(one["data"].get("id")): by_text(one["data"].get("by"))
+        for one in entries
+        if one["type"] == "order.issued"
+    }
+    names: dict[str, Text] = {v["org"]: room_text(v["room"] or v["place"]) for v in data["venues"]}
+    return tuple(_order(one, names, posts) for one in data["orders"])
 
 
-def _order(one: Mapping[str, Any], names: Mapping[str, Text]) -> OrderRow:
+def _order(one: Mapping[str, Any], names: Mapping[str, Text], posts: Mapping[str, str]) -> OrderRow:
     venues = one["at_venues"]
     refused = [v for v in venues if v["refused"]]
     sent, accepted, acted = (
@@ -36,11 +48,19 @@ def _order(one: Mapping[str, Any], names: Mapping[str, Text]) -> OrderRow:
     lost = [v for v in refused if not v["accepted"]]
     return OrderRow(
         Both(one["zh"], one["en"][:1].upper() + one["en"][1:]),
-        say("orders.via_screen") if one["via"] == "screen" else by_text(one["by"]),
+        _given_by(one, posts),
         datetime.fromisoformat(one["issued_at"]),
         (sent, accepted, acted, confirmed),
         tuple(_refusal(v, names) for v in lost),
     )
+
+
+def _given_by(one: Mapping[str, Any], posts: Mapping[str, str]) -> Text:
+    """The post that signed; on the room's screen also where."""
+    if one["via"] != "screen":
+        return by_text(one["by"])
+    post = posts.get(str(one["id"]), "")
+    return say("orders.by_screen", post=post) if post else say("orders.via_screen")
 
 
 def _refusal(venue: Mapping[str, Any], names: Mapping[str, Text]) -> Text:

@@ -36,6 +36,7 @@ from hub.web.views_case import CaseListView, CaseView
 from hub.web.views_case_make import case_list, case_view
 from hub.web.views_common import Viewer, org_text
 from hub.web.views_devices import DevicesView, devices_view
+from hub.web.views_events import CaseWords
 from hub.web.views_session import SessionLine, SessionListView, SessionView
 from hub.web.views_session_make import session_view
 from hub.web.views_source import NotAllowedError, NotThereError
@@ -163,11 +164,16 @@ class ServiceViews:
             cases=self._hub.contingency.list_for(actor, session=session),
             package=self._package(viewer, session),
             appraisal=self._hub.pack.appraisal,
-            case_steps={
-                key: Both(step.zh, step.en)
-                for key, step in self._hub.pack.contingency.steps.items()
-            },
+            case_words=self._case_words(),
             whole_timeline=whole_timeline,
+        )
+
+    def _case_words(self) -> CaseWords:
+        """Steps and decisions as the policy pack calls them."""
+        rules = self._hub.pack.contingency
+        return CaseWords(
+            {key: Both(one.zh, one.en) for key, one in rules.steps.items()},
+            {key: Both(one.zh, one.en) for key, one in rules.options.items()},
         )
 
     def _entries(self, session: str) -> list[Mapping[str, Any]]:

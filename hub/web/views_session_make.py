@@ -9,8 +9,8 @@ from typing import Any, Final
 from hub.web.i18n import Both, Text, say
 from hub.web.templating import duration, hm, local
 from hub.web.views_alarm_make import case_number, phase_text
-from hub.web.views_common import Shape, State, Viewer, org_text
-from hub.web.views_events import QUIET_TYPES, timeline_row
+from hub.web.views_common import Shape, State, Viewer, org_text, room_text
+from hub.web.views_events import QUIET_TYPES, STATEMENT_TYPES, CaseWords, timeline_row
 from hub.web.views_lanes_make import av, span_text
 from hub.web.views_orders_make import ORDERING, choices, orders
 from hub.web.views_session import (
@@ -89,7 +89,7 @@ def facts(data: Mapping[str, Any], now: datetime) -> tuple[tuple[Text, Text], ..
     rows: list[tuple[Text, Text]] = [
         (
             say("home" if v["role"] == "home" else "guest"),
-            say("session.fact.venue", org=_org(v), room=v["room"] or v["place"]),
+            say("session.fact.venue", org=_org(v), room=room_text(v["room"] or v["place"])),
         )
         for v in data["venues"]
     ]
@@ -214,7 +214,9 @@ def groups(data: Mapping[str, Any]) -> tuple[MemberGroup, ...]:
         )
         if rows:
             role = say("home" if venue["role"] == "home" else "guest")
-            made.append(MemberGroup(role, _org(venue), venue["room"] or venue["place"], rows))
+            made.append(
+                MemberGroup(role, _org(venue), room_text(venue["room"] or venue["place"]), rows)
+            )
     return tuple(made)
 
 
@@ -248,7 +250,8 @@ def lockers_summary(data: Mapping[str, Any]) -> Text:
 def conditions(data: Mapping[str, Any]) -> tuple[Condition, ...]:
     """The conditions, met ones included."""
     names = {
-        v["org"]: say("session.fact.venue", org=_org(v), room=v["room"]) for v in data["venues"]
+        v["org"]: say("session.fact.venue", org=_org(v), room=room_text(v["room"]))
+        for v in data["venues"]
     }
     makers = {
         "documents_signed": _documents_condition,
@@ -309,7 +312,7 @@ def room_map(venue: Mapping[str, Any], steps: Mapping[int, str]) -> RoomMap:
     if link["reachable"] is not True:
         old = say("board.tile.asof", at=f"{local(as_of):%H:%M:%S}" if as_of else "–")
     return RoomMap(
-        venue["room"] or venue["place"],
+        room_text(venue["room"] or venue["place"]),
         tuple(_seat_cell(s, steps) for s in venue["seats"]),
         text,
         lockers,
@@ -346,14 +349,28 @@ def timeline(
     entries: Sequence[Mapping[str, Any]],
     data: Mapping[str, Any],
     *,
-    steps: Mapping[str, Text],
+    words: CaseWords,
     whole: bool,
 ) -> tuple[TimelineRow, ...]:
-    """Newest first; at first without the rows that only say that all is as it was."""
-    rooms = {v["org"]: v["room"] or v["place"] for v in data["venues"]}
-    kept = [e for e in entries if whole or e["type"] not in QUIET_TYPES]
+    """Newest first; at first without rows that only say that all is as it was, or say it again."""
+    rooms = {v["org"]: room_text(v["room"] or v["place"]) for v in data["venues"]}
+    kept = list(entries) if whole else _once([e for e in entries if e["type"] not in QUIET_TYPES])
     shown = kept if whole else kept[-RECENT:]
-    return tuple(timeline_row(entry, rooms, steps) for entry in reversed(shown))
+    return tuple(timeline_row(entry, rooms, words) for entry in reversed(shown))
+
+
+def _once(entries: Sequence[Mapping[str, Any]]) -> list[Mapping[str, Any]]:
+    """A signature is recorded by the hub and by every room; the short list has it once."""
+    seen: set[str] = set()
+    kept = []
+    for entry in entries:
+        if entry["type"] in STATEMENT_TYPES:
+            ident = str(entry["data"].get("id", ""))
+            if ident in seen:
+                continue
+            seen.add(ident)
+        kept.append(entry)
+    return kept
 
 
 def case_line(case: Mapping[str, Any], now: datetime) -> CaseLine:
@@ -378,7 +395,7 @@ def session_view(
     cases: Sequence[Mapping[str, Any]],
     package: tuple[str, Text],
     appraisal: Mapping[str, Any],
-    case_steps: Mapping[str, Text],
+    case_words: CaseWords,
     whole_timeline: bool,
 ) -> SessionView:
     """The whole page."""
@@ -403,14 +420,14 @@ def session_view(
         gate_note=say("gate.note"),
         leaving=unmet == 0,
         all_left=bool(data["members"]) and all(m["left"] for m in data["members"]),
-        orders=orders(data),
+        orders=orders(data, entries),
         choices=choices(data, viewer),
         member_nos=tuple(m["no"] for m in data["members"]),
         may_order=viewer.org == data["home_org"] and viewer.may(*ORDERING),
         may_state=ours and data["phase"] in {"signing", "ended"} and viewer.may(*STATING),
         av=av(data, cases),
         rooms=tuple(room_map(v, steps) for v in data["venues"] if v["seats"] or v["lockers"]),
-        timeline=timeline(entries, data, steps=case_steps, whole=whole_timeline),
+        timeline=timeline(entries, data, words=case_words, whole=whole_timeline),
         timeline_total=len(entries),
         timeline_all=whole_timeline,
         cases=tuple(case_line(c, now) for c in cases),

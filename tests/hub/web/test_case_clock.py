@@ -18,6 +18,7 @@ def told(elapsed_s: float, limit_s: float | None, *, running: bool) -> str:
         "started_at": "2026-11-24T10:34:44.000+08:00",
         "elapsed_s": elapsed_s,
         "remaining_s": (limit_s or 0) - elapsed_s,
+        "waits_s": 0,
         "limit_s": limit_s,
         "running": running,
         "article": {"zh": "第十六条", "en": "article 16"},
@@ -41,3 +42,21 @@ def test_a_stopped_clock_says_whether_it_kept_the_limit(
     elapsed_s: float, limit_s: float | None, running: bool, expected: str
 ) -> None:
     assert told(elapsed_s, limit_s, running=running) == expected
+
+
+def test_a_limit_that_runs_from_the_planned_start_says_so_before_it() -> None:
+    clock: dict[str, Any] = {
+        "started_at": "2026-11-24T02:30:00.000Z",
+        "elapsed_s": 0,
+        "remaining_s": 7200,
+        "waits_s": 1200,
+        "limit_s": 7200,
+        "running": True,
+        "article": {"zh": "第十五条", "en": "article 15"},
+        "consequence": {"zh": "由招标人决定。", "en": "the tenderer decides."},
+        "verified": False,
+    }
+    view = clock_view({"clock": clock, "stage": "before_start"}, NOW)
+    said = catalogue().render("zh", view.limit)
+    assert said == "时限 02:00:00，自计划开始 11:00 起算，13:00:00 届满"
+    assert (NOW - view.since).total_seconds() == 600
