@@ -40,12 +40,13 @@ class HubSide:
             later: does something slow beside the loop, under a name for the record.
         """
 
-        def use(line: Line) -> None:
+        def use(line: Line, left: Callable[[], None]) -> None:
             self.uploader.switch(Target.read(line.url, line.source))
             self.fetcher.switch(line.url, line.source)
             self.pipe.switch(_broker(room, line))
+            left()
 
-        self.lines.use = lambda line: later("network.switch", lambda: use(line))
+        self.lines.use = lambda line, left: later("network.switch", lambda: use(line, left))
 
 
 def build_hub_side(room: RoomFile, spool: Spool, inbox: Inbox, kept: bytes | None) -> HubSide:

@@ -55,12 +55,12 @@ class Lines:
 
     Args:
         lines: the first, and the second where the room's file has one.
-        use: puts a line in use; returns at once.
+        use: puts a line in use and returns at once; calls back when the other one is left.
         kept: the last one that was confirmed.
     """
 
     lines: tuple[Line, ...]
-    use: Callable[[Line], None] = lambda _line: None
+    use: Callable[[Line, Callable[[], None]], None] = lambda _line, _left: None
     kept: str = FIRST
 
     def names(self) -> list[str]:
@@ -75,9 +75,9 @@ class Lines:
         """Takes up the line that was in use before a restart."""
         self.kept = self.line((kept or b"").decode("utf-8", "replace")).name
 
-    def switch(self, name: str) -> None:
-        """Puts a line in use, on trial."""
-        self.use(self.line(name))
+    def switch(self, name: str, left: Callable[[], None]) -> None:
+        """Puts a line in use, on trial; `left` is called once nothing goes over the other one."""
+        self.use(self.line(name), left)
 
     def keep(self, name: str) -> None:
         """The line in use has been confirmed."""
@@ -85,4 +85,4 @@ class Lines:
 
     def revert(self) -> None:
         """Goes back to the line that was confirmed last."""
-        self.use(self.line(self.kept))
+        self.use(self.line(self.kept), lambda: None)

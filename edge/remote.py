@@ -14,7 +14,7 @@ from typing import Any
 
 from edge.lines import KV_UPLINK, Lines
 from edge.media.spool import Spool
-from edge.room import ApplyConfig, Draft, FetchClip, Remote, Reopen
+from edge.room import ApplyConfig, Draft, FetchClip, Remote, Reopen, SwitchUplink
 from edge.tuning import KV_CONFIG, Tuning, kept_config
 from edge.turn import Turn
 from protocols.policy.room_facts import answer_of
@@ -27,10 +27,15 @@ ASKED_ONCE = frozenset(("order", "order_refused", "statement", "command"))
 
 @dataclass(slots=True)
 class Trial:
-    """Something in force until it is confirmed or its time is over."""
+    """Something in force until it is confirmed or its time is over.
+
+    `began_ms`: when its time began; `from_ms`: what is asked from here on proves it, None as long
+    as it is not in force (a line takes a moment to be left).
+    """
 
     command: str
     began_ms: int
+    from_ms: int | None
     asked_ms: int
     keep: Callable[[], None]
     revert: Callable[[], None]
@@ -99,15 +104,24 @@ class Hands:
         elif isinstance(effect, ApplyConfig):
             self._apply(effect)
         else:
-            before = self.lines.kept
-            self.lines.switch(effect.to)
-            self._try(
-                effect.command,
-                keep=lambda: self.lines.keep(effect.to),
-                revert=self.lines.revert,
-                kept={"uplink": effect.to, "before": before},
-                reverted={"uplink": before, "before": effect.to},
-            )
+            self._switch(effect)
+
+    def _switch(self, effect: SwitchUplink) -> None:
+        before = self.lines.kept
+        trial = self._try(
+            effect.command,
+            keep=lambda: self.lines.keep(effect.to),
+            revert=self.lines.revert,
+            kept={"uplink": effect.to, "before": before},
+            reverted={"uplink": before, "before": effect.to},
+        )
+        trial.from_ms = None
+
+        def left() -> None:
+            # What was asked before went over the other line and proves nothing of this one.
+            trial.from_ms = self.mono_ms()
+
+        self.lines.switch(effect.to, left)
 
     def _fetch(self, effect: FetchClip) -> None:
         """In the slow thread: each content's note is written through to the disk."""
@@ -129,6 +143,7 @@ class Hands:
             kept={"version": version, "set": dict(values)},
             reverted={},
         )
+        self.ask()
 
     def _try(
         self,
@@ -138,10 +153,10 @@ class Hands:
         revert: Callable[[], None],
         kept: Mapping[str, Any],
         reverted: Mapping[str, Any],
-    ) -> None:
+    ) -> Trial:
         now = self.mono_ms()
-        self._trial = Trial(command, now, now, keep, revert, kept, reverted)
-        self.ask()
+        self._trial = trial = Trial(command, now, now, now, keep, revert, kept, reverted)
+        return trial
 
     def _tell(self, command: str, result: str, **more: Any) -> None:
         self._results.put(Turn("command_result", {"id": command, "result": result, **more}))
@@ -153,8 +168,8 @@ class Hands:
         return [self._results.get() for _ in range(self._results.qsize())]
 
     def _judge(self, trial: Trial) -> None:
-        now, answered = self.mono_ms(), self.answered_ms()
-        if answered is not None and answered > trial.began_ms:
+        now, answered, since = self.mono_ms(), self.answered_ms(), trial.from_ms
+        if answered is not None and since is not None and answered >= since:
             self._trial = None
             trial.keep()
             self._tell(trial.command, "kept", **trial.kept)

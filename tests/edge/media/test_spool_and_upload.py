@@ -15,7 +15,7 @@ import pytest
 from cryptography.hazmat.primitives.asymmetric.ed25519 import Ed25519PrivateKey
 
 from edge.media.spool import Kept, Spool, SpoolError
-from edge.media.uploader import Account, Uploader
+from edge.media.uploader import Account, Target, Uploader
 
 WAIT_S = 20.0
 KEY = Ed25519PrivateKey.from_private_bytes(bytes(range(32)))
@@ -228,3 +228,41 @@ def test_a_hub_restored_from_an_older_copy_is_offered_everything_again(
 def test_plain_http_leaves_only_on_loopback(spool: Spool, url: str) -> None:
     with pytest.raises(ValueError, match=r"hub url|[Pp]ort"):
         Uploader(spool, url, Account(CTL, "0", KEY.sign), sink=lambda *_: None)
+
+
+def test_contents_asked_for_in_the_middle_of_a_round_are_next(
+    spool: Spool, hub: Hub, bench: Bench
+) -> None:
+    """However slow the rest is sent, and also what the hub was sent before."""
+    old = put(spool, b"old")
+    spool.uploaded(old.sha256)
+    kept = [put(spool, bytes([n]) * 64 * 1024) for n in range(5)]
+    bench.uploader.set_rate(64 * 1024)
+    asked = threading.Event()
+    plain = bench.uploader._settle
+
+    def settle(one: Kept, answer: object) -> None:
+        plain(one, answer)  # type: ignore[arg-type]
+        if not asked.is_set():
+            spool.fetch([kept[4].sha256, old.sha256, "0" * 64])
+            bench.uploader.first()
+            asked.set()
+
+    bench.uploader._settle = settle  # type: ignore[method-assign]
+    bench.uploader.start()
+    names = [hub.seen.get(timeout=WAIT_S)[0] for _ in range(3)]
+    assert names == [kept[0].sha256, old.sha256, kept[4].sha256]
+
+
+def test_the_line_may_change_while_the_uploader_runs(spool: Spool, hub: Hub, bench: Bench) -> None:
+    """From an address that is not there nothing goes out, and it says so as for a hub away."""
+
+    def gone() -> str:
+        raise OSError("no such interface")
+
+    kept = put(spool, b"picture")
+    bench.uploader.switch(Target.read("http://127.0.0.1:9", gone))
+    assert bench.uploader._round() > 0
+    bench.uploader.switch(Target.read(hub.url, lambda: "127.0.0.1"))
+    bench.uploader._round()
+    assert hub.stored == {kept.sha256: b"picture"}
