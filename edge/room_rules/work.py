@@ -8,15 +8,13 @@ from typing import Any
 
 from edge.room_rules.kinds import Answer, Draft, Effect, Input, Sound
 from protocols.policy.pack import Pack
+from protocols.policy.plain_text import personal_number
 from protocols.policy.room_fields import signer_json
 from protocols.policy.room_model import Member, RoomState, Session, Signer, UnreadableEvent
 from protocols.policy.room_state import apply, steady_ms
 
 TEXT_CHARS_MAX = 200
 """A reason or purpose as staff type it: one line on a screen."""
-HYPHENS = "-\u2010\u2011\u2012\u2013\u2014\u2212\uff0d"
-DIGITS_MAX = 11
-"""Longest run of digits in a typed text: a telephone number may stand, an ID number may not."""
 
 
 class RefusedError(Exception):
@@ -53,17 +51,16 @@ class Args:
         return value
 
     def words(self, key: str, *, needed: bool = False) -> str:
-        """Return a short typed text without anything like an ID number; '' if missing."""
+        """Return a short typed text without a number that points at a person; '' if missing."""
         value = self.data.get(key, "")
         if not isinstance(value, str) or len(value) > TEXT_CHARS_MAX:
             raise self._fail(key, f"a text of at most {TEXT_CHARS_MAX} characters")
         if needed and not value.strip():
             raise self._fail(key, "a text")
-        # An ID number is also written in groups.
-        joined = "".join(char for char in value if not char.isspace() and char not in HYPHENS)
-        runs = "".join(char if char.isdecimal() else " " for char in joined).split()
-        if any(len(run) > DIGITS_MAX for run in runs):
-            raise self._fail(key, "no number of a document")
+        found = personal_number(value)
+        if found is not None:  # the text itself is not repeated: answers are kept
+            expected = "no number of a document or telephone"
+            raise RefusedError("bad_argument", where=key, expected=expected, got=found.value)
         return value.strip()
 
     def one_of(self, key: str, allowed: tuple[str, ...]) -> str:
