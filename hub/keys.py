@@ -17,7 +17,14 @@ from hub import crypto
 from hub.clock import Clock, iso_ms
 from hub.problems import Problem
 from hub.store.engine import Store
-from hub.store.tables_core import certificates, controllers, key_wraps, keys, organisations
+from hub.store.tables_core import (
+    certificates,
+    controllers,
+    epochs,
+    key_wraps,
+    keys,
+    organisations,
+)
 from protocols.messages.bodies import (
     Certificate,
     HubKey,
@@ -29,6 +36,7 @@ from protocols.messages.bodies import (
 )
 from protocols.messages.identity import kid as kid_of
 from protocols.messages.signed import Signer, seal_message
+from protocols.messages.trust import EPOCHS_MAX
 
 PIN_DIGITS_MIN: Final = 8
 PIN_TRIES_MAX: Final = 5
@@ -249,12 +257,14 @@ class Keys:
         if conn is None:
             with self._store.read() as own:
                 return self.trust(own)
+        # Keys retired at a place of the log stay: what lies before it was signed with them.
         rows = conn.execute(
             select(keys.c.kid, keys.c.pub, keys.c.owner, organisations.c.name)
             .join(organisations, organisations.c.id == keys.c.owner)
-            .where(keys.c.owner_kind == "venue", ~keys.c.retired)
-            .order_by(keys.c.owner)
+            .where(keys.c.owner_kind == "venue", ~keys.c.retired | keys.c.retired_seq.is_not(None))
+            .order_by(keys.c.owner, keys.c.created_at)
         )
+        retired = self._retired(conn)
         pub = self.hub_public()
         return TrustFile(
             hub_orders=self.hub_orders,
@@ -263,7 +273,8 @@ class Keys:
                 VenueKey(org=row.owner, name=row.name, kid=row.kid, pub=row.pub) for row in rows
             ),
             hub=HubKey(id=self.hub, kid=kid_of(pub), pub=pub.hex()),
-            retired=self._retired(conn),
+            retired=retired,
+            epochs=self._epochs(conn, {one.at.epoch for one in retired}),
         )
 
     def retire(
@@ -285,6 +296,15 @@ class Keys:
         return tuple(
             Retired(row.kid, Position(self.hub, row.retired_epoch, row.retired_seq)) for row in rows
         )
+
+    def _epochs(self, conn: Connection, named: set[str]) -> tuple[str, ...]:
+        """The hub's epochs in their order, up to the newest of those named."""
+        rows = conn.execute(
+            select(epochs.c.epoch).where(epochs.c.ctl == self.hub).order_by(epochs.c.order)
+        )
+        found = [str(epoch) for epoch in rows.scalars()]
+        last = max((n for n, epoch in enumerate(found, start=1) if epoch in named), default=0)
+        return tuple(found[max(0, last - EPOCHS_MAX) : last])
 
     def certificate_messages(self, conn: Connection) -> list[bytes]:
         """Every certificate the hub knows, oldest first."""

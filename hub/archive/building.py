@@ -18,6 +18,7 @@ from hub.clock import iso_ms
 from hub.ports import Parts
 from hub.session_record import fold
 from protocols.evidence.package import bag_files, sign_package, standalone_source
+from protocols.evidence.tally import HUB_TYPE
 from protocols.evidence.verifier import CERTIFICATES, CLAIMED_TRUST, SESSION_FILE, TAGS
 from protocols.messages.signed import Signer
 
@@ -78,6 +79,7 @@ def build(
         progress: told at every stage.
     """
     progress("records", 0, len(STAGES))
+    _count(parts, link, org=org, package=package, kid=signer.kid)
     sources = read(parts, link, org=org)
     folder = Folder(target.with_name(f".{target.name}.part"))
     notes: list[str] = []
@@ -109,8 +111,7 @@ def build(
 
 def read(parts: Parts, link: SessionLink, *, org: str) -> Sources:
     """Everything a package is made of but the media files."""
-    venue = link.venue(org)
-    ctls = (venue.ctl,) if venue is not None and venue.ctl else ()
+    ctls = _ctls(link, org)
     with parts.store.read() as conn:
         record = fold(conn, link.session)
         files = selection.streams(conn, link, ctls=ctls, hub=parts.facts.hub)
@@ -125,6 +126,23 @@ def read(parts: Parts, link: SessionLink, *, org: str) -> Sources:
             certificates=selection.certificate_lines(conn, link.orgs),
             media=list(selection.segments(files)),
         )
+
+
+def _count(parts: Parts, link: SessionLink, *, org: str, package: str, kid: str) -> None:
+    """The hub counts its own record of the session: nobody can leave a row of it out later."""
+    with parts.store.write() as conn:
+        data = {
+            "package": package,
+            "org": org,
+            "kid": kid,
+            **selection.hub_count(conn, link.session, parts.facts.hub, _ctls(link, org)),
+        }
+        parts.facts.append(conn, type=HUB_TYPE, session=link.session, data=data)
+
+
+def _ctls(link: SessionLink, org: str) -> tuple[str, ...]:
+    venue = link.venue(org)
+    return (venue.ctl,) if venue is not None and venue.ctl else ()
 
 
 def verifier_program() -> bytes:

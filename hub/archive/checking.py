@@ -20,6 +20,7 @@ _OF_ITEM: Final = {
     "no_appraisal": "appraisal_record",
     "no_av": "av",
     "no_segment": "av",
+    "av_hole": "av",
 }
 _BY_FILE: Final = {
     "data/record/witness.json": "witness_record",

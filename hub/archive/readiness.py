@@ -6,6 +6,7 @@ from typing import Final
 
 from sqlalchemy import Connection, select
 
+from hub.archive.selection import counted, lacking
 from hub.booking_link import SessionLink
 from hub.ports import refuse
 from hub.problems import Problem
@@ -41,16 +42,17 @@ def refuse_early(conn: Connection, link: SessionLink, org: str) -> None:
     venue = link.venue(org)
     ctl = venue.ctl if venue is not None else ""
     heard = {one["to"] for one in record.phase_log if one["ctl"] == ctl}
-    if not heard & ENDS:
+    behind = lacking(conn, link.session, ctl or "")
+    if not heard & ENDS or not counted(conn, link.session, ctl or "") or behind:
         raise refuse(
             409,
             "room_not_heard",
             zh="本场地评标室的记录尚未到齐",
             en="The venue's own room has not sent its record to the end",
             where=f"session {link.session}, venue {org}",
-            expected="the room's own end of the session in the record",
-            got=", ".join(sorted(heard)) or "nothing",
-            do="等评标室恢复连接并补传后再打包",
+            expected="the room's closed session and its count of rows (session.sealed)",
+            got=", ".join(sorted(heard) + [f"{behind} rows missing"] * bool(behind)) or "nothing",
+            do="关闭场次；评标室恢复连接并补传后再打包",
         )
     waiting = media_waiting(conn, link, org)
     if waiting:

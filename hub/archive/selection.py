@@ -13,7 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, func, or_, select
 
 from hub.booking_link import SessionLink
-from hub.store.tables_core import certificates, events, seals
+from hub.store.tables_core import certificates, epochs, events, seals
 from protocols.evidence.package import (
     RowInfo,
     SealSpan,
@@ -24,11 +24,14 @@ from protocols.evidence.package import (
     seal_line_of,
     select_streams,
 )
+from protocols.evidence.tally import ROOM_TYPE, EpochTally, read_tally, tally
 from protocols.messages.errors import RemoteError
 from protocols.messages.event import Event, decode_event
 
 AFTER_TYPES: Final = ("media.segment", "media.gap", "media.lost", "media.damaged", "record.gap")
 """What a room may still write about a session after its last own event: the end of uploads."""
+HEADS_MAX: Final = 24
+"""Newest epochs of the venue's rooms in one fact: 180 bytes each, beside the hub's own count."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -129,7 +132,82 @@ def _windows(conn: Connection, session: str, ctl: str) -> list[Window]:
         .order_by(events.c.epoch)
     )
     found = [Window(ctl, row[0], row[1], row[2]) for row in rows]
+    # Epochs may arrive out of their order: what the room counted goes in wherever it stands.
+    found += [Window(ctl, one.epoch, one.first, one.last) for one in counted(conn, session, ctl)]
     return found + _later_gaps(conn, ctl, last, {one.epoch for one in found})
+
+
+def counted(conn: Connection, session: str, ctl: str) -> tuple[EpochTally, ...]:
+    """How many rows of a session a room says it has, by its last word; empty before that."""
+    raw = conn.execute(
+        select(events.c.raw)
+        .where(events.c.session == session, events.c.ctl == ctl, events.c.type == ROOM_TYPE)
+        .order_by(events.c.id.desc())
+        .limit(1)
+    ).scalar_one_or_none()
+    if raw is None:
+        return ()
+    try:
+        return read_tally(dict(decode_event(bytes(raw)).data))
+    except RemoteError:
+        return ()
+
+
+def lacking(conn: Connection, session: str, ctl: str) -> int:
+    """How many rows the room counted are not here yet, and no gap it declared says why."""
+    missing = 0
+    for one in counted(conn, session, ctl):
+        here = conn.execute(
+            select(func.count()).where(
+                events.c.ctl == ctl,
+                events.c.epoch == one.epoch,
+                events.c.seq >= one.first,
+                events.c.seq <= one.last,
+                events.c.session.in_(("", session)),
+            )
+        ).scalar_one()
+        if here < one.rows and one.epoch not in _declared(conn, ctl):
+            missing += one.rows - int(here)
+    return missing
+
+
+def hub_count(conn: Connection, session: str, hub: str, ctls: tuple[str, ...]) -> dict[str, Any]:
+    """What the hub says of its own record when a package is made (`record.closed`).
+
+    Its rows of the session per epoch, and up to where it had the venue's rooms' records.
+    """
+    rows = conn.execute(
+        select(events.c.epoch, events.c.seq)
+        .where(events.c.ctl == hub, events.c.session == session)
+        .order_by(events.c.id)
+    )
+    heads = conn.execute(
+        select(epochs.c.ctl, epochs.c.epoch, epochs.c.head, epochs.c.head_hash)
+        .where(epochs.c.ctl.in_(ctls), epochs.c.head > 0)
+        .order_by(epochs.c.ctl, epochs.c.order.desc())
+        .limit(HEADS_MAX)
+    )
+    return {
+        **tally((row.epoch, row.seq) for row in rows),
+        "heads": [
+            {"ctl": row.ctl, "epoch": row.epoch, "seq": row.head, "hash": row.head_hash}
+            for row in heads
+        ],
+    }
+
+
+def _declared(conn: Connection, ctl: str) -> set[str]:
+    """Epochs of a room in which it declared rows lost."""
+    rows = conn.execute(
+        select(events.c.raw).where(events.c.ctl == ctl, events.c.type == "record.gap")
+    )
+    found = set()
+    for raw in rows.scalars():
+        try:
+            found.add(str(decode_event(bytes(raw)).data.get("epoch", "")))
+        except RemoteError:
+            continue
+    return found
 
 
 def _end_of_uploads(conn: Connection, ctl: str, last: int) -> int:

@@ -22,6 +22,7 @@ import re
 import unicodedata
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import UTC, datetime
 from typing import Any, Protocol
 
 SOUND, ALTERED, INCOMPLETE, UNPROVEN, USAGE, INTERNAL = 0, 2, 3, 4, 64, 70
@@ -58,7 +59,12 @@ RAW_TYPES = (
     "command.issued",
 )
 ORDER_ROLES = ("home_manager", "deputy")
-END_PHASES = ("ended", "postponed", "terminated", "closed")
+OVER_PHASES = ("ended", "postponed", "terminated")
+END_PHASES = (*OVER_PHASES, "closed")
+TALLIES = {"c-": "session.sealed", "h-": "record.closed"}  # a recorder's count of its own rows
+AV_HOLE_S = 1.5  # recorders declare what is missing from 1 s on; the rest is reading of clocks
+SEGMENT_S_MAX = 10.0  # a damaged file held at most one segment
+STEP_MS_MIN = 1000  # clock steps above this are recorded as what they are
 
 TEXTS = {
     "bad_name": ("文件名不安全或重复", "the name is unsafe or doubled"),
@@ -99,6 +105,37 @@ TEXTS = {
         "the record before it is not in the package",
     ),
     "cut": ("现场记录缺少场次的开始或结束", "the room's record lacks the session's begin or end"),
+    "no_tally": (
+        "现场没有清点过本场次记录，无法确认是否齐全",
+        "nobody counted this session's records: whether all are shown cannot be told",
+    ),
+    "untold": ("场次记录未全部展示", "records of this session are not shown"),
+    "tally_gap": (
+        "未展示的场次记录在已申报缺口内",
+        "the session's records not shown lie in a declared gap",
+    ),
+    "tally_more": (
+        "清点之后现场丢失过记录",
+        "more records than the room still had when it counted",
+    ),
+    "head": ("中心所记与现场记录不符", "differs from what the hub recorded"),
+    "retired_before": (
+        "签名密钥后来停用，本记录在停用之前",
+        "signed with a key that was retired later",
+    ),
+    "retired_after": (
+        "密钥在此之前已停用",
+        "the key had been retired before this was recorded",
+    ),
+    "retired_unknown": (
+        "密钥已停用，无法确认记录是否在停用之前",
+        "the key is retired and nothing tells whether this was recorded before",
+    ),
+    "signature_other": (
+        "中心记录所列的打包密钥是另一把",
+        "the hub's record names another key for this package",
+    ),
+    "av_hole": ("音视频中断且未申报", "audio or video is missing and nobody declared it"),
     "hidden": ("只列校验值、未展示内容的记录", "records listed by their hash only"),
     "gap": ("已申报的记录缺口", "a declared gap in the record"),
     "act_form": ("指令或声明格式不正确", "a signed act is malformed"),
@@ -491,6 +528,10 @@ class Who:
     roles: tuple[str, ...]
     org: str
     pub: bytes
+    issuer: str = ""
+
+
+Place = tuple[str, str, int]  # recorder, epoch, seq
 
 
 @dataclass(slots=True)
@@ -500,15 +541,15 @@ class Keys:
     roots: dict[str, Who]
     hub_orders: bool
     checkpoint: str
-    retired: dict[str, tuple[str, str, int]]
+    retired: dict[str, Place]
     known: dict[str, Who] = field(default_factory=dict)
+    epochs: dict[str, int] = field(default_factory=dict)  # the hub's, in their order
 
-    def who(self, kid: str, ctl: str, epoch: str, seq: int) -> Who | None:
-        """Whose key it is at that place of the log; a retired one counts only before its end."""
-        end = self.retired.get(kid)
-        if end is not None and not ((ctl, epoch) == end[:2] and seq < end[2]):
-            return None
-        return self.known.get(kid)
+    def ends(self, kid: str) -> list[Place]:
+        """Where a key ended: its own retirement, and that of the key which certified it."""
+        who = self.known.get(kid)
+        names = (kid,) if who is None else (kid, who.issuer)
+        return [self.retired[name] for name in names if name in self.retired]
 
     def certify(self, raw: bytes) -> str:
         """Take one certificate in; the reason if it counts for nothing."""
@@ -522,11 +563,14 @@ class Keys:
         if kid != key_id(public) or kid in self.roots or not isinstance(roles, list):
             return "not a key of its own"
         for signer, _, sig in message.sigs:
-            root = None if signer in self.retired else self.roots.get(signer)
+            root = self.roots.get(signer)
             if root is None or not verify_ed25519(root.pub, sig, message.payload()):
                 continue
             if root.kind == "venue" or (kind == "system" and self.hub_orders):
-                self.known[kid] = Who(subject, kind, tuple(map(str, roles)), root.org, public)
+                # Of two certificates for one key the one that no retirement touches counts.
+                if signer not in self.retired or kid not in self.known:
+                    held = tuple(map(str, roles))
+                    self.known[kid] = Who(subject, kind, held, root.org, public, signer)
                 return ""
         return "no venue signed it"
 
@@ -561,7 +605,12 @@ def read_trust(raw: bytes) -> Keys:
             text_of(at, "epoch"),
             count_of(at, "seq"),
         )
-    return Keys(roots, value["hub_orders"] == "yes", value["checkpoint"], ends, dict(roots))
+    epochs = value.get("epochs", [])
+    if not isinstance(epochs, list) or not all(isinstance(one, str) for one in epochs):
+        raise FormError("epochs: not a list of texts")
+    order = {epoch: n for n, epoch in enumerate(epochs)}
+    hub_orders = value["hub_orders"] == "yes"
+    return Keys(roots, hub_orders, value["checkpoint"], ends, dict(roots), order)
 
 
 def _objects(value: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
@@ -606,6 +655,12 @@ class _Check:
     signed_session: str = ""
     session: str = ""
     home_org: str = ""
+    org: str = ""
+    signer: str = ""
+    closing: Place | None = None
+    heads: dict[tuple[str, str], tuple[int, str]] = field(default_factory=dict)
+    preds: dict[str, str] = field(default_factory=dict)
+    unsure: set[str] = field(default_factory=set)
     streams: dict[tuple[str, str], Stream] = field(default_factory=dict)
     gaps: set[tuple[str, str, int, int]] = field(default_factory=set)
     counts: dict[str, int] = field(default_factory=dict)
@@ -669,8 +724,9 @@ class _Check:
         message, org, public, digest = signed
         self.signed_session = text_of(message.header, "session")
         kid, _, sig = message.sigs[0]
+        self.signer = kid
         if self.keys is not None:
-            root = None if kid in self.keys.retired else self.keys.roots.get(kid)
+            root = self.keys.roots.get(kid)
             if root is None or (root.kind, root.org, root.pub) != ("venue", org, public):
                 self.say(ALTERED, SIGNATURE, "signature_key", f"{org} {kid}")
                 raise _Stop
@@ -769,6 +825,7 @@ class _Check:
             return
         about = self.object_in(SESSION_FILE)
         self.session, self.home_org = str(about.get("session")), str(about.get("home_org"))
+        self.org = str(about.get("org"))
         if self.signed_session and self.signed_session != self.session:
             self.say(ALTERED, SESSION_FILE, "other_session", self.session)
         for name in SESSION_RECORDS:
@@ -778,10 +835,7 @@ class _Check:
         keys = self.load_keys()
         if keys is None:
             return
-        matches = [STREAM.match(name) for name in sorted(self.listed)]
-        for ctl, epoch in sorted({(m[1], m[2]) for m in matches if m is not None}):
-            self.streams[ctl, epoch] = Stream(ctl, epoch)
-            self.check_stream(self.streams[ctl, epoch], keys)
+        self.check_streams(keys)
         if not self.streams:
             self.say(INCOMPLETE, "data/streams", "no_streams")
         for stream in self.streams.values():
@@ -791,6 +845,7 @@ class _Check:
         if self.streams:
             self.check_recorders()
         self.check_media()
+        self.check_signer(keys)
         if keys.checkpoint == "cosigned":
             self.say(INCOMPLETE, "data/checkpoints", "no_checkpoint")
 
@@ -847,6 +902,120 @@ class _Check:
             raise _Stop from None
         yield from enumerate(lines, start=1)
 
+    def check_streams(self, keys: Keys) -> None:
+        """All streams, the hub's first: it tells which records of rooms it had, and when."""
+        matches = [STREAM.match(name) for name in sorted(self.listed)]
+        found = {(m[1], m[2]) for m in matches if m is not None}
+        for ctl, epoch in sorted(found, key=lambda one: (one[0][:1] != "h", one)):
+            self.streams[ctl, epoch] = Stream(ctl, epoch)
+            self.read_pred(self.streams[ctl, epoch])
+        read = False
+        for stream in self.streams.values():
+            if not read and stream.ctl.startswith("c-"):
+                self.read_closing()
+                read = True
+            self.check_stream(stream, keys)
+
+    def read_pred(self, stream: Stream) -> None:
+        """Which epoch came before this one; its bytes are checked against their seal later."""
+        name = f"{stream.folder}/events.jsonl"
+        if name not in self.names or name not in self.listed:
+            return
+        try:
+            opened = load_object(self.read(name).split(b"\n", 1)[0])
+        except FormError:
+            return
+        data = opened.get("data")
+        if opened.get("type") == "epoch.opened" and isinstance(data, dict):
+            self.preds[stream.epoch] = str(data.get("pred_epoch"))
+
+    def told(self, ctl: str) -> tuple[Place, dict[str, Any]] | None:
+        """The recorder's last count of this session: it grows, so the one with most rows."""
+        kind = TALLIES[ctl[:2]]
+        found = [
+            ((stream.ctl, stream.epoch, seq), event["data"])
+            for stream in self.streams.values()
+            for seq, event in stream.events.items()
+            if stream.ctl == ctl
+            and event.get("type") == kind
+            and event.get("session") == self.session
+            and isinstance(event.get("data"), dict)
+            and (ctl.startswith("c-") or event["data"].get("org") == self.org)
+        ]
+        return max(found, key=lambda one: sum(row[3] for row in _tally(one[1])), default=None)
+
+    def read_closing(self) -> None:
+        """The hub's count for this package, and up to where it had the rooms' records then."""
+        for ctl in {stream.ctl for stream in self.streams.values() if stream.ctl[0] == "h"}:
+            told = self.told(ctl)
+            if told is None:
+                continue
+            self.closing, data = told
+            heads = data.get("heads")
+            for row in heads if isinstance(heads, list) else ():
+                if isinstance(row, dict):
+                    key = (str(row.get("ctl")), str(row.get("epoch")))
+                    self.heads[key] = (_integer(row.get("seq")), str(row.get("hash")))
+            named = data.get("kid")
+            if self.signer and isinstance(named, str) and named != self.signer:
+                self.say(ALTERED, SIGNATURE, "signature_other", named)
+
+    def before(self, keys: Keys, place: Place, end: Place) -> bool | None:
+        """Whether a place of the log lies before another; None where nothing tells."""
+        if place[0] != end[0]:
+            return None
+        if place[1] == end[1]:
+            return place[2] < end[2]
+        if self.leads(place[1], end[1]):
+            return True
+        if self.leads(end[1], place[1]):
+            return False
+        if end[1] not in keys.epochs:
+            return None
+        # The trust file lists every epoch of the hub up to the last retirement it names.
+        return keys.epochs.get(place[1], len(keys.epochs)) < keys.epochs[end[1]]
+
+    def leads(self, first: str, then: str) -> bool:
+        """Whether the package shows that one epoch came before another."""
+        for _ in range(len(self.preds)):
+            then = self.preds.get(then, "")
+            if then == first:
+                return True
+        return False
+
+    def counts_at(self, keys: Keys, kid: str, stream: Stream, seq: int) -> Who | None:
+        """Whose key it is for what stands there, or None if it does not count there.
+
+        A retired key counts for what was recorded before its end. What a room wrote has its place
+        in the hub's record by the hub's count: it had arrived when that was written.
+        """
+        place = (stream.ctl, stream.epoch, seq)
+        for end in keys.ends(kid):
+            order = self.before(keys, place, end)
+            arrived = seq <= self.heads.get(place[:2], (0, ""))[0]
+            if order is None and arrived and self.closing is not None:
+                order = self.before(keys, self.closing, end) or None
+            if order is False:
+                return None
+            if order is None and kid not in self.unsure:
+                self.unsure.add(kid)
+                self.say(UNPROVEN, f"{stream.folder}#{seq}", "retired_unknown", kid)
+        return keys.known.get(kid)
+
+    def check_signer(self, keys: Keys) -> None:
+        """A venue key retired later counts for a package whose hub's record ends before that."""
+        end = keys.retired.get(self.signer)
+        if end is None or self.keys is None:
+            return
+        place = self.closing
+        order = None if place is None else self.before(keys, place, end)
+        verdict, key = {
+            True: (SOUND, "retired_before"),
+            False: (ALTERED, "retired_after"),
+            None: (UNPROVEN, "retired_unknown"),
+        }[order]
+        self.say(verdict, SIGNATURE, key, self.signer)
+
     def check_stream(self, stream: Stream, keys: Keys) -> None:
         """Hash list, seals, and the events that are shown."""
         hashes, seals = f"{stream.folder}/hashes.txt", f"{stream.folder}/seals.jsonl"
@@ -863,6 +1032,9 @@ class _Check:
                 raise _Stop
             last = int(match[1])
             stream.hashes[last] = match[2]
+        head, digest = self.heads.get((stream.ctl, stream.epoch), (0, ""))
+        if stream.hashes.get(head, digest) != digest:
+            self.say(ALTERED, f"{hashes}#{head}", "head")
         sealed: set[int] = set()
         for number, line in self.numbered(seals):
             self.check_seal(stream, keys, f"{seals}:{number}", line, sealed)
@@ -903,7 +1075,7 @@ class _Check:
         own = [
             (who.pub, sig)
             for kid, role, sig in message.sigs
-            if (who := keys.who(kid, stream.ctl, stream.epoch, span[-1])) is not None
+            if (who := self.counts_at(keys, kid, stream, span[-1])) is not None
             and who.subject == stream.ctl
             and who.kind == ("hub" if stream.ctl.startswith("h-") else "controller")
             and role in who.roles
@@ -982,6 +1154,8 @@ class _Check:
                     self.say(INCOMPLETE, stream.folder, "epoch_missing")
             if ctl.startswith("c-"):
                 self.check_span(ctl, mine)
+                self.check_coverage(ctl, mine)
+            self.check_tally(ctl, mine)
             hidden = sum(len(one.hashes) - len(one.events) for one in mine)
             if hidden:
                 self.say(SOUND, f"data/streams/{ctl}", "hidden", str(hidden))
@@ -1020,6 +1194,84 @@ class _Check:
         for word, shows in (("begin", self.prepares), ("end", self.ends)):
             if not any(map(shows, mine)):
                 self.say(INCOMPLETE, f"data/streams/{ctl}", "cut", word)
+
+    def check_tally(self, ctl: str, mine: list[Stream]) -> None:
+        """Every row that the recorder itself counted is shown."""
+        told = self.told(ctl)
+        rows = [] if told is None else _tally(told[1])
+        if told is None or not rows:
+            verdict = SOUND if self.end_lost(mine) else INCOMPLETE
+            self.say(verdict, f"data/streams/{ctl}", "no_tally")
+            return
+        if told[1].get("untold") != 0:
+            self.say(INCOMPLETE, f"data/streams/{ctl}", "untold", f"{told[1].get('untold')} epochs")
+        sessions = ("", self.session) if ctl.startswith("c-") else (self.session,)
+        for row in rows:
+            self.check_told(self.streams.get((ctl, row[0]), Stream(ctl, row[0])), row, sessions)
+
+    def check_told(
+        self, stream: Stream, row: tuple[str, int, int, int, str], sessions: tuple[str, ...]
+    ) -> None:
+        """One epoch against what its recorder counted there."""
+        _, first, last, count, digest = row
+        shown = [
+            seq
+            for seq, event in stream.events.items()
+            if first <= seq <= last and event.get("session") in sessions
+        ]
+        if len(shown) == count and seqs_digest(shown) == digest:
+            return
+        gone = 0
+        for gap in self.gaps:
+            low, high = max(first, gap[2]), min(last, gap[3])
+            if gap[:2] == (stream.ctl, stream.epoch) and low <= high:
+                gone += high - low + 1 - sum(low <= seq <= high for seq in stream.hashes)
+        lacking = count - len(shown)
+        if 0 < lacking <= gone:
+            self.say(SOUND, stream.folder, "tally_gap", f"{lacking} of {count}")
+        elif lacking < 0:
+            self.say(SOUND, stream.folder, "tally_more", f"{len(shown)} of {count}")
+        else:
+            self.say(INCOMPLETE, stream.folder, "untold", f"{lacking} of {count}")
+
+    def end_lost(self, mine: list[Stream]) -> bool:
+        """Whether a declared gap lies where the recorder would have counted its rows."""
+        for stream in mine:
+            last = max(stream.events, default=0)
+            for gap in self.gaps:
+                if gap[:2] == (stream.ctl, stream.epoch) and gap[3] > last:
+                    return True
+        known = {(one.ctl, one.epoch) for one in mine}
+        return any(gap[0] == mine[0].ctl and gap[:2] not in known for gap in self.gaps)
+
+    def check_coverage(self, ctl: str, mine: list[Stream]) -> None:
+        """Every stream of a room covers the evaluation, or a hole in it was declared."""
+        if any(gap[0] == ctl for gap in self.gaps):
+            return
+        rows = [
+            event
+            for stream in mine
+            for event in stream.events.values()
+            if event.get("session") in ("", self.session) and isinstance(event.get("data"), dict)
+        ]
+        phases = [one for one in rows if one.get("type") == "phase.changed"]
+        begins = [_at(one, "at") for one in phases if one["data"].get("to") == "evaluating"]
+        ends = [_at(one, "at") for one in phases if one["data"].get("to") in OVER_PHASES]
+        if not begins or not ends:
+            return
+        begin, end = min(begins), max(ends)
+        steps = [
+            abs(_integer(one["data"].get("step_ms")))
+            for one in rows
+            if one.get("type") == "clock.fix" and begin <= _at(one, "at") <= end
+        ]
+        slack = AV_HOLE_S + sum(step for step in steps if step > STEP_MS_MIN) / 1000
+        names = {str(one["data"]["stream"]) for one in rows if _of_stream(one)}
+        for name in sorted(names - {""}):
+            own = [one for one in rows if _of_stream(one) and one["data"]["stream"] in (name, "")]
+            for since, until in _holes(own, begin, end, slack):
+                about = f"{ctl} {_clock(since)}..{_clock(until)}"
+                self.say(INCOMPLETE, f"data/av/{name}", "av_hole", about)
 
     def check_holes(self, stream: Stream) -> None:
         """Between the first and last listed record, only declared gaps may be missing."""
@@ -1062,7 +1314,7 @@ class _Check:
         stream, seq = place
         signers: list[tuple[Who, str]] = []
         for kid, role, sig in message.sigs:
-            who = keys.who(kid, stream.ctl, stream.epoch, seq)
+            who = self.counts_at(keys, kid, stream, seq)
             if who is None or role not in who.roles:
                 continue
             if not verify_ed25519(who.pub, sig, message.payload()):
@@ -1123,6 +1375,87 @@ def _safe(name: str) -> bool:
     if any(char in '\\:%*?"<>|' or ord(char) < 32 or ord(char) == 127 for char in name):  # noqa: PLR2004
         return False
     return all(part not in ("", ".", "..") for part in name.split("/"))
+
+
+def seqs_digest(seqs: Iterable[int]) -> str:
+    """SHA-256 in hex over numbers in ascending order, each in decimal with a line feed."""
+    return hashlib.sha256("".join(f"{seq}\n" for seq in sorted(seqs)).encode()).hexdigest()
+
+
+def _tally(data: Mapping[str, Any]) -> list[tuple[str, int, int, int, str]]:
+    """(epoch, first, last, rows, digest) of a recorder's count; nothing if it is malformed."""
+    found = []
+    rows = data.get("epochs")
+    try:
+        for row in rows if isinstance(rows, list) else ():
+            numbers = [count_of(row, key) for key in ("first", "last", "rows")]
+            digest = text_of(row, "digest", HEX64)
+            found.append((text_of(row, "epoch"), numbers[0], numbers[1], numbers[2], digest))
+    except (AttributeError, FormError):
+        return []
+    return found
+
+
+def _at(value: Mapping[str, Any], key: str) -> float:
+    """Seconds since 1970 of a moment in RFC 3339; `-1` where there is none."""
+    try:
+        return datetime.fromisoformat(str(value.get(key))).timestamp()
+    except (ValueError, OverflowError):
+        return -1.0
+
+
+def _clock(seconds: float) -> str:
+    return f"{datetime.fromtimestamp(seconds, UTC):%Y-%m-%dT%H:%M:%SZ}"
+
+
+def _of_stream(event: Mapping[str, Any]) -> bool:
+    kind = str(event.get("type"))
+    return (kind.startswith("media.") or kind == "recording.state") and isinstance(
+        event["data"].get("stream"), str
+    )
+
+
+def _holes(
+    events: list[dict[str, Any]], begin: float, end: float, slack: float
+) -> list[tuple[float, float]]:
+    """Where a stream has neither a segment nor a word about its absence, in seconds."""
+    spans, loose = _spans(events, end)
+    found, reached = [], begin
+    for first, last in [*sorted(spans), (end, end)]:
+        until = min(first, end)
+        fits = [one for one in sorted(loose) if one + slack >= until - reached]
+        if until - reached > slack and fits:
+            loose.remove(fits[0])
+        elif until - reached > slack:
+            found.append((reached, until))
+        reached = max(reached, last)
+    return found
+
+
+def _spans(
+    events: list[dict[str, Any]], end: float
+) -> tuple[list[tuple[float, float]], list[float]]:
+    """When a stream was recorded or declared absent; and losses declared without a time."""
+    spans: list[tuple[float, float]] = []
+    loose: list[float] = []
+    off = -1.0
+    known = {str(one["data"].get("sha256")) for one in events if one["type"] == "media.segment"}
+    for event in events:
+        data = event["data"]
+        if event["type"] == "recording.state":
+            if data.get("state") != "on":
+                off = _at(event, "at") if off < 0 else off
+            elif off >= 0:
+                spans.append((off, _at(event, "at")))
+                off = -1.0
+        elif event["type"] == "media.segment":
+            spans.append((_at(data, "first_at"), _at(data, "last_at")))
+        elif "from_at" in data:
+            spans.append((_at(data, "from_at"), _at(data, "to_at")))
+        elif str(data.get("sha256")) not in known:
+            # A file that was lost or could not be read: it speaks of one hole without a time.
+            loose.append(float(max(_integer(data.get("seconds")), 0)) or SEGMENT_S_MAX)
+    return spans + ([(off, end)] if off >= 0 else []), loose
 
 
 def _integer(value: object) -> int:

@@ -51,6 +51,8 @@ CERTIFICATES_MAX: Final = 4096
 TRUST_BYTES_MAX: Final = 1024 * 1024
 VENUES_MAX: Final = 512
 RETIRED_MAX: Final = 4096
+EPOCHS_MAX: Final = 16_384
+"""Starts of the hub the trust file can order; one a day is 45 years, and 600 KiB."""
 
 _RECORDER = re.compile(r"[ch]-[0-9a-f]{12}\Z")
 _HUB = re.compile(r"h-[0-9a-f]{12}\Z")
@@ -139,13 +141,18 @@ class Retired:
 
 @dataclass(frozen=True, slots=True)
 class TrustFile:
-    """The keys outside the hub's reach. `hub_orders`: the hub's key may sign orders."""
+    """The keys outside the hub's reach. `hub_orders`: the hub's key may sign orders.
+
+    `epochs`: those of the hub's stream in their order, up to the last retirement that is named, so
+    that a position in another epoch can be judged; left out while no key is retired.
+    """
 
     hub_orders: bool
     checkpoint: str
     venues: tuple[VenueKey, ...]
     hub: HubKey
     retired: tuple[Retired, ...] = ()
+    epochs: tuple[str, ...] = ()
 
     def encode(self) -> bytes:
         """The file's bytes: JSON and a line feed."""
@@ -162,6 +169,8 @@ class TrustFile:
                 for r in self.retired
             ],
         }
+        if self.epochs:
+            body["epochs"] = list(self.epochs)
         raw = dump(body, where="trust file") + b"\n"
         try:
             TrustFile.decode(raw)
@@ -195,6 +204,9 @@ class TrustFile:
                 id=hub.text("id", _HUB), kid=hub.text("kid", KID), pub=hub.text("pub", HEX64)
             ),
             retired=tuple(_retired(r) for r in reader.objects("retired", items_max=RETIRED_MAX)),
+            epochs=(
+                reader.texts("epochs", HEX32, items_max=EPOCHS_MAX) if reader.has("epochs") else ()
+            ),
         )
         hub.end()
         reader.end()
@@ -230,13 +242,15 @@ class Keyring:
     A bad certificate counts for nothing and blocks nothing; `rejected` says which and why.
     """
 
-    __slots__ = ("_known", "_retired", "rejected", "trust")
+    __slots__ = ("_epochs", "_issuers", "_known", "_retired", "rejected", "trust")
 
     def __init__(self, trust: TrustFile, certs: Sequence[bytes], verify: Verify) -> None:
         """`certs`: raw `er1/cert` messages, in any order, any number of times."""
         self.trust = trust
         self.rejected: tuple[tuple[int, str], ...] = ()
         self._retired = {retired.kid: retired.at for retired in trust.retired}
+        self._epochs = {epoch: n for n, epoch in enumerate(trust.epochs)}
+        self._issuers: dict[str, str] = {}
         self._known: dict[str, Principal] = {
             v.kid: Principal(v.org, "venue", (ROLE_VENUE,), v.org, bytes.fromhex(v.pub))
             for v in trust.venues
@@ -254,13 +268,21 @@ class Keyring:
     def resolve(self, kid: str, at: Position | None = None) -> Principal | None:
         """Who `kid` is, or None if it counts for nothing.
 
-        A retired key counts only for what was recorded before its retirement: `at` must be a
-        place in the same epoch and lie before it.
+        A retired key counts only for what was recorded before its retirement, and so do keys
+        that it certified: `at` must be a place in the same stream and known to lie before it.
         """
-        end = self._retired.get(kid)
-        if end is not None and not _before(at, end):
+        ends = [self._retired.get(name) for name in (kid, self._issuers.get(kid, ""))]
+        if any(end is not None and not self._before(at, end) for end in ends):
             return None
         return self._known.get(kid)
+
+    def _before(self, at: Position | None, end: Position) -> bool:
+        if at is None or at.ctl != end.ctl:
+            return False
+        if at.epoch == end.epoch:
+            return at.seq < end.seq
+        place, last = self._epochs.get(at.epoch), self._epochs.get(end.epoch)
+        return place is not None and last is not None and place < last
 
     def signers(self, signed: Signed, verify: Verify) -> tuple[Actor, ...]:
         """Who signed a message validly, in a role certified for them, each subject once."""
@@ -293,9 +315,14 @@ class Keyring:
         if certificate.kid in roots:
             return "a root key needs no certificate"
         verdicts = check_signatures(signed, lambda kid: _root(roots, kid), verify)
-        issuers = [roots[one.kid] for one in verdicts if one.ok and one.kid not in self._retired]
-        for issuer in issuers:
+        # Of two certificates for one key the one that no retirement touches counts.
+        found = sorted((one.kid for one in verdicts if one.ok), key=self._retired.__contains__)
+        for name in found:
+            issuer = roots[name]
             if issuer.kind == "venue" or (certificate.kind == "system" and self.trust.hub_orders):
+                if name in self._retired and certificate.kid in self._known:
+                    return ""
+                self._issuers[certificate.kid] = name
                 self._known[certificate.kid] = Principal(
                     certificate.subject,
                     certificate.kind,
@@ -305,10 +332,6 @@ class Keyring:
                 )
                 return ""
         return "not signed by a venue of the trust file"
-
-
-def _before(at: Position | None, end: Position) -> bool:
-    return at is not None and (at.ctl, at.epoch) == (end.ctl, end.epoch) and at.seq < end.seq
 
 
 def _root(roots: Mapping[str, Principal], kid: str) -> bytes | None:

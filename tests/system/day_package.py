@@ -5,13 +5,20 @@ from __future__ import annotations
 import hashlib
 import json
 import shutil
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 from hub import crypto
 from protocols.evidence.package import manifest_text, sign_package
-from protocols.evidence.verifier import PAYLOAD, PAYLOAD_SM3, SIGNATURE, TAGS
+from protocols.evidence.verifier import (
+    PAYLOAD,
+    PAYLOAD_SM3,
+    SIGNATURE,
+    TAGS,
+    available_digests,
+)
 
 
 def first_named(report: str) -> str:
@@ -70,14 +77,36 @@ class Package:
                 kept = [line for line in lines if not line.endswith(f"  {name}\n")]
                 path.write_text("".join(kept), "utf-8")
 
+    def events(self) -> list[dict[str, Any]]:
+        """Every event that is shown."""
+        paths = sorted(self.root.glob("data/streams/*/*/events.jsonl"))
+        return [json.loads(line) for path in paths for line in path.read_bytes().splitlines()]
+
+    def hide(self, unwanted: Callable[[dict[str, Any]], bool], *, most: int = 10**9) -> int:
+        """Leaves events out of what is shown; their hashes and seals stay. How many went."""
+        gone = 0
+        for path in sorted(self.root.glob("data/streams/*/*/events.jsonl")):
+            kept = []
+            for line in path.read_bytes().splitlines(keepends=True):
+                if gone < most and unwanted(json.loads(line)):
+                    gone += 1
+                else:
+                    kept.append(line)
+            path.write_bytes(b"".join(kept))
+        return gone
+
     def list_again(self) -> None:
         """Manifests that fit what lies there now, as a careful forger would write them."""
         payload = {name: self._hash(name) for name in self.names() if name.startswith("data/")}
         (self.root / PAYLOAD).write_bytes(manifest_text(payload))
-        if (self.root / PAYLOAD_SM3).exists():
-            lines = (self.root / PAYLOAD_SM3).read_text("utf-8").splitlines()
-            kept = [line for line in lines if line[66:] in payload]
-            (self.root / PAYLOAD_SM3).write_text("\n".join(kept) + "\n", "utf-8")
+        second = available_digests().get("sm3")
+        if (self.root / PAYLOAD_SM3).exists() and second is not None:
+            sums = {}
+            for name in payload:
+                state = second()
+                state.update((self.root / name).read_bytes())
+                sums[name] = state.hexdigest()
+            (self.root / PAYLOAD_SM3).write_bytes(manifest_text(sums))
         self._count_again(payload)
         tags = {
             name: self._hash(name)

@@ -8,6 +8,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -181,6 +182,89 @@ def test_listed_again_and_signed_again_by_the_venue_is_sound(
     package.list_again()
     package.sign(venue_seed)
     assert _both(package, lived_day.trust) == (0, "")
+
+
+def _forged(package: Package, seed: bytes, trust: Path) -> tuple[int, str]:
+    package.list_again()
+    package.sign(seed)
+    return _both(package, trust)
+
+
+def _streams(package: Package, word: str) -> list[str]:
+    found = (package.root / "data" / "streams").glob(f"{word}-*/*")
+    return [one.relative_to(package.root).as_posix() for one in found]
+
+
+@pytest.mark.parametrize(
+    ("kind", "recorder"),
+    [
+        ("locker.opening", "c"),
+        ("gate.refused", "c"),
+        ("power.state", "c"),
+        ("order.issued", "h"),
+        ("case.decided", "h"),
+    ],
+)
+def test_rows_of_the_session_a_venue_hid_are_missing(
+    lived_day: LivedDay, package: Package, venue_seed: bytes, kind: str, recorder: str
+) -> None:
+    def unwanted(event: dict[str, Any]) -> bool:
+        return event["type"] == kind and event["ctl"].startswith(recorder)
+
+    assert package.hide(unwanted)
+    code, named = _forged(package, venue_seed, lived_day.trust)
+    assert code == INCOMPLETE
+    assert named in _streams(package, recorder)
+
+
+def test_segments_hidden_with_their_files_are_missing(
+    lived_day: LivedDay, package: Package, venue_seed: bytes
+) -> None:
+    hidden: list[str] = []
+
+    def unwanted(event: dict[str, Any]) -> bool:
+        if event["type"] != "media.segment":
+            return False
+        hidden.append(event["data"]["sha256"])
+        return True
+
+    assert package.hide(unwanted, most=5) == 5
+    for digest in hidden:
+        package.remove(next(name for name in package.names() if digest in name))
+    code, named = _forged(package, venue_seed, lived_day.trust)
+    assert code == INCOMPLETE
+    assert named in _streams(package, "c")
+
+
+@pytest.mark.parametrize("kind", ["session.sealed", "record.closed"])
+def test_a_hidden_count_is_missing(
+    lived_day: LivedDay, package: Package, venue_seed: bytes, kind: str
+) -> None:
+    assert package.hide(lambda event: event["type"] == kind) == 1
+    code, named = _forged(package, venue_seed, lived_day.trust)
+    assert code == INCOMPLETE
+    assert named.startswith("data/streams/")
+
+
+def test_a_row_behind_the_count_may_be_hidden(
+    lived_day: LivedDay, package: Package, venue_seed: bytes
+) -> None:
+    """As a row of another session may be: it is not the session's any more."""
+    ends = {
+        event["ctl"]: event["seq"]
+        for event in package.events()
+        if event["type"] == "session.sealed"
+    }
+
+    def later(event: dict[str, Any]) -> bool:
+        return (
+            event["seq"] > ends.get(event["ctl"], event["seq"])
+            and event["session"] == ""
+            and event["type"] != "media.segment"
+        )
+
+    package.hide(later)
+    assert _forged(package, venue_seed, lived_day.trust) == (0, "")
 
 
 def test_a_strangers_signature_is_altered(lived_day: LivedDay, package: Package) -> None:

@@ -211,7 +211,9 @@ def test_a_venue_begins_with_a_manager_and_others_need_one(hub: Hub) -> None:
     with pytest.raises(Problem, match="secret_wrong"):
         hub.keys.person_signer(second.person, "12345678", "witness")
     assert hub.keys.person_signer(second.person, "87654321", "witness").kid
-    (retired,) = hub.keys.trust().retired
+    trust = hub.keys.trust()
+    (retired,) = trust.retired
     assert retired.at.ctl == hub.config.hub
+    assert trust.epochs[-1] == retired.at.epoch
     assert hub.keys.keyring().resolve(retired.kid) is None
     assert COOKIE == "er_session"

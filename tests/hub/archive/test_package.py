@@ -8,7 +8,7 @@ import shutil
 import subprocess
 import sys
 from collections.abc import Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,10 +19,13 @@ from hub import crypto
 from hub.archive.checking import check, judged
 from hub.archive.reports import chinese_font
 from hub.problems import Problem
+from protocols.evidence.verifier import SIGNATURE
+from protocols.messages.bodies import Position, Retired, TrustFile
 from protocols.messages.signed import parse_message
 from protocols.terms import Verdict
 from tests.hub.booking.roomscript import evaluated, rooms_of
 from tests.hub.booking.town import PASSWORD, Town, booking_of, build_town
+from tests.system.day_package import Package
 
 
 @dataclass
@@ -130,6 +133,47 @@ def test_a_removed_part_is_incomplete_and_the_receipt_partial(
     assert [gap.item for gap in found.gaps] == [item]
 
 
+def test_a_row_of_the_session_hidden_by_the_venue_is_missing(day: Day, folder: Path) -> None:
+    for recorder, kind in (("c", "member.left"), ("h", "order.issued")):
+        path = stream_with(folder, recorder, kind) / "events.jsonl"
+        whole = path.read_bytes()
+        lines = whole.splitlines(keepends=True)
+        path.write_bytes(b"".join(one for one in lines if json.loads(one)["type"] != kind))
+        sign_again(day, folder)
+        report = check(folder, day.trust, "en")
+        assert (report.code, report.first_bad) == (3, path.parent.relative_to(folder).as_posix())
+        path.write_bytes(whole)
+    sign_again(day, folder)
+    assert check(folder, day.trust).code == 0
+
+
+def stream_with(folder: Path, recorder: str, kind: str) -> Path:
+    """The folder of the recorder's epoch that shows an event of this type."""
+    paths = folder.glob(f"data/streams/{recorder}-*/*/events.jsonl")
+    return next(one.parent for one in paths if f'"type":"{kind}"' in one.read_text("utf-8"))
+
+
+def sign_again(day: Day, folder: Path) -> None:
+    """As a venue that leaves something out would: everything listed and signed with its key."""
+    package = Package.__new__(Package)
+    package.root = folder
+    package.list_again()
+    package.sign(day.town.keys.open_venue_key("changsha", PASSWORD))
+
+
+def test_a_venues_key_retired_later_still_counts_for_the_earlier_package(day: Day) -> None:
+    trust = TrustFile.decode(day.trust)
+    kid = json.loads((day.folder / SIGNATURE).read_bytes().splitlines()[-1])["sigs"][0]["kid"]
+    stream = stream_with(day.folder, "h", "record.closed")
+    rows = [json.loads(one) for one in (stream / "events.jsonl").read_bytes().splitlines()]
+    closed = next(one["seq"] for one in rows if one["type"] == "record.closed")
+    for seq, code in ((closed + 1, 0), (closed, 2)):
+        retired = (Retired(kid, Position(trust.hub.id, stream.name, seq)),)
+        newer = replace(trust, retired=retired, epochs=(stream.name,)).encode()
+        report = check(day.folder, newer, "en")
+        assert report.code == code, "\n".join(report.lines())
+
+
 def test_without_a_trust_file_the_origin_is_not_proven(day: Day) -> None:
     assert check(day.folder, None).code == 4
 
@@ -222,6 +266,11 @@ def test_a_package_too_early_or_without_appraisal_is_refused(ready: Town) -> Non
     rooms["changsha"].segment(b"not here yet", stored=False)
     for room in rooms.values():
         room.phase("ended", before="signing")
+    with pytest.raises(Problem) as caught:
+        ready.archive.build_package(ready.who("changsha.home_manager"), session, PASSWORD)
+    assert caught.value.code == "room_not_heard"
+    for room in rooms.values():
+        room.sealed()
     with pytest.raises(Problem) as caught:
         ready.archive.build_package(ready.who("changsha.home_manager"), session, PASSWORD)
     assert caught.value.code == "media_waiting"

@@ -5,18 +5,20 @@ from __future__ import annotations
 import base64
 import hashlib
 from dataclasses import dataclass, field, replace
-from datetime import timedelta
+from datetime import datetime, timedelta
 from typing import Any
 
 from sqlalchemy import select
 
 from hub.clock import iso_ms
 from hub.store.tables_business import session_order, session_plan
+from protocols.evidence.tally import ROOM_TYPE, tally
 from protocols.messages.bodies import seal_batch
 from protocols.messages.event import Event, encode_event, event_hash, first_prev
 from protocols.messages.signed import parse_message
 from tests.hub.booking.town import CTLS, PIN, PLACES, Town, room_signer
 
+PREPARED = "session.prepared"
 DOCUMENTS = ("personal_sheet", "summary", "report")
 
 
@@ -31,6 +33,7 @@ class Room:
     seq: int = 0
     tip: str = field(default_factory=first_prev)
     waiting: list[bytes] = field(default_factory=list)
+    rows: tuple[tuple[int, str, str], ...] = ()
 
     def __post_init__(self) -> None:
         if self.seq:
@@ -72,6 +75,14 @@ class Room:
         line = encode_event(event)
         self.tip = event_hash(line)
         self.waiting.append(line)
+        self.rows += ((self.seq, session, kind),)
+
+    def sealed(self) -> None:
+        """What the journal counts when the session closes."""
+        prepared = next(s for s, one, kind in self.rows if (one, kind) == (self.session, PREPARED))
+        mine = {"", self.session}
+        counted = [seq for seq, one, _ in self.rows if seq >= prepared and one in mine]
+        self.mine(ROOM_TYPE, tally((self.epoch, seq) for seq in counted))
 
     def send(self) -> None:
         """Sends what waits as one batch."""
@@ -140,11 +151,19 @@ class Room:
             data["raw"] = base64.b64encode(raw).decode()
         self.mine("statement.accepted", data)
 
-    def segment(self, content: bytes, *, stored: bool = True, stream: str = "panorama") -> str:
-        """Ten seconds of video, at the hub too."""
+    def segment(
+        self,
+        content: bytes,
+        *,
+        stored: bool = True,
+        stream: str = "panorama",
+        first: datetime | None = None,
+    ) -> str:
+        """Ten seconds of video from now on, or the ten since `first`, at the hub too."""
         digest = hashlib.sha256(content).hexdigest()
-        first = self.town.clock.wall()
-        self.town.clock.pass_s(10)
+        if first is None:
+            first = self.town.clock.wall()
+            self.town.clock.pass_s(10)
         data = {
             "stream": stream,
             "first_at": iso_ms(first),
@@ -214,8 +233,10 @@ def evaluated(town: Town) -> dict[str, Room]:
         rooms["changsha"].check_in(no, locker)
     order(town, rooms, "start", "evaluating")
     for n in range(3):
+        begun = town.clock.wall()
+        town.clock.pass_s(10)
         for org, room in rooms.items():
-            room.segment(f"ftyp {org} {n}".encode() * 50)
+            room.segment(f"ftyp {org} {n}".encode() * 50, first=begun)
     order(town, rooms, "sign", "signing")
     for no in range(1, 6):
         for document in DOCUMENTS:
@@ -226,6 +247,7 @@ def evaluated(town: Town) -> dict[str, Room]:
         for no in (1, 2, 3) if org == "hubei" else (4, 5):
             room.mine("member.released", {"no": no, "locker": 1})
             room.mine("member.left", {"no": no, "by": []})
+        room.sealed()
     return rooms
 
 

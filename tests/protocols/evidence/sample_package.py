@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from protocols.evidence import package as make
+from protocols.evidence.tally import HUB_TYPE, ROOM_TYPE, tally
 from protocols.evidence.verifier import MemoryFiles, Report, verify_package
 from protocols.messages.bodies import (
     Certificate,
@@ -58,6 +59,10 @@ class Recorder:
     seals: list[bytes] = field(default_factory=list)
     prev: str = GENESIS
     seq: int = 0
+    at: str = AT
+    sessions: dict[int, str] = field(default_factory=dict)
+    prepared: int = 0
+    closing: dict[str, Any] = field(default_factory=dict)
 
     def write(self, kind: str, data: dict[str, Any], session: str = "") -> int:
         self.seq += 1
@@ -71,13 +76,16 @@ class Recorder:
                 session=session,
                 boot="b0",
                 mono_ms=self.seq,
-                at=AT,
+                at=self.at,
                 at_trust="ntp",
                 type=kind,
                 data=data,
             )
         )
         self.lines[self.seq], self.prev = line, event_hash(line)
+        self.sessions[self.seq] = session
+        if kind == "session.prepared" and session == SESSION:
+            self.prepared = self.prepared or self.seq
         return self.seq
 
     def open(self, pred: Recorder | None = None) -> None:
@@ -92,8 +100,33 @@ class Recorder:
 
     def whole_session(self) -> None:
         """The first and the last thing a room writes of a session."""
+        self.begin()
+        self.end()
+
+    def begin(self) -> None:
+        """The first thing a room writes of a session."""
         self.write("session.prepared", {"booking": "2026-1124-01"}, SESSION)
+
+    def end(self, *before: Recorder) -> None:
+        """The last things."""
         self.write("phase.changed", {"from": "signing", "to": "ended"}, SESSION)
+        self.counted(*before)
+
+    def counted(self, *before: Recorder) -> None:
+        """What a recorder counts at the end: over this epoch and those before it."""
+        room = self.ctl.startswith("c-")
+        rows = [
+            (one.epoch, seq)
+            for one in (*before, self)
+            for seq, session in one.sessions.items()
+            if session == SESSION or (room and session == "")
+        ]
+        prepared = [(one.epoch, one.prepared) for one in (*before, self) if one.prepared]
+        rows = rows[rows.index(prepared[0]) :] if prepared else rows
+        if room:
+            self.write(ROOM_TYPE, tally(rows), SESSION)
+        else:
+            self.write(HUB_TYPE, {**tally(rows), "org": "changsha", **self.closing}, SESSION)
 
     def seal(self, first: int, last: int, key: Key | None = None) -> None:
         raw = seal_batch(
@@ -132,7 +165,7 @@ def room(key: Key = ROOM) -> tuple[Recorder, Recorder]:
     """A room's day over two epochs: check-in, an order, media, a hidden event, a statement."""
     one = Recorder(CTL, EPOCH1, key)
     one.open()
-    one.write("power.state", {"mains": "on"})
+    one.begin()
     one.write("member.late", {"no": "3"}, SESSION)
     one.write("member.late", {"no": "9"}, "s-another0000")
     for segment in SEGMENTS:
@@ -147,7 +180,7 @@ def room(key: Key = ROOM) -> tuple[Recorder, Recorder]:
     raw = b64(statement.seal([SYSTEM.signer("system")]))
     two.write("statement.accepted", {"raw": raw}, SESSION)
     two.write("media.gap", {"stream": "cam1", "from_at": AT, "to_at": AT, "seconds": 1})
-    two.whole_session()
+    two.end(one)
     two.seal(1, two.seq)
     return one, two
 
@@ -172,6 +205,7 @@ def hub_stream() -> Recorder:
     hub.write("command.issued", {"id": "c1", "raw": b64(override.seal(two))}, SESSION)
     selftest = Command("c2", "device.selftest").seal([HUB_KEY.signer("hub")])
     hub.write("command.issued", {"id": "c2", "raw": b64(selftest)}, SESSION)
+    hub.counted()
     hub.seal(1, hub.seq)
     return hub
 

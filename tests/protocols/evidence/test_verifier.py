@@ -22,6 +22,7 @@ from tests.protocols.evidence.sample_package import (
     HUB_EPOCH,
     SEGMENTS,
     bag,
+    found,
     payload,
 )
 from tests.protocols.messages.wire_keys import HOME, HUB_KEY, SESSION, Key, trust_file
@@ -55,8 +56,8 @@ def test_the_sample_is_sound():
     assert report.counts == {
         "files": 25,
         "seals": 4,
-        "hashes": 15,
-        "events": 14,
+        "hashes": 16,
+        "events": 15,
         "acts": 4,
         "segments": 2,
     }
@@ -158,10 +159,13 @@ def test_a_venue_cannot_sign_in_the_name_of_another():
     assert verdict(bag(PAYLOAD, key=HUB_KEY, org=HUB)).code == 2
 
 
-def test_a_retired_venue_key_signs_no_package():
-    trust = trust_file(retired=(Retired(GUEST.kid, Position(HUB, HUB_EPOCH, 1)),)).encode()
+def test_a_retired_venue_key_signs_no_package_any_more():
+    """The hub's record of the session ends with row 4 of its epoch."""
+    trust = trust_file(retired=(Retired(GUEST.kid, Position(HUB, HUB_EPOCH, 4)),)).encode()
+    report = verdict(GOOD, trust)
 
-    assert verdict(GOOD, trust).first_bad == SIG
+    assert (2, "retired_after", SIG) in found(report)
+    assert report.code == 2
 
 
 @pytest.mark.parametrize(

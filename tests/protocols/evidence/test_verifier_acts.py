@@ -45,7 +45,8 @@ def act(kind, raw, *, trust=None, certs=None):
     hub = Recorder(HUB, HUB_EPOCH, HUB_KEY, "hub")
     hub.open()
     hub.write(kind, {"id": "x", "raw": raw}, SESSION)
-    hub.seal(1, 2)
+    hub.counted()
+    hub.seal(1, hub.seq)
     changes = hub.files()
     if certs is not None:
         changes["data/keys/certificates.jsonl"] = certificate_file(certs)

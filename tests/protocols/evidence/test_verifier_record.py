@@ -5,6 +5,7 @@ Here the signature and the manifests always hold; the content is wrong.
 
 from __future__ import annotations
 
+import hashlib
 import json
 
 import pytest
@@ -180,12 +181,13 @@ def events_of(recorder, change):
 @pytest.mark.parametrize(
     ("change", "key", "line"),
     [
-        (lambda lines: lines.__setitem__(1, lines[1].replace(b'"on"', b'"of"')), "event_hash", 2),
+        (lambda lines: lines.__setitem__(1, lines[1].replace(b"1124", b"1125")), "event_hash", 2),
         (lambda lines: lines.insert(1, lines[0]), "event_place", 2),
         (lambda lines: lines.reverse(), "event_place", 2),
         (lambda lines: lines.append(encode_event(event(99, epoch=EPOCH1))), "event_place", 7),
         (lambda lines: lines.append(encode_event(event(7, epoch=EPOCH2))), "event_place", 7),
         (lambda lines: lines.append(b"nothing"), "event_hash", 7),
+        (lambda lines: lines.__setitem__(0, b"nothing"), "event_hash", 1),
         (lambda lines: lines.append(b'{"seq":' + b" " * 17000 + b"7}"), "event_place", 7),
         (lambda lines: lines.append(b'{"seq":[]}'), "event_place", 7),
     ],
@@ -197,14 +199,17 @@ def test_a_shown_event_must_be_the_sealed_one_in_its_place(change, key, line):
 
 
 def test_hidden_is_not_missing():
-    assert verdict_on(room()[0].files(shown={1, 5, 6})).code == 0
+    """Row 4 is another session's; the sample always hides it."""
+    assert verdict_on(room()[0].files(shown={1, 2, 3, 5, 6})).code == 0
 
 
-def test_media_whose_events_are_hidden_are_media_nobody_recorded():
-    report = verdict_on(room()[0].files(shown={1}))
+def test_media_no_event_speaks_of_are_media_nobody_recorded():
+    content = b"from elsewhere"
+    name = f"data/av/cam1/{hashlib.sha256(content).hexdigest()}.mp4"
+    report = verdict_on({name: content})
 
     assert report.code == 2
-    assert {name for _, key, name in found(report) if key == "av_unrecorded"} == set(media_files())
+    assert {name for _, key, name in found(report) if key == "av_unrecorded"} == {name}
 
 
 def test_an_event_nobody_can_read_is_kept_and_noted():
@@ -254,8 +259,13 @@ def test_an_epoch_must_follow_what_it_names(changes):
 
 
 def test_an_epoch_whose_predecessor_is_not_shown_is_fine():
-    _, two = room()
-    gone = dict.fromkeys([*room()[0].files(), *media_files()])
+    one, two = room()[0], Recorder(CTL, EPOCH2, ROOM)
+    two.open(one)
+    two.begin()
+    two.write("media.lost", {"stream": "cam1", "seconds": 5})
+    two.end()
+    two.seal(1, two.seq)
+    gone = dict.fromkeys([*one.files(), *media_files()])
 
     assert verdict_on({**gone, **two.files()}).code == 0
 
@@ -264,7 +274,8 @@ def holed(gap):
     """A first epoch whose rows 3..4 are gone, and a second one that says so, or not."""
     one = Recorder(CTL, EPOCH1, ROOM)
     one.open()
-    for _ in range(5):
+    one.begin()
+    for _ in range(4):
         one.write("power.state", {"mains": "on"})
     one.seal(1, 2)
     one.seal(5, 6)
@@ -275,6 +286,7 @@ def holed(gap):
     if gap is not None:
         two.write("record.gap", {"epoch": EPOCH1, "from": 3, "to": 4, "cause": "rotten", **gap})
     two.write("media.lost", {"stream": "cam1", "seconds": 5})
+    two.end(one)
     two.seal(1, two.seq)
     return {**dict.fromkeys(media_files()), **one.files(), **two.files()}
 

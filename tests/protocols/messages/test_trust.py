@@ -169,6 +169,36 @@ def test_a_retired_venue_certifies_nobody_any_more():
     ring = Keyring(trust_file(retired=retired), [certify(ANNA, PERSON)], verify)
 
     assert ring.resolve(ANNA.kid) is None
+    assert ring.resolve(ANNA.kid, Position(HUB, EPOCH, 1)) is None
+
+
+def test_what_a_venue_certified_before_its_end_counts_for_what_lies_before_it():
+    before, after = "d" * 32, "f" * 32
+    retired = (Retired(HOME.kid, Position(HUB, EPOCH, 5)),)
+    file = trust_file(retired=retired, epochs=(before, EPOCH))
+    ring = Keyring(file, [certify(ANNA, PERSON)], verify)
+
+    def at(epoch: str, seq: int) -> bool:
+        return ring.resolve(ANNA.kid, Position(HUB, epoch, seq)) is not None
+
+    assert at(EPOCH, 4)
+    assert at(before, 99)
+    assert not at(EPOCH, 5)
+    assert not at(after, 1)
+    assert ring.resolve(ANNA.kid, Position(CTL, EPOCH, 1)) is None
+    assert TrustFile.decode(file.encode()) == file
+
+
+def test_a_certificate_by_the_venues_next_key_outlives_the_first():
+    new = Key("home's next key")
+    venues = (("hubei", HOME), ("hubei", new))
+    file = trust_file(venues=venues, retired=(Retired(HOME.kid, Position(HUB, EPOCH, 1)),))
+    old, again = certify(ANNA, PERSON), certify(ANNA, PERSON, issuer=new)
+
+    for certs in ([old, again], [again, old]):
+        ring = Keyring(file, certs, verify)
+        assert ring.resolve(ANNA.kid) is not None
+        assert ring.rejected == ()
 
 
 def test_too_many_certificates_are_not_even_looked_at(monkeypatch):
