@@ -22,6 +22,7 @@ from typing import Any, Final, Protocol
 
 from sqlalchemy import Connection, select
 
+from hub import confirming
 from hub.clock import Clock
 from hub.facts import Facts
 from hub.keys import Keys
@@ -110,6 +111,11 @@ class Fleet:
         projector.register(
             "fleet.answers", self._answer, (*ANSWERS, *PLAN_ANSWERS, "phase.changed")
         )
+        # Behind the answers: a room says that it acted before its sensors show it.
+        projector.register("fleet.sensors", self._sensed, confirming.TYPES)
+
+    def _sensed(self, conn: Connection, stored: StoredEvent) -> None:
+        confirming.confirm(conn, stored, self._rooms.state)
 
     # Plans
 

@@ -202,6 +202,8 @@ def _truths(
     confirmed: bool | None = bool(acted)
     if releasing and acted:
         confirmed = empty.get(ctl)
+    if queued is not None and queued.get("state") == "confirmed":
+        confirmed = True
     return {
         "sent": sent,
         "accepted": accepted,

@@ -1,6 +1,7 @@
-"""Alarms of the board: which faults are open, how grave they are now, in words.
+"""Alarms of the board: which faults are open, what the record says, how grave it is now, in words.
 
-A fault that follows from another is not an alarm of its own; a silent room is, by its own name.
+A fault that follows from another is not an alarm of its own; a silent room is, by its own name, and
+so is what the record itself tells (`hub.alarms`).
 """
 
 from __future__ import annotations
@@ -10,14 +11,21 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from hub.alarms.kinds import GAP, KINDS
+from hub.alarms.kinds import level as level_of_kind
+from hub.alarms.rows import Act, HubAlarm
+from hub.alarms.service import CLOSING
 from hub.rooms import RoomView
 from hub.web.i18n import Both, Text, catalogue, say
 from hub.web.templating import hms
 from hub.web.views_board import AlarmRow
+from hub.web.views_common import room_text
+from hub.web.views_events import reason_text
 from protocols.policy.contingency import priority
 from protocols.policy.faults import CONSEQUENCE_KEYS
 from protocols.policy.pack import Pack
 from protocols.policy.room_model import Fault, RoomState, Session
+from protocols.terms import FaultKind
 
 ACTIVE: Final = ("evaluating", "signing", "suspended", "on_break", "adjourned", "check_in")
 """Phases in the order in which a tile prefers them."""
@@ -31,7 +39,11 @@ SILENCE: Final = "link"
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
-    """One open alarm of a room before it is worded."""
+    """One open alarm of a room before it is worded.
+
+    Of a fault the room raised (`fault`), of the record (`hub`), or of a silent line (neither).
+    `quiet`: found later or only a notice; it pages nobody.
+    """
 
     ident: str
     level: str
@@ -41,6 +53,19 @@ class Alarm:
     fault: Fault | None
     acked: bool
     case: Mapping[str, Any] | None
+    hub: HubAlarm | None = None
+    by: Act | None = None
+
+    @property
+    def notice(self) -> bool:
+        """Whether it only informs."""
+        known = KINDS.get(self.hub.kind) if self.hub is not None else None
+        return known is not None and known.notice
+
+    @property
+    def quiet(self) -> bool:
+        """Whether nobody is called for it."""
+        return self.notice or (self.hub is not None and self.hub.found_later)
 
 
 @dataclass(frozen=True, slots=True)
@@ -55,6 +80,13 @@ class BoardData:
     home_orgs: frozenset[str]
     pack: Pack
     may_ack: bool
+    may_close: frozenset[str] = frozenset()
+    """Organisations whose alarms the reader may close."""
+
+
+def closes_for(org: str, roles: frozenset[str]) -> frozenset[str]:
+    """Organisations whose alarms a person of these roles may close: the own one, or none."""
+    return frozenset({org}) if roles & set(CLOSING) else frozenset()
 
 
 def short(number: str) -> str:
@@ -103,7 +135,7 @@ def level_of(pack: Pack, fault: Fault, phase: str) -> str:
 
 
 def alarms_of(data: BoardData) -> list[Alarm]:
-    """Every open alarm: faults of the rooms that are no consequence of another, and silences."""
+    """Every open alarm: faults that are no consequence of another, silences, the record's own."""
     found: list[Alarm] = []
     for room in data.rooms:
         phase = phase_of(current(room.state))
@@ -115,22 +147,29 @@ def alarms_of(data: BoardData) -> list[Alarm]:
             for fault in faults
             if fault.is_open and not fault.cause
         )
+        found.extend(_of_record(data, room, one, phase) for one in room.alarms)
     return sorted(found, key=lambda one: (one.level, one.acked, one.since))
 
 
 def _alarm(data: BoardData, room: RoomView, fault: Fault, phase: str) -> Alarm:
-    case = _case_of(data.cases, room, fault)
-    acked = fault.acked or bool(case and case.get("acked_at"))
-    return Alarm(
-        f"{room.ctl}:{fault.id}",
-        level_of(data.pack, fault, phase),
-        fault.kind,
-        room,
-        datetime.fromisoformat(fault.raised_at),
-        fault,
-        acked,
-        case,
-    )
+    case = _case_of(data.cases, room, fault.kind)
+    since = datetime.fromisoformat(fault.raised_at)
+    # A controller with a new journal counts its faults from one again.
+    by = room.acks.get(fault.id)
+    by = by if by is not None and by.at >= since else None
+    acked = fault.acked or by is not None or bool(case and case.get("acked_at"))
+    level = level_of(data.pack, fault, phase)
+    ident = f"{room.ctl}:{fault.id}"
+    return Alarm(ident, level, fault.kind, room, since, fault, acked, case, by=by)
+
+
+def _of_record(data: BoardData, room: RoomView, one: HubAlarm, phase: str) -> Alarm:
+    kind = KINDS.get(one.kind)
+    level = "p3" if kind is None else level_of_kind(kind, running=phase in ACTIVE)
+    case = _case_of(data.cases, room, str(FaultKind.RECORD.value)) if one.kind == GAP else None
+    acked = one.acked is not None or bool(case and case.get("acked_at"))
+    ident = f"{room.ctl}:{one.alarm}"
+    return Alarm(ident, level, one.kind, room, one.at, None, acked, case, hub=one, by=one.acked)
 
 
 def _silence(data: BoardData, room: RoomView, phase: str) -> Alarm:
@@ -151,10 +190,10 @@ def _silence(data: BoardData, room: RoomView, phase: str) -> Alarm:
 
 
 def _case_of(
-    cases: Sequence[Mapping[str, Any]], room: RoomView, fault: Fault
+    cases: Sequence[Mapping[str, Any]], room: RoomView, kind: str
 ) -> Mapping[str, Any] | None:
     for case in cases:
-        same = case.get("place") == room.place and case.get("kind") == fault.kind
+        same = case.get("place") == room.place and case.get("kind") == kind
         if same and case.get("state") != "closed":
             return case
     return None
@@ -170,10 +209,61 @@ def what_text(fault: Fault) -> Text:
     return say(f"term.fault.{fault.kind}")
 
 
+def fact_text(alarm: Alarm) -> Text:
+    """What is the matter, in words."""
+    if alarm.hub is not None:
+        key = f"alarm.k.{alarm.hub.kind}"
+        if not catalogue().has(key):
+            return alarm.hub.kind
+        shown = {name: _value(name, value) for name, value in alarm.hub.detail.items()}
+        return say(key, **shown)
+    return say("fault.what.silent") if alarm.fault is None else what_text(alarm.fault)
+
+
+def _value(name: str, value: object) -> object:
+    """A reason by its word where it has one (`unsigned: …`), anything else as it stands."""
+    if name != "reason":
+        return value
+    code = str(value).split(":", 1)[0]
+    word = reason_text(code)
+    return value if word == code else word
+
+
+def must_text(alarm: Alarm) -> Text:
+    """Who must do what."""
+    if alarm.hub is None:
+        return say("alarm.must.case" if alarm.case else "alarm.must.fault")
+    kind = KINDS.get(alarm.hub.kind)
+    if kind is None:
+        return say("alarm.must.fault")
+    do = say(f"alarm.d.{kind.word}")
+    return say("alarm.must", who=say(f"term.role.{kind.who}"), do=do)
+
+
+def notes_of(alarm: Alarm) -> tuple[Text, ...]:
+    """What else is to be known: found later, gone by itself, how often, on which row it rests."""
+    one = alarm.hub
+    if one is None:
+        return ()
+    notes: list[Text] = []
+    if alarm.notice:
+        notes.append(say("alarm.notice"))
+    if one.found_later:
+        notes.append(say("alarm.found_later"))
+    if one.returned_at is not None:
+        notes.append(say("alarm.returned", at=hms(one.returned_at)))
+    if one.times > 1:
+        notes.append(say("alarm.times", n=one.times))
+    notes.append(say("alarm.row", source=one.source, epoch=one.epoch[:8], seq=one.seq))
+    return tuple(notes)
+
+
 def consequence_text(kind: str) -> Text:
     """What follows from it, in words."""
     if kind == SILENCE:
         return say("consequence.silent")
+    if kind in KINDS:
+        return say(f"alarm.c.{kind}")
     key = next((word for name, word in CONSEQUENCE_KEYS.items() if str(name.value) == kind), "")
     return say(f"consequence.{key}") if key else say("consequence.unknown")
 
@@ -187,30 +277,40 @@ def alarm_row(data: BoardData, alarm: Alarm) -> AlarmRow:
         alarm=alarm.ident,
         level=alarm.level,
         acked=alarm.acked,
-        place=say("board.place", org=org, room=alarm.room.name),
+        place=say("board.place", org=org, room=room_text(alarm.room.name)),
         since=alarm.since,
-        what=say("fault.what.silent") if alarm.fault is None else what_text(alarm.fault),
+        what=fact_text(alarm),
         consequence=consequence_text(alarm.kind),
         ack_text=ack,
         ack_due=due,
         case_href=f"/cases/{case['case']}" if case else "",
         case_text=say("alarm.case", case=case_number(case)) if case else "",
-        may_ack=data.may_ack and alarm.fault is not None,
+        may_ack=data.may_ack and alarm.kind != SILENCE,
+        must=must_text(alarm),
+        notes=notes_of(alarm),
+        quiet=alarm.quiet,
+        may_close=alarm.hub is not None and alarm.room.org in data.may_close,
     )
 
 
 def _ack_text(data: BoardData, alarm: Alarm) -> tuple[Text, bool]:
     if alarm.acked:
-        case = alarm.case or {}
-        at, post = case.get("acked_at"), case.get("acked_by")
-        if at and post:
-            return say("alarm.acked_by", post=post, at=hms(datetime.fromisoformat(at))), False
-        return say("alarm.acked"), False
+        return _acked_text(alarm), False
     within = ACK_WITHIN.get(alarm.level)
-    if within is None:
-        return say("alarm.open"), False
+    if alarm.quiet or within is None:
+        return say("alarm.quiet" if alarm.quiet else "alarm.open"), False
     due = alarm.since + within
     if data.now <= due:
         return say("alarm.ack_before", at=hms(due)), True
     late = int((data.now - due).total_seconds())
     return say("alarm.ack_late", n=f"{late // 60:02d}:{late % 60:02d}"), True
+
+
+def _acked_text(alarm: Alarm) -> Text:
+    if alarm.by is not None:
+        return say("alarm.acked_by", post=alarm.by.post, at=hms(alarm.by.at))
+    case = alarm.case or {}
+    at, post = case.get("acked_at"), case.get("acked_by")
+    if at and post:
+        return say("alarm.acked_by", post=post, at=hms(datetime.fromisoformat(at)))
+    return say("alarm.acked")

@@ -68,7 +68,13 @@ class Venue:
 
 @dataclass(frozen=True, slots=True)
 class AlarmRow:
-    """One alarm: fact, consequence, who has acknowledged, what may be done."""
+    """One alarm: fact, consequence, who must do what, who has acknowledged, what may be done.
+
+    Attributes:
+        notes: found later, gone by itself, how often, the row it rests on.
+        quiet: nobody is called for it.
+        may_close: it does not end by itself, and this reader may end it by name.
+    """
 
     alarm: str
     level: str
@@ -82,6 +88,15 @@ class AlarmRow:
     case_href: str
     case_text: Text
     may_ack: bool
+    must: Text = ""
+    notes: tuple[Text, ...] = ()
+    quiet: bool = False
+    may_close: bool = False
+
+    @property
+    def key(self) -> str:
+        """The alarm's id as part of an element's."""
+        return self.alarm.replace(":", "-").replace(".", "-")
 
 
 @dataclass(frozen=True, slots=True)

@@ -10,12 +10,14 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime
 from typing import Any, Final
 
+from hub.clock import iso_ms
 from hub.rooms import RoomView
 from hub.web.i18n import Both, Text, say
 from hub.web.templating import hm, hms
 from hub.web.views_alarm_make import (
     ACTIVE,
     OVER,
+    SILENCE,
     WAITING,
     Alarm,
     BoardData,
@@ -23,11 +25,11 @@ from hub.web.views_alarm_make import (
     alarms_of,
     case_number,
     current,
+    fact_text,
     phase_of,
     phase_text,
     running,
     short,
-    what_text,
 )
 from hub.web.views_board import (
     BoardView,
@@ -37,7 +39,7 @@ from hub.web.views_board import (
     TodayRow,
     Venue,
 )
-from hub.web.views_common import Shape, State, org_text
+from hub.web.views_common import Shape, State, org_text, room_text
 from protocols.policy.room_model import Member, RoomState, Session
 
 COUNTED: Final = {
@@ -63,7 +65,7 @@ SEATED_STEPS: Final = ("seated", "released", "left")
 
 def tile(room: RoomView, alarms: Sequence[Alarm]) -> Tile:
     """One room's tile."""
-    mine = [one for one in alarms if one.room.ctl == room.ctl]
+    mine = [one for one in alarms if one.room.ctl == room.ctl and not one.notice]
     session = current(room.state)
     if room.state is None or room.link.reachable is not True:
         return _old_tile(room, session)
@@ -71,11 +73,11 @@ def tile(room: RoomView, alarms: Sequence[Alarm]) -> Tile:
     look = Look(worst.level) if worst is not None else Look.NORMAL
     seats = _seats(room.state, session)
     devices = _marks(room.state, mine)
-    p1 = worst is not None and worst.level == "p1" and worst.fault is not None
-    title = what_text(worst.fault) if p1 and worst and worst.fault else None
+    p1 = worst is not None and worst.level == "p1" and worst.kind != SILENCE
+    title = fact_text(worst) if p1 and worst else None
     case = worst.case if p1 and worst is not None else None
     return Tile(
-        name=room.name,
+        name=room_text(room.name),
         href=f"/cases/{case['case']}" if case else _href(session),
         look=look,
         title=title or phase_text(phase_of(session) or "idle"),
@@ -103,7 +105,7 @@ def _old_tile(room: RoomView, session: Session | None) -> Tile:
         else say("board.tile.never")
     )
     return Tile(
-        name=room.name,
+        name=room_text(room.name),
         href=_href(session),
         look=Look.OLD,
         title=title,
@@ -172,7 +174,8 @@ def _foot(state: RoomState, session: Session | None, worst: Alarm | None) -> Tex
     if session is None:
         return _selftest(state)
     number = running(session.booking)
-    note = what_text(worst.fault) if worst is not None and worst.fault else _waiting(session)
+    named = worst is not None and worst.kind != SILENCE
+    note = fact_text(worst) if worst is not None and named else _waiting(session)
     if not note:
         note = _streams(state)
     return (
@@ -235,7 +238,8 @@ def _concerns(key: str, alarm: Alarm) -> bool:
         return True
     device = alarm.fault.device if alarm.fault is not None else ""
     if key == "locker":
-        return alarm.kind == "device" and "locker" in device
+        behind = alarm.kind == "device" and "locker" in device
+        return behind or alarm.kind.startswith("locker.")
     return key == "recording" and alarm.kind == "device" and "cam" in device
 
 
@@ -313,7 +317,7 @@ def attention(booking: Mapping[str, Any], alarms: Sequence[Alarm]) -> State:
         state = say(f"term.case.{worst.case.get('state', 'fault_open')}")
         text: Text = say("board.att.case", case=case_number(worst.case), state=state)
     else:
-        text = say("fault.what.silent") if worst.fault is None else what_text(worst.fault)
+        text = fact_text(worst)
     return State(Shape(worst.level), text, acked=worst.acked)
 
 
@@ -341,7 +345,7 @@ def places_text(venues: Sequence[Mapping[str, Any]]) -> Text:
     result: Text = ""
     for venue in venues:
         org = org_text(venue["name"], venue["name_en"])
-        one = say("board.place", org=org, room=venue["room"] or venue["place"])
+        one = say("board.place", org=org, room=room_text(venue["room"] or venue["place"]))
         result = say("list.and", a=result, b=one) if result else one
     return result
 
@@ -365,7 +369,7 @@ def board_view(data: BoardData) -> BoardView:
         venues=_venues(data, alarms),
         today=tuple(today_row(data, one, alarms) for one in day),
         alarms=tuple(alarm_row(data, one) for one in alarms),
-        unacked=sum(not one.acked for one in alarms),
+        unacked=sum(not one.acked and not one.quiet for one in alarms),
         shelf=(),
     )
 
@@ -400,4 +404,18 @@ def room_json(room: RoomView) -> dict[str, Any]:
             for f in room.state.faults.values()
             if f.is_open
         ],
+        "alarms": [
+            {
+                "alarm": one.alarm,
+                "kind": one.kind,
+                "at": iso_ms(one.at),
+                "times": one.times,
+                "row": {"ctl": one.source, "epoch": one.epoch, "seq": one.seq},
+                "found_later": one.found_later,
+                "returned_at": None if one.returned_at is None else iso_ms(one.returned_at),
+                "acked_by": None if one.acked is None else one.acked.post,
+            }
+            for one in room.alarms
+        ],
+        "held": room.held,
     }

@@ -19,7 +19,7 @@ from hub.reach import visible_rooms
 from hub.session.service import Sessions
 from hub.web.i18n import Both, Text, say
 from hub.web.templating import local, ymd
-from hub.web.views_alarm_make import BoardData, alarms_of, phase_text
+from hub.web.views_alarm_make import BoardData, alarms_of, closes_for, phase_text
 from hub.web.views_archive import ArchiveView, DueRow, PackageView
 from hub.web.views_archive_make import archive_view, due_rows, package_state, package_view
 from hub.web.views_board import BoardView
@@ -140,6 +140,7 @@ class ServiceViews:
             | frozenset(one["org"] for one in directory if one["kind"] in HOME_KINDS),
             pack=hub.pack,
             may_ack=viewer.may(*HANDLING),
+            may_close=closes_for(viewer.org, viewer.roles),
         )
 
     def sessions(self, viewer: Viewer) -> SessionListView:
