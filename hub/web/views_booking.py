@@ -151,10 +151,11 @@ class FindingLine:
 
 @dataclass(frozen=True, slots=True)
 class NextStep:
-    """The page's answer to: whose turn is it."""
+    """The page's answer to: whose turn is it; `opens` = the dialog that does it, if any."""
 
     text: Text
     mine: bool
+    opens: str = ""
 
 
 @dataclass(frozen=True, slots=True)

@@ -382,7 +382,8 @@ def _people(people: Sequence[Mapping[str, Any]], booking: Mapping[str, Any]) -> 
 def _next(booking: Mapping[str, Any], rights: Mapping[str, bool]) -> NextStep:
     for name in ("answer", "confirm", "duty_own", "publish", "members", "duty"):
         if rights[name]:
-            return NextStep(say(f"booking.next.{name}"), mine=True)
+            opens = name if name in {"members", "duty"} else ""
+            return NextStep(say(f"booking.next.{name}"), mine=True, opens=opens)
     return NextStep(waiting_text(booking), mine=False)
 
 

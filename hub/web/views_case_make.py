@@ -380,14 +380,27 @@ def _closing(case: Mapping[str, Any]) -> Text | None:
 
 
 def case_view(
-    viewer: Viewer, case: Mapping[str, Any], *, names: Mapping[str, Both], now: datetime
+    viewer: Viewer,
+    case: Mapping[str, Any],
+    *,
+    names: Mapping[str, Both],
+    now: datetime,
+    duty: str | None = None,
 ) -> CaseView:
-    """The whole page."""
+    """The whole page.
+
+    Args:
+        viewer: who reads.
+        case: as the contingency service answers it.
+        names: organisations in both languages.
+        now: the hub's wall clock.
+        duty: the reader's role on the session's roster, empty for none; None = no session. Who is
+            not on duty has no key to sign a decision or a seal with.
+    """
     closed = case["state"] == "closed"
     rows = steps(case)
-    deciding = not closed and viewer.may(
-        *case["deciders"], "home_manager", "deputy", "fault_handler"
-    )
+    signing = not closed and duty != ""
+    deciding = signing and viewer.may(*case["deciders"], "home_manager", "deputy", "fault_handler")
     scope = case["scope"] or case["scope_proposed"]
     scope_key = "case.scope_chosen" if case["scope"] else "case.scope_proposed"
     return CaseView(
@@ -419,13 +432,15 @@ def case_view(
         basis=both(case["basis"]),
         may_decide=deciding,
         decider_present=viewer.may(*case["deciders"]),
-        decide_reason=None if deciding else say("case.decide_who"),
+        decide_reason=None
+        if deciding
+        else say("case.decide_who" if signing else "case.decide_duty"),
         decision_state=_decision_state(case),
         may_act=not closed and viewer.may(*HANDLING),
         may_ack=not closed and case["acked_at"] is None and viewer.may(*HANDLING),
         may_close=not closed and _closing(case) is None and viewer.may(*CLOSING),
         close_reason=_closing(case) or say("case.close_who"),
-        may_seal=not closed and viewer.may(*HANDLING),
+        may_seal=signing and viewer.may(*HANDLING),
         knows=knows(case),
         evidence=evidence(case),
         summary=case["summary"],

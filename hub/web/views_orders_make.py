@@ -78,14 +78,25 @@ def _truth(name: str, values: Sequence[bool | None]) -> State:
     return State(Shape.UNKNOWN if None in values else Shape.TODO, text)
 
 
-def choices(data: Mapping[str, Any], viewer: Viewer) -> tuple[OrderChoice, ...]:
-    """Orders the phase allows; those that are waiting for something say for what."""
+def may_order(data: Mapping[str, Any], viewer: Viewer, duty: str) -> bool:
+    """Whether the reader may sign orders: the home venue's manager or deputy on this duty."""
+    return viewer.org == data["home_org"] and duty in ORDERING
+
+
+def choices(data: Mapping[str, Any], viewer: Viewer, duty: str) -> tuple[OrderChoice, ...]:
+    """Orders the phase allows; those that are waiting for something say for what.
+
+    Args:
+        data: the session.
+        viewer: who reads.
+        duty: the role this reader has on the session's roster; empty for none.
+    """
     phase = data["phase"]
     try:
         legal = [str(order.value) for order in legal_orders(Phase(phase))]
     except ValueError:
         legal = []
-    may = viewer.org == data["home_org"] and viewer.may(*ORDERING)
+    may = may_order(data, viewer, duty)
     first = next((name for name in FIRST_ORDER if name in legal), "")
     return tuple(_choice(name, data, may=may, first=first) for name in _by_use(legal, first))
 

@@ -13,6 +13,7 @@ from hub.accounts.actor import Actor
 from hub.archive.service import Archive
 from hub.booking.service import Booking
 from hub.contingency.service import Contingency
+from hub.duty_keys import on_duty
 from hub.ports import Parts
 from hub.problems import Problem
 from hub.reach import visible_rooms
@@ -166,8 +167,15 @@ class ServiceViews:
             package=self._package(viewer, session),
             appraisal=self._hub.pack.appraisal,
             case_words=self._case_words(),
+            duty=self._duty(viewer, session),
             whole_timeline=whole_timeline,
         )
+
+    def _duty(self, viewer: Viewer, session: str) -> str:
+        """The role a reader has on a session's roster; empty for none. PINs sign only there."""
+        with self._hub.store.read() as conn:
+            found = on_duty(conn, session, viewer.person)
+        return "" if found is None else found.role
 
     def _case_words(self) -> CaseWords:
         """Steps and decisions as the policy pack calls them."""
@@ -241,7 +249,9 @@ class ServiceViews:
     def case(self, viewer: Viewer, case: str) -> CaseView:
         """One contingency case."""
         found = self._found(lambda: self._hub.contingency.view_for(self._actor(viewer), case))
-        return case_view(viewer, found, names=org_names(self._hub), now=self._hub.clock.wall())
+        duty = self._duty(viewer, found["session"]) if found["session"] else None
+        now = self._hub.clock.wall()
+        return case_view(viewer, found, names=org_names(self._hub), now=now, duty=duty)
 
     def bookings(self, viewer: Viewer, day: str) -> BookingsView:
         """The day's grid and all bookings."""

@@ -12,7 +12,7 @@ from hub.web.views_alarm_make import case_number, phase_text
 from hub.web.views_common import Shape, State, Viewer, org_text, room_text
 from hub.web.views_events import QUIET_TYPES, STATEMENT_TYPES, CaseWords, timeline_row
 from hub.web.views_lanes_make import av, span_text
-from hub.web.views_orders_make import ORDERING, choices, orders
+from hub.web.views_orders_make import choices, may_order, orders
 from hub.web.views_session import (
     CaseLine,
     Condition,
@@ -396,9 +396,10 @@ def session_view(
     package: tuple[str, Text],
     appraisal: Mapping[str, Any],
     case_words: CaseWords,
+    duty: str,
     whole_timeline: bool,
 ) -> SessionView:
-    """The whole page."""
+    """The whole page; `duty` is the reader's role on the session's roster, empty for none."""
     now = datetime.fromisoformat(data["now"])
     met = conditions(data)
     unmet = sum(not one.met for one in met)
@@ -421,10 +422,10 @@ def session_view(
         leaving=unmet == 0,
         all_left=bool(data["members"]) and all(m["left"] for m in data["members"]),
         orders=orders(data, entries),
-        choices=choices(data, viewer),
+        choices=choices(data, viewer, duty),
         member_nos=tuple(m["no"] for m in data["members"]),
-        may_order=viewer.org == data["home_org"] and viewer.may(*ORDERING),
-        may_state=ours and data["phase"] in {"signing", "ended"} and viewer.may(*STATING),
+        may_order=may_order(data, viewer, duty),
+        may_state=ours and data["phase"] in {"signing", "ended"} and duty in STATING,
         av=av(data, cases),
         rooms=tuple(room_map(v, steps) for v in data["venues"] if v["seats"] or v["lockers"]),
         timeline=timeline(entries, data, words=case_words, whole=whole_timeline),

@@ -147,6 +147,7 @@ function openStream() {
 const NOW_TEXT = () => clockTime(serverNow());
 const cast = {
   int: (v) => (v === "" ? null : Number.parseInt(v, 10)),
+  fen: (v) => (v === "" ? null : Math.round(Number(v) * 100)), // yuan as typed
   list: (v) => v.split(/[\s,，、;；]+/).filter(Boolean),
   ints: (v) => v.split(/[\s,，、;；]+/).filter(Boolean).map(Number),
   bool: (v) => v === "true",

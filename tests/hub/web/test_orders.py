@@ -13,6 +13,7 @@ from hub.web.views_session import OrderChoice
 from tests.hub.web import sample_views
 
 HOME = sample_views.VIEWER.org
+DUTY = "home_manager"
 
 
 def waiting(open_documents: int) -> dict[str, Any]:
@@ -22,12 +23,12 @@ def waiting(open_documents: int) -> dict[str, Any]:
 
 
 def by_name(data: dict[str, Any]) -> dict[str, OrderChoice]:
-    return {one.order: one for one in choices(data, sample_views.VIEWER)}
+    return {one.order: one for one in choices(data, sample_views.VIEWER, DUTY)}
 
 
 def test_the_end_comes_first_and_waits_for_the_documents() -> None:
     data = waiting(2)
-    assert choices(data, sample_views.VIEWER)[0].order == "end"
+    assert choices(data, sample_views.VIEWER, DUTY)[0].order == "end"
     end = by_name(data)["end"]
     assert (end.primary, end.enabled, end.partial) == (True, False, True)
     assert catalogue().render("zh", end.reason) == "还有 2 份文件没有签署结果。"
@@ -37,6 +38,13 @@ def test_the_end_comes_first_and_waits_for_the_documents() -> None:
 def test_the_end_can_be_given_when_every_document_has_an_outcome() -> None:
     end = by_name(waiting(0))["end"]
     assert (end.primary, end.enabled, end.partial, end.reason) == (True, True, False, None)
+
+
+@pytest.mark.parametrize("duty", ["", "witness", "room_staff"])
+def test_who_is_not_on_duty_as_manager_is_offered_no_order(duty: str) -> None:
+    made = choices(waiting(0), sample_views.VIEWER, duty)
+    assert made
+    assert not any(one.enabled or one.partial for one in made)
 
 
 def refused(reason: str, missing: list[str]) -> str:

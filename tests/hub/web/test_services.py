@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import warnings
 from collections.abc import Iterator
+from dataclasses import replace
 
 import pytest
 from starlette.requests import Request
@@ -34,10 +35,15 @@ POWER = {
 
 
 class Readers:
-    """Whoever the query names reads the page."""
+    """Whoever the query names reads the page: the manager on duty, a guest, a manager off duty."""
+
+    def __init__(self, town: Town) -> None:
+        self.on_duty = replace(VIEWER, person=town.who("hubei.home_manager").person)
 
     def viewer(self, request: Request) -> Viewer | None:
-        return GUEST if "guest" in request.query_params else VIEWER
+        if "guest" in request.query_params:
+            return GUEST
+        return VIEWER if "off_duty" in request.query_params else self.on_duty
 
 
 @pytest.fixture(scope="module")
@@ -55,7 +61,7 @@ def town(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
 
 @pytest.fixture(scope="module")
 def client(town: Town) -> Iterator[TestClient]:
-    app = console(ServiceViews(town), Readers(), bus=town.bus, now_ms=lambda: 0)
+    app = console(ServiceViews(town), Readers(town), bus=town.bus, now_ms=lambda: 0)
     with TestClient(app) as made:
         yield made
 
@@ -96,6 +102,16 @@ def test_the_case_shows_its_clock_article_and_decision(
     assert case["number"] in text
     assert "data-since" in text
     assert ("签署并记录决定" if lang == "zh" else "Sign and record the decision") in text
+
+
+def test_who_is_not_on_duty_is_offered_nothing_to_sign(client: TestClient, town: Town) -> None:
+    case, session = town.contingency.list()[0]["case"], booking_of(town)["session"]
+    decision = page(client, f"/cases/{case}", lang="zh", off_duty="1")
+    assert "签署并记录决定" not in decision
+    assert "本人不在值班名单中" in decision
+    assert 'data-open="case-seal"' not in decision
+    assert 'data-open="order-sign"' not in page(client, f"/sessions/{session}", off_duty="1")
+    assert 'data-open="order-sign"' in page(client, f"/sessions/{session}")
 
 
 @pytest.mark.parametrize("lang", ["zh", "en"])
