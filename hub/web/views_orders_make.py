@@ -13,7 +13,7 @@ from hub.web.views_session import OrderChoice, OrderRow
 from protocols.policy.session import Phase, legal_orders
 
 ORDERING: Final = ("home_manager", "deputy")
-START_NEEDS: Final = ("members_seated", "av_recording", "system_reachable")
+START_NEEDS: Final = ("members_seated", "av_recording", "system_reachable", "clock")
 FIRST_ORDER: Final = ("open", "start", "sign", "end", "resume", "close")
 """Orders that move the day on; the first one legal is the page's primary action."""
 
