@@ -192,6 +192,7 @@ class _Builder:
         try:
             return self._wire(journal)
         except BaseException:
+            # Also when a person ends it here: the file's lock is freed, the error goes on.
             journal.close()
             raise
 

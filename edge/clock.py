@@ -98,6 +98,10 @@ class Clock:
         """Milliseconds since boot, suspended time included; never steps."""
         return time.clock_gettime_ns(time.CLOCK_BOOTTIME) // NS_PER_MS
 
+    def machine_ms(self) -> int:
+        """This machine's own clock, milliseconds since 1970, without the offset of the file."""
+        return time.time_ns() // NS_PER_MS
+
     def wall(self) -> datetime:
         """UTC now, plus the offset of the file."""
         self._read_offset()

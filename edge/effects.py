@@ -90,6 +90,7 @@ class Effects:
             try:
                 act()
             except Exception as error:
+                # The edge of the slow thread: whatever it is becomes an event, not a lost future.
                 log.exception("%s failed", what)
                 data = {"what": what, "reason": f"{type(error).__name__}: {error}"[:300]}
                 about = {"type": "effect.failed", "session": "", "data": data}

@@ -21,7 +21,19 @@ ASKED = frozenset(("card", "card_error", "staff", "order", "order_refused", "sta
 # Say the same again by themselves.
 PASSING = frozenset(("tick", "card_removed"))
 # Readings of a state: the same one twice is one.
-STATES = frozenset(("lockers", "mat", "radar", "mains", "ups", "device", "recording", "network"))
+STATES = frozenset(
+    (
+        "lockers",
+        "mat",
+        "radar",
+        "mains",
+        "ups",
+        "device",
+        "recording",
+        "network",
+        "clock_offset",
+    )
+)
 NAMES = ("device", "station", "stream")
 
 

@@ -10,6 +10,7 @@ from dataclasses import dataclass, field
 import uvicorn
 
 from edge.clock import Clock
+from edge.clock_probe import ClockProbe
 from edge.config import RoomFile
 from edge.devices import Device
 from edge.effects import Effects
@@ -85,7 +86,9 @@ class RoomService:
             self.room.get("system", "url"),
             lambda ok: self.inbox.put(Observed("system_probe", {"ok": ok})),
         )
+        clock = ClockProbe(lambda: self.uploader.target, self.clock.machine_ms, self._clock_offset)
         self.pipe.start()
+        clock.start()
         prober.start()
         system.start()
         self.uploader.start()
@@ -95,6 +98,7 @@ class RoomService:
             self.runtime.run()
         finally:
             self.watchdog.stopping()
+            clock.stop()
             prober.stop()
             system.stop()
             self.close()
@@ -121,6 +125,9 @@ class RoomService:
             echo_age_ms=self.uplink.echo_age_ms,
             report=self._network,
         )
+
+    def _clock_offset(self, offset_ms: int, bound_ms: int) -> None:
+        self.inbox.put(Observed("clock_offset", {"offset_ms": offset_ms, "bound_ms": bound_ms}))
 
     def _network(self, rung: str, detail: str) -> None:
         if rung == "mqtt":

@@ -17,6 +17,7 @@ from contextlib import ExitStack
 from pathlib import Path
 from typing import Any, Protocol
 
+from gpiozero.exc import GPIOZeroError
 from gpiozero.pins.mock import MockFactory
 
 from edge.devices import DeviceError
@@ -39,6 +40,13 @@ class Pins(Protocol):
         """Frees the pins; may be called twice."""
 
 
+def _no_header(error: Exception) -> DeviceError:
+    return DeviceError(
+        f"gpio backend: expected a header that lgpio can open, got {type(error).__name__}: "
+        f'{error}; do: install python3-lgpio, or set backend = "mock"'
+    )
+
+
 class HeaderPins:
     """The pins of this machine's header.
 
@@ -49,13 +57,12 @@ class HeaderPins:
     def __init__(self) -> None:
         try:
             module = importlib.import_module("gpiozero.pins.lgpio")
+        except (ImportError, OSError) as error:
+            raise _no_header(error) from error
+        try:
             self.factory = module.LGPIOFactory()
-        except Exception as error:
-            # lgpio raises kinds of its own, ImportError and OSError; to a room all mean the same.
-            raise DeviceError(
-                f"gpio backend: expected a header that lgpio can open, got {type(error).__name__}: "
-                f'{error}; do: install python3-lgpio, or set backend = "mock"'
-            ) from error
+        except (OSError, GPIOZeroError, module.lgpio.error) as error:
+            raise _no_header(error) from error
 
     def settle(self) -> None:
         """Real wires are where they are."""

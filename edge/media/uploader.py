@@ -170,6 +170,11 @@ class Uploader:
         """Upper bound of the line's use from now on, bytes per second; clips keep the usual one."""
         self._rate = bytes_s
 
+    @property
+    def target(self) -> Target:
+        """Where the hub is asked now."""
+        return self._target
+
     def switch(self, target: Target) -> None:
         """The hub is to be asked here from now on; what is under way ends by itself."""
         self._target, self._failures = target, 0

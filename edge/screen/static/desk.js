@@ -55,10 +55,15 @@ const ACTS = {
     pick("fault", () => openFaults().filter((one) => !one.acked).map((one) => [one.fault, faultText(one)]))] },
   "fault.clear": { group: "faults", fields: [
     pick("fault", () => openFaults().filter((one) => one.device === "reported").map((one) => [one.fault, faultText(one)]))] },
-  "case.step": { group: "", fields: [] },
+  // Sealing that no open fault asks for, as after an order to terminate on a day without one.
+  "case.step": { group: "out", signers: 2, fields: [
+    pick("key", () => Object.entries(session()?.sealing || {}).filter(([, state]) => state === "open")
+      .map(([key]) => [key, condition(`sealing_${key}`)])),
+    pick("state", says(["done", "skipped"])), free("reason", { optional: true })] },
   "selftest.run": { group: "faults", fields: [] },
   "start.exception": { group: "faults", fields: [
-    pick("need", () => ["members_seated", "av_recording", "system_reachable"].map((one) => [one, condition(one)])), free("reason")] },
+    pick("need", () => ["members_seated", "av_recording", "system_reachable", "clock", "sealing"]
+      .map((one) => [one, condition(one)])), free("reason")] },
   clarification: { group: "notes", fields: [pick("state", says(["asked", "sent", "answered", "expired"])), free("ref", { optional: true })] },
   visitor: { group: "notes", fields: [pick("state", says(["in", "out"])), free("who_post"), free("purpose", { optional: true }), free("devices", { optional: true })] },
   outside_contact: { group: "notes", fields: [free("purpose")] },
