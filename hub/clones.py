@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import select
 
+from hub.free_text import free_text
 from hub.ports import Actor, Parts, allow, by, refuse
 from hub.store.tables_core import controllers, epochs
 from protocols.messages.recording import StreamState
@@ -78,3 +79,4 @@ def _check_reason(reason: str) -> None:
             got=f"{len(reason)} characters",
             do="写明现场核实的情况",
         )
+    free_text(reason, where="release.reason")

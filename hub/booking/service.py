@@ -22,6 +22,7 @@ from hub.booking.roster import Roster, no_booking
 from hub.booking.rows import Record
 from hub.booking.view import booking_json, instant, taken
 from hub.clock import iso_ms
+from hub.free_text import free_text
 from hub.ports import Actor, Parts, allow, decoding, refuse
 from hub.reach import ties_of_numbers
 
@@ -53,6 +54,9 @@ class Booking:
         with decoding("booking"):
             wish = read_request(body)
         allow(actor, ASKING, org=wish.home_org)
+        free_text(wish.draw_conditions, where="booking.draw_conditions")
+        if wish.exception is not None:
+            free_text(wish.exception.reason, where="booking.exception.reason")
         now = self._parts.clock.wall()
         with self._parts.store.read() as conn:
             findings = rules.judge(conn, wish, parts=self._parts, now=now)

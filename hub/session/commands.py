@@ -9,6 +9,7 @@ from typing import Any, Final
 
 from hub.booking_link import SessionLink
 from hub.duty_keys import session_signer
+from hub.free_text import free_text
 from hub.ports import Actor, Parts, decoding, refuse
 from protocols.messages.acts import VERBS, Command, Expect
 from protocols.messages.signed import parse_message
@@ -35,6 +36,7 @@ def issue(
         Problem: 403, 422 unknown verb or room, or one person where two are needed.
     """
     _check(link, ctl=ctl, verb=verb, people=len(signers))
+    free_text(str(args.get("reason", "")), where="command.args.reason")
     with decoding("command.expect"):
         seen = _expect(expect)
     opened = [session_signer(parts, link.session, actor, pin) for actor, pin in signers]

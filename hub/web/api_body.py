@@ -10,6 +10,7 @@ from typing import Any, Final
 
 from fastapi import Request
 
+from hub.free_text import free_text
 from hub.ports import decoding, refuse
 from protocols.messages.strict import Reader, load
 
@@ -66,13 +67,19 @@ class Fields:
         self._lists = {key: value for key, value in given.items() if isinstance(value, list)}
         rest = {key: value for key, value in given.items() if key not in self._lists}
         self._reader = Reader(rest, where=where)
+        self._where = where
 
-    def text(self, key: str, *, chars_max: int = TEXT_CHARS_MAX, default: str | None = None) -> str:
-        """A text; `default` None makes it required."""
+    def text(self, key: str, *, chars_max: int = 0, default: str | None = None) -> str:
+        """A text; `default` None makes it required.
+
+        Without `chars_max` it is a person's own words: they may be long, and may not hold a
+        number that points at somebody (422 `personal_number`).
+        """
         with decoding(key):
             if default is not None and not self._reader.has(key):
                 return default
-            return self._reader.text(key, chars_max=chars_max)
+            found = self._reader.text(key, chars_max=chars_max or TEXT_CHARS_MAX)
+        return found if chars_max else free_text(found, where=f"{self._where}.{key}")
 
     def integer(self, key: str, low: int, high: int, *, default: int | None = None) -> int:
         """An integer in low..high; `default` None makes it required."""

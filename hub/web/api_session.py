@@ -16,6 +16,7 @@ from typing import Annotated, Any, Protocol
 
 from fastapi import APIRouter, Depends, Request
 
+from hub.free_text import free_text
 from hub.ports import Parts, refuse
 from hub.session.service import Sessions
 from hub.web.api_body import PIN_CHARS_MAX, Fields, json_body, raw_body
@@ -70,6 +71,8 @@ def _add_acts(api: APIRouter, hub: HasSessions) -> None:
         venues = _texts(fields.items("venues"), "order.venues")
         committee = fields.text("committee", chars_max=WORD_CHARS_MAX, default="")
         exceptions = _texts(fields.items("exceptions", items_max=16), "order.exceptions")
+        for one in exceptions:
+            free_text(one, where="order.exceptions")
         reason = fields.text("reason", default="")
         fields.done()
         return once(
