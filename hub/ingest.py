@@ -12,7 +12,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import partial
 from typing import Final
 
@@ -70,11 +70,21 @@ log = logging.getLogger(__name__)
 
 @dataclass(slots=True)
 class Counts:
-    """What passed since the start; shown at `/readyz`."""
+    """What passed since the start; shown at `/readyz`.
+
+    Attributes:
+        taken: messages of rooms that were looked at.
+        dropped: messages the queue had no place for; rooms send them again.
+        failed: messages that could not be taken for a reason of ours.
+        notices_dropped: notices beyond what is kept for one controller; their rows come later.
+        waiting: messages in the queue now.
+    """
 
     taken: int = 0
     dropped: int = 0
     failed: int = 0
+    notices_dropped: int = 0
+    waiting: int = 0
 
 
 class Ingest:
@@ -113,6 +123,14 @@ class Ingest:
         self._restored_since_ms: int | None = None
         self._births: set[str] = set()
         self._recorded: list[Callable[[], None]] = []
+
+    def counted(self) -> Counts:
+        """The counts as they stand now."""
+        return replace(
+            self.counts,
+            notices_dropped=self.recorder.notices_dropped,
+            waiting=self._queue.qsize(),
+        )
 
     def on_recorded(self, act: Callable[[], None]) -> None:
         """`act` runs after every commit that recorded something."""

@@ -11,6 +11,7 @@ import json
 import logging
 import secrets
 from collections.abc import AsyncIterator, Callable
+from dataclasses import asdict
 from pathlib import PurePosixPath
 from typing import Any, Final
 
@@ -266,7 +267,7 @@ def health_router(hub: ConsoleHub) -> APIRouter:
         except SQLAlchemyError as error:
             log.warning("readyz: the database does not answer: %s", error)
             return JSONResponse({"ok": False, "waiting_for": "database"}, status_code=503)
-        return JSONResponse({"ok": True})
+        return JSONResponse({"ok": True, "ingest": asdict(hub.ingest.counted())})
 
     @routes.get("/api/v1/board")
     def board(request: Request) -> dict[str, Any]:

@@ -5,16 +5,13 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
-from typing import Final
 
+from hub.confirming import SentCommand
 from hub.rooms import RoomView
 from hub.web.i18n import Both, Text, catalogue, say
 from hub.web.templating import local
 from hub.web.views_common import Shape, State, room_text
-
-S_PER_MIN: Final = 60
-S_PER_HOUR: Final = 3600
-S_PER_DAY: Final = 86400
+from hub.web.views_told import CommandRow, ToldView, age_text, command_rows, told_view
 
 
 @dataclass(frozen=True, slots=True)
@@ -29,7 +26,14 @@ class DeviceRow:
 
 @dataclass(frozen=True, slots=True)
 class RoomHealth:
-    """One room's controller."""
+    """One room's controller.
+
+    Attributes:
+        told: what it last said of itself.
+        alarms: alarms of its record that somebody still has to end.
+        held: it was found twice, its commands wait; `may_release`: this reader may let them go.
+        commands: the newest ones, of the reader's own rooms.
+    """
 
     ctl: str
     name: Text
@@ -37,6 +41,11 @@ class RoomHealth:
     facts: tuple[tuple[Text, Text], ...]
     devices: tuple[DeviceRow, ...]
     old: bool
+    told: ToldView
+    alarms: int
+    held: bool = False
+    may_release: bool = False
+    commands: tuple[CommandRow, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)
@@ -46,22 +55,6 @@ class DevicesView:
     now: datetime
     rooms: tuple[RoomHealth, ...]
     summary: Text
-
-
-def age_text(seconds: float | None) -> Text:
-    """An age in words; none is unknown."""
-    if seconds is None:
-        return say("unknown")
-    whole = max(0, int(seconds))
-    if whole < S_PER_MIN:
-        return say("span.sec", n=whole)
-    if whole < S_PER_HOUR:
-        return say("span.min", n=whole // S_PER_MIN)
-    if whole < S_PER_DAY:
-        hours, rest = divmod(whole, S_PER_HOUR)
-        return say("span.hour_min", h=hours, m=rest // S_PER_MIN)
-    days, rest = divmod(whole, S_PER_DAY)
-    return say("span.day_hour", d=days, h=rest // S_PER_HOUR)
 
 
 def link_state(room: RoomView) -> State:
@@ -88,6 +81,8 @@ def _facts(room: RoomView) -> tuple[tuple[Text, Text], ...]:
         if state.selftest is not None:
             key = "board.tile.selftest_ok" if state.selftest.ok else "board.tile.selftest_not"
             rows.append((say("fleet.selftest"), say(key)))
+    if room.link.refused:
+        rows.append((say("fleet.refused"), room.link.refused))
     if room.link.journal_ok is False:
         rows.append((say("fleet.journal"), say("fleet.journal_bad")))
     if room.unreadable:
@@ -137,10 +132,32 @@ def kind_text(kind: str) -> Text:
     return say(f"fleet.kind.{kind}") if catalogue().has(f"fleet.kind.{kind}") else kind
 
 
+@dataclass(frozen=True, slots=True)
+class Reading:
+    """What of the page is the reader's own: the organisation, and whether releasing is his."""
+
+    org: str = ""
+    may_release: bool = False
+
+
 def devices_view(
-    rooms: Sequence[RoomView], names: Mapping[str, Both], now: datetime
+    rooms: Sequence[RoomView],
+    names: Mapping[str, Both],
+    now: datetime,
+    *,
+    reading: Reading | None = None,
+    sent: Mapping[str, tuple[SentCommand, ...]] | None = None,
 ) -> DevicesView:
-    """The page: rooms by organisation."""
+    """The page: rooms by organisation.
+
+    Args:
+        rooms: what the reader may see.
+        names: organisation -> its name.
+        now: the hub's wall time.
+        reading: who reads; nobody may act without.
+        sent: controller -> its newest commands.
+    """
+    own = reading or Reading()
     made = tuple(
         RoomHealth(
             ctl=room.ctl,
@@ -149,6 +166,11 @@ def devices_view(
             facts=_facts(room),
             devices=_devices(room),
             old=room.link.reachable is not True,
+            told=told_view(room.told, now),
+            alarms=len(room.alarms),
+            held=room.held,
+            may_release=room.held and own.may_release and room.org == own.org,
+            commands=command_rows((sent or {}).get(room.ctl, ())),
         )
         for room in rooms
     )

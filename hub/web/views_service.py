@@ -9,11 +9,14 @@ from typing import Any, Final, Protocol
 
 from starlette.requests import Request
 
+from hub import confirming
 from hub.accounts.actor import Actor
 from hub.archive.service import Archive
 from hub.booking.service import Booking
+from hub.clones import RELEASING
 from hub.contingency.service import Contingency
 from hub.duty_keys import on_duty
+from hub.ingest import Ingest
 from hub.ports import Parts
 from hub.problems import Problem
 from hub.reach import visible_rooms
@@ -36,7 +39,7 @@ from hub.web.views_booking_make import booking_view, bookings_view
 from hub.web.views_case import CaseListView, CaseView
 from hub.web.views_case_make import case_list, case_view
 from hub.web.views_common import Viewer, org_text
-from hub.web.views_devices import DevicesView, devices_view
+from hub.web.views_devices import DevicesView, Reading, devices_view
 from hub.web.views_events import CaseWords
 from hub.web.views_session import SessionLine, SessionListView, SessionView
 from hub.web.views_session_make import session_view
@@ -80,6 +83,7 @@ class ConsoleHub(Parts, Protocol):
     sessions: Sessions
     contingency: Contingency
     archive: Archive
+    ingest: Ingest
 
 
 class HubAccess:
@@ -239,7 +243,11 @@ class ServiceViews:
         """The health of the reader's rooms and of those his sessions share."""
         hub, now = self._hub, self._hub.clock.wall()
         rooms = visible_rooms(hub.store, viewer, hub.rooms.snapshot(), now)
-        return devices_view(rooms, org_names(hub), now)
+        own = [room.ctl for room in rooms if room.org == viewer.org]
+        with hub.store.read() as conn:
+            sent = confirming.recent(conn, own)
+        reading = Reading(viewer.org, may_release=viewer.may(*RELEASING))
+        return devices_view(rooms, org_names(hub), now, reading=reading, sent=sent)
 
     def cases(self, viewer: Viewer) -> CaseListView:
         """Contingency cases, open ones first."""

@@ -23,7 +23,7 @@ from hub.contingency.service import Contingency
 from hub.facts import Facts
 from hub.fleet import Fleet
 from hub.keys import Keys
-from hub.liveness import Liveness
+from hub.ingest import Ingest
 from hub.media.blobs import Blobs
 from hub.projection import Projector
 from hub.recorder import Recorder
@@ -104,7 +104,7 @@ class Town:
     pack: Pack
     calendar: Calendar
     media: Blobs
-    recorder: Recorder
+    ingest: Ingest
     data: Path
     demo: bool = True
     actors: dict[str, Actor] = field(default_factory=dict)
@@ -113,6 +113,11 @@ class Town:
     sessions: Sessions = field(init=False)
     contingency: Contingency = field(init=False)
     archive: Archive = field(init=False)
+
+    @property
+    def recorder(self) -> Recorder:
+        """What takes a room's batches in."""
+        return self.ingest.recorder
 
     def who(self, login: str) -> Actor:
         return self.actors[login]
@@ -149,6 +154,14 @@ def build_town(
     parsed = Pack.parse(yaml.safe_load((POLICY / "packs" / pack).read_text("utf-8")))
     notices = [json.loads((POLICY / "data" / "calendar-2026.json").read_text("utf-8"))]
     policy = {"pack": json.loads(parsed.canonical()), "calendar": notices}
+    fleet = Fleet(
+        store=store,
+        clock=clock,  # type: ignore[arg-type]
+        keys=keys,
+        facts=facts,
+        rooms=live,
+        policy=policy,
+    )
     town = Town(
         store=store,
         clock=clock,
@@ -156,25 +169,20 @@ def build_town(
         facts=facts,
         bus=bus,
         rooms=live,
-        fleet=Fleet(
-            store=store,
-            clock=clock,  # type: ignore[arg-type]
-            keys=keys,
-            facts=facts,
-            rooms=live,
-            policy=policy,
-        ),
+        fleet=fleet,
         projector=Projector(store=store, clock=clock, bus=bus),  # type: ignore[arg-type]
         accounts=Accounts(store=store, facts=facts, clock=clock, secure=False),  # type: ignore[arg-type]
         pack=parsed,
         calendar=Calendar.from_json(notices),
         media=Blobs(store=store, folder=folder / "blobs", clock=clock),  # type: ignore[arg-type]
-        recorder=Recorder(
+        ingest=Ingest(
             store=store,
             clock=clock,  # type: ignore[arg-type]
             keys=keys,
             facts=facts,
-            alive=Liveness(),
+            rooms=live,
+            fleet=fleet,
+            bus=bus,
         ),
         data=folder,
         demo=demo,
