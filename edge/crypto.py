@@ -86,22 +86,28 @@ def open_box(private: bytes, box: str) -> bytes:
         ) from error
 
 
-def unwrap_key(wrapped: Mapping[str, Any], secret: str) -> bytes:
+def unwrap_key(wrapped: Mapping[str, Any], secret: str, n: int = WRAP_N) -> bytes:
     """Returns the 32-byte Ed25519 seed behind a PIN.
+
+    Args:
+        wrapped: as it came in the plan.
+        secret: the PIN.
+        n: the one cost of a guess that is accepted; an argument and no setting, so that nothing in
+            a plan or on the disk can make guessing cheaper.
 
     Raises:
         CryptoError: wrong PIN, or a wrapping this room does not know.
     """
-    if wrapped.get("kdf") != "scrypt" or wrapped.get("n") != WRAP_N:
+    got = {name: wrapped.get(name) for name in ("kdf", "n", "r", "p")}
+    if got != {"kdf": "scrypt", "n": n, "r": 8, "p": 1}:
         raise CryptoError(
-            f"wrapped key: expected scrypt with n={WRAP_N}, got {wrapped.get('kdf')} "
-            f"n={wrapped.get('n')}; publish the plan again"
+            f"wrapped key: expected scrypt with n={n} r=8 p=1, got {got}; publish the plan again"
         )
     try:
         key = hashlib.scrypt(
             secret.encode("utf-8"),
             salt=bytes.fromhex(wrapped["salt"]),
-            n=WRAP_N,
+            n=n,
             r=8,
             p=1,
             maxmem=SCRYPT_BYTES_MAX,
@@ -113,12 +119,12 @@ def unwrap_key(wrapped: Mapping[str, Any], secret: str) -> bytes:
         raise CryptoError("PIN: expected this person's PIN, got another; try again") from error
 
 
-def member_tag(number: str, salt: str) -> str:
+def member_tag(number: str, salt: str, n: int = TAG_N) -> str:
     """The tag of an ID number for one session (64 hex digits); about 80 ms by intention."""
     return hashlib.scrypt(
         number.encode("utf-8"),
         salt=bytes.fromhex(salt),
-        n=TAG_N,
+        n=n,
         r=8,
         p=1,
         maxmem=SCRYPT_BYTES_MAX,

@@ -13,7 +13,7 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from edge.crypto import CryptoError, unwrap_key
+from edge.crypto import WRAP_N, CryptoError, unwrap_key
 
 TRIES_MAX = 5  # WIRE §1
 LOCK_MS = 10 * 60 * 1000
@@ -54,10 +54,12 @@ class DutyRoster:
     Args:
         now_ms: steady time; it goes on across restarts where tries are kept.
         keep: makes the tries durable; called after a wrong PIN and when a right one clears them.
+        wrap_n: what a guess costs; keys wrapped at another cost stay closed.
     """
 
     now_ms: Callable[[], int]
     keep: Callable[[bytes], None] = lambda _tries: None
+    wrap_n: int = WRAP_N
     _people: dict[tuple[str, str], DutyPerson] = field(default_factory=dict)
     _tries: dict[str, tuple[int, int]] = field(default_factory=dict)
     _lock: threading.Lock = field(default_factory=threading.Lock)
@@ -126,7 +128,7 @@ class DutyRoster:
                 do="enter the PIN again",
             )
         try:
-            seed = unwrap_key(wrapped, pin)
+            seed = unwrap_key(wrapped, pin, self.wrap_n)
         except CryptoError as error:
             left = self._wrong(person)
             raise DutyError(

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Final
 
@@ -17,6 +18,7 @@ from hub.broker import Broker
 from hub.bus import Bus
 from hub.clock import Clock
 from hub.config import FILE, Config, ConfigError
+from hub.crypto import FULL, Stretch
 from hub.facts import Facts
 from hub.fleet import Fleet
 from hub.ingest import Ingest
@@ -75,8 +77,9 @@ class Hub:
         self.store.close()
 
 
+@cache
 def load_pack(name: str) -> Pack:
-    """The policy pack of this file name.
+    """The policy pack of this file name; read once, for it comes with the program.
 
     Raises:
         ConfigError: no such pack.
@@ -126,13 +129,14 @@ def open_store(config: Config) -> Store:
     return store
 
 
-def build(config: Config, *, services: bool = True) -> Hub:
+def build(config: Config, *, services: bool = True, stretch: Stretch = FULL) -> Hub:
     """Every part, wired; nothing runs yet.
 
     Args:
         config: checked.
         services: False leaves out booking, session, contingency and archive, which administration
             from the command line does not need.
+        stretch: what guessing a secret costs; every command takes the default.
 
     Raises:
         ConfigError, SchemaError, CryptoError: with what, where, expected, got, do.
@@ -141,7 +145,12 @@ def build(config: Config, *, services: bool = True) -> Hub:
     clock, bus, store = Clock(offset), Bus(), open_store(config)
     seed = crypto.read_private(config.hub_key)
     keys = Keys(
-        store=store, clock=clock, hub=config.hub, hub_seed=seed, hub_orders=config.hub_orders
+        store=store,
+        clock=clock,
+        hub=config.hub,
+        hub_seed=seed,
+        hub_orders=config.hub_orders,
+        stretch=stretch,
     )
     facts = Facts(store=store, clock=clock, hub=config.hub, signer=keys.hub_signer())
     rooms = LiveRooms(store=store, clock=clock, bus=bus)

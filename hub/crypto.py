@@ -11,6 +11,7 @@ import hashlib
 import os
 import secrets
 from collections.abc import Mapping
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
@@ -42,6 +43,29 @@ class CryptoError(Exception):
     """A key, box or secret cannot be opened; the text says which and what to do."""
 
 
+@dataclass(frozen=True, slots=True)
+class Stretch:
+    """What one guess costs: scrypt's N for wrapped keys and for tags of ID numbers.
+
+    The product knows one, `FULL`. It is an argument and no setting, so that nothing in a hub's
+    folder or surroundings can make guessing cheaper; a wrapping of another cost is refused.
+    """
+
+    wrap_n: int = WRAP_N
+    tag_n: int = TAG_N
+
+
+FULL: Final = Stretch()
+
+
+@dataclass(frozen=True, slots=True)
+class Derived:
+    """The wrapping key of one secret and the salt it was derived with; for one act."""
+
+    key: bytes
+    salt: bytes
+
+
 def new_seed() -> bytes:
     """A fresh Ed25519 seed."""
     return secrets.token_bytes(KEY_BYTES)
@@ -68,51 +92,73 @@ def verify(public: bytes, signature: bytes, message: bytes) -> bool:
     return True
 
 
-def derive(secret: str, salt: bytes) -> bytes:
+def derive(secret: str, salt: bytes, stretch: Stretch = FULL) -> Derived:
     """The wrapping key of a secret; half a second by intention."""
-    return hashlib.scrypt(
+    key = hashlib.scrypt(
         secret.encode("utf-8"),
         salt=salt,
-        n=WRAP_N,
+        n=stretch.wrap_n,
         r=8,
         p=1,
         maxmem=SCRYPT_BYTES_MAX,
         dklen=KEY_BYTES,
     )
+    return Derived(key, salt)
 
 
-def wrap_with(key: bytes, salt: bytes, seed: bytes) -> dict[str, Any]:
-    """Wraps a seed under an already derived key."""
+def wrap_with(derived: Derived, seed: bytes, stretch: Stretch = FULL) -> dict[str, Any]:
+    """Wraps a seed under a key derived at this cost."""
     nonce = secrets.token_bytes(NONCE_BYTES)
     return {
         "kdf": "scrypt",
-        "n": WRAP_N,
+        "n": stretch.wrap_n,
         "r": 8,
         "p": 1,
-        "salt": salt.hex(),
+        "salt": derived.salt.hex(),
         "nonce": nonce.hex(),
-        "ct": AESGCM(key).encrypt(nonce, seed, WRAP_AAD).hex(),
+        "ct": AESGCM(derived.key).encrypt(nonce, seed, WRAP_AAD).hex(),
     }
 
 
-def wrap_key(seed: bytes, secret: str) -> dict[str, Any]:
+def wrap_key(seed: bytes, secret: str, stretch: Stretch = FULL) -> dict[str, Any]:
     """Wraps a seed under a secret, with a salt of its own."""
-    salt = secrets.token_bytes(SALT_BYTES)
-    return wrap_with(derive(secret, salt), salt, seed)
+    derived = derive(secret, secrets.token_bytes(SALT_BYTES), stretch)
+    return wrap_with(derived, seed, stretch)
 
 
-def unwrap_key(wrapped: Mapping[str, Any], secret: str) -> bytes:
-    """The seed behind a secret.
+def unwrap_key(
+    wrapped: Mapping[str, Any],
+    secret: str,
+    stretch: Stretch = FULL,
+    *,
+    known: Derived | None = None,
+) -> tuple[bytes, Derived]:
+    """The seed behind a secret, and the key that opened it.
+
+    Args:
+        wrapped: as `wrap_key` made it.
+        secret: its holder's.
+        stretch: the one cost that is accepted.
+        known: derived from the same secret before in this act; spares the half second where the
+            salt is the same.
 
     Raises:
         CryptoError: another secret, or a wrapping this program does not know.
     """
     try:
-        if wrapped["kdf"] != "scrypt" or wrapped["n"] != WRAP_N:
-            raise CryptoError(f"wrapped key: expected scrypt n={WRAP_N}, got {wrapped['kdf']}")
-        key = derive(secret, bytes.fromhex(wrapped["salt"]))
+        got = {name: wrapped[name] for name in ("kdf", "n", "r", "p")}
+        if got != {"kdf": "scrypt", "n": stretch.wrap_n, "r": 8, "p": 1}:
+            raise CryptoError(
+                f"wrapped key: expected scrypt with n={stretch.wrap_n} r=8 p=1, got {got}; "
+                "have the key made again"
+            )
+        salt = bytes.fromhex(wrapped["salt"])
+        if known is not None and known.salt == salt:
+            derived = known
+        else:
+            derived = derive(secret, salt, stretch)
         nonce, sealed = bytes.fromhex(wrapped["nonce"]), bytes.fromhex(wrapped["ct"])
-        return AESGCM(key).decrypt(nonce, sealed, WRAP_AAD)
+        return AESGCM(derived.key).decrypt(nonce, sealed, WRAP_AAD), derived
     except (KeyError, ValueError, InvalidTag) as error:
         raise CryptoError("secret: expected the holder's secret, got another; try again") from error
 
@@ -153,12 +199,12 @@ def new_seal_key() -> tuple[bytes, bytes]:
     return private.private_bytes_raw(), public
 
 
-def member_tag(number: str, salt: str) -> str:
+def member_tag(number: str, salt: str, stretch: Stretch = FULL) -> str:
     """The tag of an ID number for one session (64 hex digits); about 80 ms by intention."""
     return hashlib.scrypt(
         number.encode("utf-8"),
         salt=bytes.fromhex(salt),
-        n=TAG_N,
+        n=stretch.tag_n,
         r=8,
         p=1,
         maxmem=SCRYPT_BYTES_MAX,

@@ -1,7 +1,7 @@
 """Keys of the persons on duty: one act, one PIN, one session; and the wrap of sealed identities.
 
 The key that signs is the session-only key a person confirmed duty with; it counts in rooms and in
-the record by the certificate the venue's manager gave it. The person's own key is opened first, so
+the record by the certificate the venue's manager gave it. The person's own key judges the PIN, so
 that wrong PINs are counted in one place.
 """
 
@@ -86,8 +86,8 @@ def session_signer(parts: Parts, session: str, actor: Actor, pin: str) -> tuple[
             got=actor.post,
             do="由值班人员办理，或先排班并发布",
         )
-    parts.keys.person_signer(actor.person, pin, duty.role)
     if duty.wrapped is None or not duty.certified:
+        parts.keys.person_signer(actor.person, pin, duty.role)
         raise refuse(
             409,
             "duty_not_certified",
@@ -98,9 +98,8 @@ def session_signer(parts: Parts, session: str, actor: Actor, pin: str) -> tuple[
             got="no certificate",
             do="先确认值班，再由本单位负责人发布",
         )
-    try:
-        seed = crypto.unwrap_key(duty.wrapped, pin)
-    except crypto.CryptoError as error:
+    signer = parts.keys.session_signer(actor.person, pin, role=duty.role, wrapped=duty.wrapped)
+    if signer is None:
         raise refuse(
             409,
             "duty_pin_changed",
@@ -110,8 +109,8 @@ def session_signer(parts: Parts, session: str, actor: Actor, pin: str) -> tuple[
             expected="the PIN duty was confirmed with",
             got="another",
             do="重新确认值班并重新发布",
-        ) from error
-    return crypto.signer(seed, duty.role), duty
+        )
+    return signer, duty
 
 
 def seal_tags(conn: Connection, ctl: str, tags: Mapping[str, str]) -> str:

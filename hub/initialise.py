@@ -21,6 +21,7 @@ from hub.accounts.actor import SIGNING_ROLES, VENUE_KEY_ROLES
 from hub.accounts.service import hash_password
 from hub.app import POLICY, Hub, build
 from hub.config import FILE, Config, ConfigError
+from hub.crypto import FULL, Derived, Stretch
 from hub.handout import write_trust
 from hub.keys import ROLE_VENUE
 from hub.store.engine import set_meta
@@ -115,11 +116,18 @@ class _Secrets:
     password: str
     pin: str
     password_hash: str
-    password_key: tuple[bytes, bytes]
-    pin_key: tuple[bytes, bytes]
+    password_key: Derived
+    pin_key: Derived
+    stretch: Stretch
 
 
-def init(config: Config, *, demo_orgs: Sequence[str] = (), say: Any = lambda _text: None) -> Config:
+def init(
+    config: Config,
+    *,
+    demo_orgs: Sequence[str] = (),
+    say: Any = lambda _text: None,
+    stretch: Stretch = FULL,
+) -> Config:
     """Makes a data folder with the hub's key, its database and its organisations.
 
     Args:
@@ -127,6 +135,7 @@ def init(config: Config, *, demo_orgs: Sequence[str] = (), say: Any = lambda _te
         demo_orgs: organisations a demonstration gets people for; none means the home venue with
             all its paired guests.
         say: gets a line per step.
+        stretch: what guessing a secret of this hub costs; `build` takes the same.
 
     Raises:
         ConfigError: there is a hub in that folder already.
@@ -142,7 +151,7 @@ def init(config: Config, *, demo_orgs: Sequence[str] = (), say: Any = lambda _te
     crypto.write_private(config.hub_key, seed)
     _write_json(config.broker_users, {"hub": crypto.broker_password(seed, "hub")})
     say("hub key made")
-    hub = build(config, services=False)
+    hub = build(config, services=False, stretch=stretch)
     with hub.store.write() as conn:
         set_meta(conn, "hub", config.hub)
         set_meta(conn, "generation", "1")
@@ -215,10 +224,10 @@ def _demo(hub: Hub, wanted: Sequence[str], say: Any) -> None:
         orgs = list(wanted) or [DEMO_HOME, *sorted(guests)]
     # The secrets of a demonstration are written down for everybody, so one PIN for all and one
     # password per organisation do; what protects keys is as slow as in earnest, but derived once.
-    pin_salt = secrets.token_bytes(crypto.SALT_BYTES)
-    pin_key = (crypto.derive(DEMO_PIN, pin_salt), pin_salt)
+    stretch = hub.keys.stretch
+    pin_key = crypto.derive(DEMO_PIN, secrets.token_bytes(crypto.SALT_BYTES), stretch)
     with ThreadPoolExecutor(max_workers=2) as pool:
-        found = pool.map(lambda org: _secrets_of(org, pin_key), orgs)
+        found = pool.map(lambda org: _secrets_of(org, pin_key, stretch), orgs)
         made = dict(zip(orgs, found, strict=True))
     accounts: list[dict[str, Any]] = []
     with hub.store.write() as conn:
@@ -230,15 +239,16 @@ def _demo(hub: Hub, wanted: Sequence[str], say: Any) -> None:
     _write_json(hub.config.data / "demo-accounts.json", accounts)
 
 
-def _secrets_of(org: str, pin_key: tuple[bytes, bytes]) -> _Secrets:
+def _secrets_of(org: str, pin_key: Derived, stretch: Stretch) -> _Secrets:
     password = f"demo-{org}-2026"
     salt = secrets.token_bytes(crypto.SALT_BYTES)
     return _Secrets(
         password=password,
         pin=DEMO_PIN,
         password_hash=hash_password(password),
-        password_key=(crypto.derive(password, salt), salt),
+        password_key=crypto.derive(password, salt, stretch),
         pin_key=pin_key,
+        stretch=stretch,
     )
 
 
@@ -253,7 +263,9 @@ def _people(hub: Hub, conn: Connection, org: str, known: _Secrets) -> list[dict[
         owner_kind="venue",
         owner=org,
         pub=crypto.public_of(seed),
-        wraps={holder: crypto.wrap_with(*known.password_key, seed) for holder in holders},
+        wraps={
+            holder: crypto.wrap_with(known.password_key, seed, known.stretch) for holder in holders
+        },
     )
     for one in listed:
         if set(one["roles"]) & SIGNING_ROLES:
@@ -291,7 +303,7 @@ def _person_key(
 ) -> None:
     seed = crypto.new_seed()
     pub = crypto.public_of(seed)
-    wraps = {one["person"]: crypto.wrap_with(*known.pin_key, seed)}
+    wraps = {one["person"]: crypto.wrap_with(known.pin_key, seed, known.stretch)}
     kid = hub.keys.add_key(conn, owner_kind="person", owner=one["person"], pub=pub, wraps=wraps)
     hub.keys.certify_with(
         venue,

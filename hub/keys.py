@@ -15,6 +15,7 @@ from sqlalchemy import Connection, select
 
 from hub import crypto
 from hub.clock import Clock, iso_ms
+from hub.crypto import Derived, Stretch
 from hub.problems import Problem
 from hub.store.engine import Store
 from hub.store.tables_core import (
@@ -65,12 +66,21 @@ class Keys:
         hub: the hub's id.
         hub_seed: the hub's own Ed25519 seed.
         hub_orders: whether the trust file lets the hub sign orders.
+        stretch: what a guess costs; keys wrapped at another cost stay closed.
     """
 
     def __init__(
-        self, *, store: Store, clock: Clock, hub: str, hub_seed: bytes, hub_orders: bool = False
+        self,
+        *,
+        store: Store,
+        clock: Clock,
+        hub: str,
+        hub_seed: bytes,
+        hub_orders: bool = False,
+        stretch: Stretch = crypto.FULL,
     ) -> None:
         self.hub = hub
+        self.stretch = stretch
         self.hub_orders = hub_orders
         self._store = store
         self._clock = clock
@@ -98,7 +108,29 @@ class Keys:
         Raises:
             Problem: 403 no key or wrong PIN, 429 too many wrong ones.
         """
-        return crypto.signer(self._open("person", person, person, pin), role)
+        return crypto.signer(self._open("person", person, person, pin)[0], role)
+
+    def session_signer(
+        self, person: str, pin: str, *, role: str, wrapped: Mapping[str, Any]
+    ) -> Signer | None:
+        """A person's key for one session, opened by the PIN, for one act in this role.
+
+        The person's own key judges the PIN, so that wrong ones are counted in one place; what was
+        derived for it opens the session's key too.
+
+        Returns:
+            None where the session's key was wrapped under an earlier PIN.
+
+        Raises:
+            Problem: 403 no key or wrong PIN, 429 too many wrong ones.
+        """
+        _, derived = self._open("person", person, person, pin)
+        try:
+            with self._unwrapping:
+                seed, _ = crypto.unwrap_key(wrapped, pin, self.stretch, known=derived)
+        except crypto.CryptoError:
+            return None
+        return crypto.signer(seed, role)
 
     def sign_with_person(
         self,
@@ -125,11 +157,20 @@ class Keys:
         Raises:
             Problem: 403 no key or wrong secret, 429 too many wrong ones.
         """
-        return crypto.signer(self._open("venue", org, holder, secret), ROLE_VENUE)
+        return crypto.signer(self._open("venue", org, holder, secret)[0], ROLE_VENUE)
 
     def open_venue_key(self, org: str, secret: str, holder: str = "") -> bytes:
         """The seed of a venue's key, to be wrapped for one more holder; see `venue_signer`."""
-        return self._open("venue", org, holder, secret)
+        return self._open("venue", org, holder, secret)[0]
+
+    def wrap(self, seed: bytes, secret: str) -> dict[str, Any]:
+        """Wraps a key under its holder's secret, with a salt of its own."""
+        with self._unwrapping:
+            return crypto.wrap_key(seed, secret, self.stretch)
+
+    def member_tag(self, number: str, salt: str) -> str:
+        """The tag of an ID number for one session; see `hub.crypto.member_tag`."""
+        return crypto.member_tag(number, salt, self.stretch)
 
     def sign_with_venue(
         self,
@@ -209,11 +250,12 @@ class Keys:
             Problem: 403 wrong PIN, 429 too many wrong ones.
         """
         del session  # the caller keeps the key with the session's duty; the key itself is random
-        self._open("person", person, person, pin)
+        # The same salt as the person's own key: one entry of the PIN opens both in half the time,
+        # and whoever guesses the one PIN behind them has both anyhow.
+        _, derived = self._open("person", person, person, pin)
         seed = crypto.new_seed()
         pub = crypto.public_of(seed)
-        with self._unwrapping:
-            wrapped = crypto.wrap_key(seed, pin)
+        wrapped = crypto.wrap_with(derived, seed, self.stretch)
         return SessionKey(kid=kid_of(pub), pub=pub.hex(), wrapped=wrapped)
 
     def add_key(
@@ -326,18 +368,18 @@ class Keys:
         ).one_or_none()
         return None if row is None else (str(row.sign_kid), bytes.fromhex(row.sign_pub))
 
-    def _open(self, kind: str, owner: str, holder: str, secret: str) -> bytes:
+    def _open(self, kind: str, owner: str, holder: str, secret: str) -> tuple[bytes, Derived]:
         # Judged and counted in turn: guesses side by side would get more than their tries.
         with self._unwrapping:
             self._refuse_locked(holder or owner)
             for wrapped in self._wraps(kind, owner, holder):
                 try:
-                    seed = crypto.unwrap_key(wrapped, secret)
+                    opened = crypto.unwrap_key(wrapped, secret, self.stretch)
                 except crypto.CryptoError:
                     continue
                 with self._lock:
                     self._failures.pop(holder or owner, None)
-                return seed
+                return opened
             left = self._count_failure(holder or owner)
         raise Problem(
             403,

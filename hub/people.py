@@ -8,7 +8,7 @@ from sqlalchemy import Connection, select
 
 from hub import crypto
 from hub.accounts.actor import SIGNING_ROLES, VENUE_KEY_ROLES, Actor
-from hub.accounts.service import check_pin, hash_password, person_key
+from hub.accounts.service import check_pin, hash_password
 from hub.app import Hub
 from hub.config import ConfigError
 from hub.handout import write_trust
@@ -114,7 +114,7 @@ def _venue_seed(hub: Hub, org: str, roles: Sequence[str], by: By) -> bytes:
 def _hold_venue_key(
     hub: Hub, conn: Connection, *, org: str, person: str, seed: bytes, password: str
 ) -> None:
-    wrapped = crypto.wrap_key(seed, password)
+    wrapped = hub.keys.wrap(seed, password)
     known = conn.execute(
         select(keys.c.kid).where(keys.c.owner_kind == "venue", keys.c.owner == org, ~keys.c.retired)
     ).scalar_one_or_none()
@@ -145,7 +145,7 @@ def _new_key(
     seed = crypto.new_seed()
     pub = crypto.public_of(seed)
     kid = hub.keys.add_key(
-        conn, owner_kind="person", owner=person, pub=pub, wraps={person: person_key(seed, pin)}
+        conn, owner_kind="person", owner=person, pub=pub, wraps={person: hub.keys.wrap(seed, pin)}
     )
     venue: Signer = crypto.signer(venue_seed, ROLE_VENUE)
     hub.keys.certify_with(

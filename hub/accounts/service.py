@@ -12,6 +12,7 @@ import secrets
 import threading
 from collections.abc import Sequence
 from datetime import timedelta
+from functools import cache
 from typing import Any, Final
 
 from argon2 import PasswordHasher
@@ -20,7 +21,6 @@ from sqlalchemy import Connection, Row, func, select
 from sqlalchemy.exc import IntegrityError
 from starlette.requests import Request
 
-from hub import crypto
 from hub.accounts.actor import ROLES, Actor, SignedIn
 from hub.accounts.limiter import Limiter
 from hub.clock import Clock
@@ -66,7 +66,7 @@ class Accounts:
         # One hash at a time: 19 MiB each, and guessing gets no second core.
         self._hashing = threading.Semaphore(1)
         # Unknown logins cost the same time as known ones.
-        self._nobody = HASHER.hash(secrets.token_urlsafe())
+        self._nobody = _nobody()
 
     def sign_in(self, login: str, password: str, address: str) -> tuple[str, SignedIn]:
         """Checks a password and opens a session: (cookie token, who).
@@ -319,9 +319,10 @@ def check_pin(pin: str, digits_min: int) -> None:
         )
 
 
-def person_key(seed: bytes, pin: str) -> dict[str, Any]:
-    """Wraps a person's key under the PIN."""
-    return crypto.wrap_key(seed, pin)
+@cache
+def _nobody() -> str:
+    """The hash of a password nobody knows; one for the life of the process."""
+    return HASHER.hash(secrets.token_urlsafe())
 
 
 def _matches(stored: str, password: str) -> bool:

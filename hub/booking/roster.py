@@ -20,7 +20,6 @@ from hub.booking.body import DutyEntry, MemberEntry, read_duty, read_members
 from hub.booking.identity import mask, number_fault, seal_identity
 from hub.booking.plan import session_plan
 from hub.booking.rows import Record
-from hub.crypto import member_tag
 from hub.duty_keys import seal_tags, system_certificates, wrap_identity_key
 from hub.ports import Actor, Parts, allow, by, decoding, refuse
 from hub.store.tables_core import users
@@ -211,7 +210,7 @@ class Roster:
             "kind": entry.kind,
             "station": entry.station,
             "locker": entry.locker,
-            "tag": member_tag(entry.id_number, str(record.row["salt"])),
+            "tag": self._parts.keys.member_tag(entry.id_number, str(record.row["salt"])),
             "masked": mask(entry.name, entry.id_number),
             "entered_by": actor.person,
             "entered_at": now,

@@ -61,6 +61,8 @@ def test_a_pin_opens_its_key_and_no_other_pin_does(wrapped_with: Wrap) -> None:
         unwrap_key(wrapped, "20261125")
     with pytest.raises(CryptoError, match="scrypt"):
         unwrap_key({**wrapped, "n": 2}, "20261124")
+    with pytest.raises(CryptoError, match="scrypt"):
+        unwrap_key({**wrapped, "r": 1}, "20261124")
     with pytest.raises(CryptoError):
         unwrap_key({"kdf": "scrypt", "n": 2**17}, "20261124")
 

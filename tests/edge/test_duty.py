@@ -7,6 +7,7 @@ from collections.abc import Callable
 import pytest
 
 from edge.duty import DutyError, DutyPerson, DutyRoster
+from tests.edge.conftest import CHEAP_N
 
 PIN = "20261124"
 SEED = bytes(range(32, 64))
@@ -31,14 +32,14 @@ def hands() -> Hands:
 
 
 @pytest.fixture
-def roster(hands: Hands, wrapped_with: Callable[[str], dict[str, object]]) -> DutyRoster:
+def roster(hands: Hands, wrapped_with: Callable[..., dict[str, object]]) -> DutyRoster:
     """One person of this venue, one of another."""
-    roster = DutyRoster(hands)
+    roster = DutyRoster(hands, wrap_n=CHEAP_N)
     about = {"role": "home_manager", "org": "hubei", "kid": "0" * 16}
     roster.learn(
         "s-1",
         [
-            DutyPerson("s-1", "p-1", "HB-07", wrapped=wrapped_with(PIN), **about),
+            DutyPerson("s-1", "p-1", "HB-07", wrapped=wrapped_with(PIN, CHEAP_N), **about),
             DutyPerson("s-1", "p-2", "CS-12", wrapped=None, **about),
         ],
     )
@@ -107,13 +108,13 @@ def test_wrong_tries_are_kept_before_they_are_told_and_hold_after_a_restart(
         with pytest.raises(DutyError):
             roster.unlock("s-1", "p-1", "00000000")
     assert len(kept) == 3
-    again = DutyRoster(hands, kept.append)
+    again = DutyRoster(hands, kept.append, wrap_n=CHEAP_N)
     again.learn("s-1", roster.here())
     again.recall(kept[-1])
     for left in (1, 0):
         with pytest.raises(DutyError, match=f"{left} tries left"):
             again.unlock("s-1", "p-1", "00000000")
-    locked = DutyRoster(hands, kept.append)
+    locked = DutyRoster(hands, kept.append, wrap_n=CHEAP_N)
     locked.learn("s-1", roster.here())
     locked.recall(kept[-1])
     with pytest.raises(DutyError, match="another duty person"):

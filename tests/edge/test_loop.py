@@ -154,7 +154,7 @@ def test_guesses_side_by_side_get_no_more_than_five_tries(
 ) -> None:
     tried: list[str] = []
 
-    def wrong(_wrapped: Any, pin: str) -> bytes:
+    def wrong(_wrapped: Any, pin: str, _n: int) -> bytes:
         tried.append(pin)
         raise CryptoError("PIN")
 

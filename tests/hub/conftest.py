@@ -20,6 +20,7 @@ from hub.enroll import enroll
 from hub.initialise import init, new_hub_id
 from hub.problems import MEDIA_TYPE, Problem
 from hub.web import api_accounts, api_media, api_plans
+from tests.hub.booking.town import CHEAP, Town, build_town, published
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # Starlette warns about the transport of its own test client
@@ -31,10 +32,10 @@ def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One `hub init --demo` for the whole run, with a room; each test works on a copy."""
     data = tmp_path_factory.mktemp("hub") / "data"
     config = Config(data=data, hub=new_hub_id(), demo=True, pack="demo.yaml")
-    init(config, demo_orgs=("hubei", "changsha", "hunan"))
+    init(config, demo_orgs=("hubei", "changsha", "hunan"), stretch=CHEAP)
     rows = json.loads((data / "demo-accounts.json").read_text(encoding="utf-8"))
     secret = next(r["password"] for r in rows if r["login"] == "changsha.home_manager")
-    hub = build(load(data), services=False)
+    hub = build(load(data), services=False, stretch=CHEAP)
     enroll(hub, org="changsha", room="2", name="二室", secret=secret, out=data / "room")
     hub.close()
     return data
@@ -61,7 +62,7 @@ def open_hub(hub_data: Path) -> Iterator[Callable[..., Hub]]:
     opened: list[Hub] = []
 
     def _open(*, services: bool = False, **changes: Any) -> Hub:
-        hub = build(replace(load(hub_data), **changes), services=services)
+        hub = build(replace(load(hub_data), **changes), services=services, stretch=CHEAP)
         opened.append(hub)
         return hub
 
@@ -98,3 +99,36 @@ def client(hub: Hub) -> Iterator[TestClient]:
     app.include_router(api_plans.router(hub))
     with TestClient(app) as made:
         yield made
+
+
+@pytest.fixture(scope="session")
+def bare_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+    """Two venues with people, rooms and keys: made once, copied by each test."""
+    made = build_town(tmp_path_factory.mktemp("bare"))
+    yield made
+    made.store.close()
+
+
+@pytest.fixture(scope="session")
+def published_once(bare_once: Town, tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
+    """The same with a session whose plans stand at both rooms: made once, copied by each test."""
+    made = build_town(tmp_path_factory.mktemp("published"), like=bare_once)
+    published(made)
+    yield made
+    made.store.close()
+
+
+@pytest.fixture
+def town(tmp_path: Path, bare_once: Town) -> Iterator[Town]:
+    """Two venues with people, rooms and keys."""
+    made = build_town(tmp_path, like=bare_once)
+    yield made
+    made.store.close()
+
+
+@pytest.fixture
+def ready(tmp_path: Path, published_once: Town) -> Iterator[Town]:
+    """The same with a session whose plans stand at both rooms."""
+    made = build_town(tmp_path, like=published_once)
+    yield made
+    made.store.close()

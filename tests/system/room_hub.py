@@ -16,6 +16,7 @@ from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from functools import cache
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -132,6 +133,18 @@ class Stream:
     tip: str = GENESIS
 
 
+@cache
+def derived(salt: bytes) -> crypto.Derived:
+    """The one PIN, stretched as in earnest; once for all plans of a run."""
+    return crypto.derive(PIN, salt)
+
+
+@cache
+def tag_of(number: str, salt: str) -> str:
+    """The tag of an ID number, as in earnest; once for all plans of a run."""
+    return crypto.member_tag(number, salt)
+
+
 @dataclass(frozen=True)
 class Wrapped:
     """One wrapping key for all PINs: scrypt costs a second, and they are all the same PIN."""
@@ -139,8 +152,8 @@ class Wrapped:
     salt: bytes = bytes(16)
 
     def of(self, persons: Sequence[Person]) -> dict[str, dict[str, Any]]:
-        key = crypto.derive(PIN, self.salt)
-        return {one.person: crypto.wrap_with(key, self.salt, one.seed) for one in persons}
+        key = derived(self.salt)
+        return {one.person: crypto.wrap_with(key, one.seed) for one in persons}
 
 
 class ScriptedHub:
@@ -374,7 +387,7 @@ def session_plan(
     salt: str = "ab" * 16,
 ) -> dict[str, Any]:
     """The session as the controller of `org` gets it; `members` here: number to ID number."""
-    tags = {str(no): crypto.member_tag(number, salt) for no, number in members.items()}
+    tags = {str(no): tag_of(number, salt) for no, number in members.items()}
     other = "changsha" if org == "hubei" else "hubei"
     elsewhere = max(members) + 1
     return {

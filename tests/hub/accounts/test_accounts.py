@@ -181,8 +181,45 @@ def test_no_key_stands_unwrapped_in_the_database(hub: Hub, accounts: Accounts) -
 def test_a_session_key_is_wrapped_under_the_same_pin(hub: Hub, accounts: Accounts) -> None:
     who = accounts["changsha.room_staff"]
     key = hub.keys.session_key(who["person"], "s-0123456789ab", who["pin"])
-    seed = crypto.unwrap_key(key.wrapped, who["pin"])
+    seed, _ = crypto.unwrap_key(key.wrapped, who["pin"], hub.keys.stretch)
     assert crypto.public_of(seed).hex() == key.pub
+
+
+def test_one_entry_of_a_pin_stretches_it_once(
+    hub: Hub, accounts: Accounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Half a second and 128 MiB are the price of a guess, not of an act."""
+    stretched: list[bytes] = []
+    real = crypto.derive
+
+    def counted(secret: str, salt: bytes, stretch: crypto.Stretch) -> crypto.Derived:
+        stretched.append(salt)
+        return real(secret, salt, stretch)
+
+    monkeypatch.setattr(crypto, "derive", counted)
+    who = accounts["changsha.room_staff"]
+    key = hub.keys.session_key(who["person"], "s-0123456789ab", who["pin"])
+    assert len(stretched) == 1
+    signer = hub.keys.session_signer(
+        who["person"], who["pin"], role="room_staff", wrapped=key.wrapped
+    )
+    assert len(stretched) == 2
+    assert signer is not None
+    assert signer.kid == key.kid
+
+
+def test_a_session_key_of_an_earlier_pin_is_named_and_a_wrong_pin_counted(
+    hub: Hub, accounts: Accounts
+) -> None:
+    who = accounts["changsha.room_staff"]
+    earlier = hub.keys.wrap(crypto.new_seed(), "11112222")
+    opened = hub.keys.session_signer(who["person"], who["pin"], role="room_staff", wrapped=earlier)
+    assert opened is None
+    for _ in range(5):
+        with pytest.raises(Problem, match="secret_wrong"):
+            hub.keys.session_signer(who["person"], "11112222", role="room_staff", wrapped=earlier)
+    with pytest.raises(Problem, match="secret_locked"):
+        hub.keys.session_signer(who["person"], who["pin"], role="room_staff", wrapped=earlier)
 
 
 @pytest.mark.parametrize("pin", ["1234567", "abcdefgh", "１２３４５６７８", ""])

@@ -146,7 +146,9 @@ def test_a_published_session_stands_in_both_rooms_plans(ready: Town) -> None:
         assert {d["org"] for d in plan["duty"] if d["wrapped"]} == {org}
         tags = json.loads(crypto.open_box(town.seeds[f"seal:{org}"], plan["tags"]))
         mine = members_of(org)
-        assert tags == {str(m["no"]): crypto.member_tag(m["id_number"], plan["salt"]) for m in mine}
+        assert tags == {
+            str(m["no"]): town.keys.member_tag(m["id_number"], plan["salt"]) for m in mine
+        }
         assert len(body["certs"]) == 6
         assert "赵" not in json.dumps(body, ensure_ascii=False).split('"sessions"')[1]
 

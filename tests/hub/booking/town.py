@@ -22,8 +22,8 @@ from hub.bus import Bus
 from hub.contingency.service import Contingency
 from hub.facts import Facts
 from hub.fleet import Fleet
-from hub.keys import Keys
 from hub.ingest import Ingest
+from hub.keys import Keys
 from hub.media.blobs import Blobs
 from hub.projection import Projector
 from hub.recorder import Recorder
@@ -39,7 +39,6 @@ from protocols.policy.pack import Pack
 from protocols.policy.workdays import Calendar
 
 POLICY = Path(__file__).resolve().parents[3] / "protocols" / "policy"
-SALT = bytes(16)
 PIN = "13572468"
 PASSWORD = "correct horse battery"  # noqa: S105 - of a venue that exists in tests alone
 ROLES = (
@@ -57,6 +56,8 @@ NOW = datetime(2026, 11, 16, 2, 0, tzinfo=UTC)
 START = "2026-11-24T09:00:00+08:00"
 CTLS = {"hubei": "c-0000000000a1", "changsha": "c-0000000000b2"}
 PLACES = {"hubei": "hubei-301", "changsha": "changsha-2"}
+CHEAP = crypto.Stretch(wrap_n=2**6, tag_n=2**6)
+"""For tests whose matter is not the stretching of secrets; tests of that take the real cost."""
 NUMBERS = ("42220119310203900X", "422301193506079135", "422401193901239018")
 
 
@@ -123,6 +124,13 @@ class Town:
         return self.actors[login]
 
 
+@cache
+def _policy(pack: str) -> tuple[Pack, list[Any]]:
+    """The pack and the working-day notices, read once: nothing in them changes."""
+    parsed = Pack.parse(yaml.safe_load((POLICY / "packs" / pack).read_text("utf-8")))
+    return parsed, [json.loads((POLICY / "data" / "calendar-2026.json").read_text("utf-8"))]
+
+
 def build_town(
     folder: Path,
     *,
@@ -135,34 +143,36 @@ def build_town(
 
     `url`: a database elsewhere; with `like` it is that town's own, which both then write to.
     """
-    clock = StandingClock()
-    if like is not None:
-        if not url:
-            copy_database(like.data / "hub.sqlite", folder / "hub.sqlite")
-        clock = StandingClock(like.clock.now, like.clock.mono)
-    store = Store(url or f"sqlite:///{folder}/hub.sqlite")
     if like is None:
+        store = Store(url or f"sqlite:///{folder}/hub.sqlite")
         with store.write() as conn:
             metadata.create_all(conn)
             create_schema_objects(conn)
-    seed = like.seeds["hub"] if like is not None else crypto.new_seed()
-    hub_id = "h-0123456789ab"
-    keys = Keys(store=store, clock=clock, hub=hub_id, hub_seed=seed)  # type: ignore[arg-type]
-    facts = Facts(store=store, clock=clock, hub=hub_id, signer=keys.hub_signer())  # type: ignore[arg-type]
+        town = _parts(folder, store, StandingClock(), crypto.new_seed(), pack)
+        _people(town)
+    else:
+        if not url:
+            copy_database(like.data / "hub.sqlite", folder / "hub.sqlite")
+        store = Store(url or f"sqlite:///{folder}/hub.sqlite")
+        clock = StandingClock(like.clock.now, like.clock.mono)
+        town = _parts(folder, store, clock, like.seeds["hub"], pack)
+        town.seeds, town.actors = dict(like.seeds), dict(like.actors)
+        town.rooms.refresh()
+    town.demo = demo
+    _services(town)
+    return town
+
+
+def _parts(folder: Path, store: Store, clock: StandingClock, seed: bytes, pack: str) -> Town:
+    hub, timed = "h-0123456789ab", {"store": store, "clock": clock}
+    keys = Keys(**timed, hub=hub, hub_seed=seed, stretch=CHEAP)  # type: ignore[arg-type]
+    facts = Facts(**timed, hub=hub, signer=keys.hub_signer())  # type: ignore[arg-type]
     bus = Bus()
-    live = LiveRooms(store=store, clock=clock, bus=bus)  # type: ignore[arg-type]
-    parsed = Pack.parse(yaml.safe_load((POLICY / "packs" / pack).read_text("utf-8")))
-    notices = [json.loads((POLICY / "data" / "calendar-2026.json").read_text("utf-8"))]
+    live = LiveRooms(**timed, bus=bus)  # type: ignore[arg-type]
+    parsed, notices = _policy(pack)
     policy = {"pack": json.loads(parsed.canonical()), "calendar": notices}
-    fleet = Fleet(
-        store=store,
-        clock=clock,  # type: ignore[arg-type]
-        keys=keys,
-        facts=facts,
-        rooms=live,
-        policy=policy,
-    )
-    town = Town(
+    fleet = Fleet(**timed, keys=keys, facts=facts, rooms=live, policy=policy)  # type: ignore[arg-type]
+    return Town(
         store=store,
         clock=clock,
         keys=keys,
@@ -170,29 +180,18 @@ def build_town(
         bus=bus,
         rooms=live,
         fleet=fleet,
-        projector=Projector(store=store, clock=clock, bus=bus),  # type: ignore[arg-type]
-        accounts=Accounts(store=store, facts=facts, clock=clock, secure=False),  # type: ignore[arg-type]
+        projector=Projector(**timed, bus=bus),  # type: ignore[arg-type]
+        accounts=Accounts(**timed, facts=facts, secure=False),  # type: ignore[arg-type]
         pack=parsed,
         calendar=Calendar.from_json(notices),
-        media=Blobs(store=store, folder=folder / "blobs", clock=clock),  # type: ignore[arg-type]
-        ingest=Ingest(
-            store=store,
-            clock=clock,  # type: ignore[arg-type]
-            keys=keys,
-            facts=facts,
-            rooms=live,
-            fleet=fleet,
-            bus=bus,
-        ),
+        media=Blobs(**timed, folder=folder / "blobs"),  # type: ignore[arg-type]
+        ingest=Ingest(**timed, keys=keys, facts=facts, rooms=live, fleet=fleet, bus=bus),  # type: ignore[arg-type]
         data=folder,
-        demo=demo,
+        seeds={"hub": seed},
     )
-    if like is None:
-        town.seeds["hub"] = seed
-        _people(town)
-    else:
-        town.seeds, town.actors = dict(like.seeds), dict(like.actors)
-        town.rooms.refresh()
+
+
+def _services(town: Town) -> None:
     town.booking, town.sessions = Booking(town), Sessions(town)
     town.contingency, town.archive = Contingency(town), Archive(town)
     for service in (town.booking, town.sessions, town.contingency, town.archive, town.media):
@@ -202,12 +201,12 @@ def build_town(
     town.fleet.register(town.projector)
     town.rooms.on_link(town.contingency.on_link)
     town.projector.before_turn(town.rooms.refresh)
-    return town
 
 
 def copy_database(source: Path, target: Path) -> None:
     """A consistent copy, though the source is open."""
     with closing(sqlite3.connect(source)) as old, closing(sqlite3.connect(target)) as new:
+        new.execute("PRAGMA synchronous = OFF")
         old.backup(new)
 
 
@@ -227,7 +226,7 @@ def _people(town: Town) -> None:
     for org in CTLS:
         town.seeds[f"venue:{org}"] = crypto.new_seed()
         holder = town.actors[f"{org}.home_manager"].person
-        wraps[org] = {holder: cheap_wrap(town.seeds[f"venue:{org}"], PASSWORD)}
+        wraps[org] = {holder: town.keys.wrap(town.seeds[f"venue:{org}"], PASSWORD)}
     with town.store.write() as conn:
         for org, one in wraps.items():
             pub = crypto.public_of(town.seeds[f"venue:{org}"])
@@ -266,7 +265,7 @@ def _venue(conn: Any, town: Town, org: str) -> None:
         town.actors[login] = Actor(person=person, login=login, post=post, org=org, roles=(role,))
         if role in SIGNING:
             seed = crypto.new_seed()
-            wraps = {person: cheap_wrap(seed, PIN)}
+            wraps = {person: town.keys.wrap(seed, PIN)}
             pub = crypto.public_of(seed)
             town.keys.add_key(conn, owner_kind="person", owner=person, pub=pub, wraps=wraps)
     place = PLACES[org]
@@ -308,16 +307,6 @@ def _venue(conn: Any, town: Town, org: str) -> None:
             held=False,
         )
     )
-
-
-@cache
-def _derived(secret: str) -> bytes:
-    return crypto.derive(secret, SALT)
-
-
-def cheap_wrap(seed: bytes, secret: str) -> dict[str, Any]:
-    """A wrapped key of full strength; the derivation is shared, or every test would pay for 16."""
-    return crypto.wrap_with(_derived(secret), SALT, seed)
 
 
 def request_body(**changes: Any) -> dict[str, Any]:

@@ -1,4 +1,4 @@
-"""The platform these tests run on: bare, or with a session that is being evaluated."""
+"""The platform these tests run on: with a session that is being evaluated."""
 
 from __future__ import annotations
 
@@ -8,24 +8,7 @@ from pathlib import Path
 import pytest
 
 from tests.hub.booking.roomscript import Room, copied, order, rooms_of
-from tests.hub.booking.town import Town, build_town, published
-
-
-@pytest.fixture(scope="session")
-def published_once(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Town]:
-    """Made once: twenty keys are opened on the way, half a second each by intention."""
-    made = build_town(tmp_path_factory.mktemp("published"))
-    published(made)
-    yield made
-    made.store.close()
-
-
-@pytest.fixture
-def town(tmp_path: Path) -> Iterator[Town]:
-    """Two venues with people, rooms and keys."""
-    made = build_town(tmp_path)
-    yield made
-    made.store.close()
+from tests.hub.booking.town import Town, build_town
 
 
 @pytest.fixture(scope="session")

@@ -22,7 +22,7 @@ import pytest
 from sqlalchemy import Connection, Table, insert, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
-from hub import crypto, streams
+from hub import streams
 from hub.app import build
 from hub.archive.checking import check as check_package
 from hub.bus import Bus
@@ -41,7 +41,6 @@ from protocols.messages.event import decode_event, encode_event, event_hash
 from protocols.messages.recording import StreamHead
 from protocols.messages.strict import INTEGER_MAX
 from protocols.messages.topics import UP_EV, topic
-from tests.hub.booking import town as towns
 from tests.hub.booking.roomscript import evaluated, order, rooms_of
 from tests.hub.booking.town import (
     CTLS,
@@ -74,16 +73,6 @@ def _free_port() -> int:
     with closing(socket.socket()) as end:
         end.bind(("127.0.0.1", 0))
         return int(end.getsockname()[1])
-
-
-@pytest.fixture(autouse=True)
-def _cheap_secrets(monkeypatch: pytest.MonkeyPatch) -> Iterator[None]:
-    """What stretching costs is no matter of the database's; twenty keys would take a minute."""
-    monkeypatch.setattr(crypto, "WRAP_N", 2**6)
-    monkeypatch.setattr(crypto, "TAG_N", 2**6)
-    towns._derived.cache_clear()
-    yield
-    towns._derived.cache_clear()
 
 
 @pytest.fixture(scope="module")
