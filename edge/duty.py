@@ -24,10 +24,23 @@ KEPT_MAX = 256  # persons with wrong tries; a room's plans name a tenth of that
 class DutyError(Exception):
     """A PIN or person is not accepted; `problem` is what the screen shows."""
 
-    def __init__(self, what: str, *, expected: str, got: str, do: str) -> None:
-        """Keeps the parts for the screen; a PIN is never among them."""
+    def __init__(
+        self, what: str, *, expected: str, got: str, do: str, reason: str = "", **values: int
+    ) -> None:
+        """Keeps the parts for the screen; a PIN is never among them.
+
+        Args:
+            what: what was refused; `expected`, `got`, `do`: as everywhere.
+            expected: what would have been right.
+            got: what came.
+            do: the next step.
+            reason: word under which the screen says it in the reader's language.
+            values: numbers those sentences name, for example `left` tries.
+        """
         super().__init__(f"{what}: expected {expected}, got {got}; {do}")
-        self.problem = {"what": what, "expected": expected, "got": got, "do": do}
+        self.problem = {"what": what, "expected": expected, "got": got, "do": do, **values}
+        if reason:
+            self.problem["reason"] = reason
 
 
 @dataclass(frozen=True, slots=True)
@@ -113,6 +126,7 @@ class DutyRoster:
                 expected="one of this session's duty persons at this venue",
                 got=person[:32],
                 do="choose a name from the list, or have the plan published again",
+                reason="not_on_duty",
             )
         with self._one:
             return found, self._seed(found, found.wrapped, pin)
@@ -126,6 +140,7 @@ class DutyRoster:
                 expected=f"at least {PIN_DIGITS_MIN} digits",
                 got=f"{len(pin)} characters",
                 do="enter the PIN again",
+                reason="pin_short",
             )
         try:
             seed = unwrap_key(wrapped, pin, self.wrap_n)
@@ -136,6 +151,8 @@ class DutyRoster:
                 expected="this person's PIN",
                 got=f"another; {left} tries left",
                 do="enter it again; after five wrong ones wait 10 minutes",
+                reason="pin_wrong",
+                left=left,
             ) from error
         with self._lock:
             cleared = self._tries.pop(person, None)
@@ -152,6 +169,8 @@ class DutyRoster:
                 expected="no more than five wrong PINs in a row",
                 got=f"{count} wrong ones",
                 do=f"wait {left_ms // 60_000 + 1} minutes, or let another duty person act",
+                reason="pin_locked",
+                minutes=left_ms // 60_000 + 1,
             )
         if count >= TRIES_MAX:
             with self._lock:

@@ -7,6 +7,7 @@ act is on the disk.
 
 from __future__ import annotations
 
+import shutil
 import threading
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
@@ -27,6 +28,8 @@ from protocols.policy.room_view import room_view
 
 ID_BYTES = 16
 PEOPLE_MAX = 4  # the most any act asks for is two
+# Four hours, a usual evaluation, of one camera at 2 Mbit/s: with less free, say so beforehand.
+LOW_BYTES_PER_CAMERA = 2_000_000 // 8 * 3600 * 4
 BELL_S = 10.0  # a screen that hears nothing for this long looks by itself
 
 
@@ -100,7 +103,15 @@ class RoomDesk:
             return shown
 
         answer: dict[str, Any] = self.inbox.ask(look, CALL_S)
+        answer["storage"] = self._with_space(answer["storage"])
         return answer
+
+    def _with_space(self, storage: dict[str, Any]) -> dict[str, Any]:
+        """What is free beside what the runtime knows; `low` before it is full."""
+        free = shutil.disk_usage(self.runtime.journal.path.parent).free
+        needed = LOW_BYTES_PER_CAMERA * max(1, len(self.about.cameras))
+        low = storage["state"] == "ok" and free < needed
+        return {**storage, "free_bytes": free, "state": "low" if low else storage["state"]}
 
     def subscribe(self) -> Iterator[int]:
         """Yields a count after each change, and every ten seconds without one."""
@@ -194,6 +205,7 @@ class RoomDesk:
                 expected=f"1 to {PEOPLE_MAX} different persons on duty",
                 got=str(len(by)),
                 do="choose each person once",
+                reason="people_count",
             )
         return [self.roster.unlock(session, person, pin) for person, pin in by]
 
@@ -202,7 +214,11 @@ class RoomDesk:
             return seal()
         except LocalError as error:
             raise DutyError(
-                where, expected=error.expected, got=error.got, do="mend the entry"
+                where,
+                expected=error.expected,
+                got=error.got,
+                do="mend the entry",
+                reason="bad_argument",
             ) from error
 
     def _feed(self, turns: list[Turn]) -> dict[str, Any]:

@@ -193,13 +193,13 @@ function askStep(known, act) {
 function sign(name, args, act) {
   const need = act.signers ?? 1;
   const what = name === "order" ? term("order", args.order) : t(`act.${name}`);
-  if (need === 0) { send(name, args, [], what); return; }
+  if (need === 0) { send(name, args, [], { what, need }); return; }
   const duty = (shownState().duty || []).filter((one) => one.session === shownState().current);
   if (!duty.length) { show(what, h("p", { class: "big" }, t(session() ? "panel.no_duty" : "panel.no_session"))); return; }
   nextSigner(name, args, { what, need, duty, by: [] });
 }
 function nextSigner(name, args, job) {
-  if (job.by.length === job.need) { send(name, args, job.by, job.what); return; }
+  if (job.by.length === job.need) { send(name, args, job.by, job); return; }
   const left = job.duty.filter((one) => !job.by.some((by) => by.person === one.person));
   show(job.what, h("p", {}, t(job.need === 2 ? "sign.who2" : "sign.who")), h("div", { class: "menu" },
     ...left.map((one) => button(`${one.post} ${role(one.role)}`, () => pinPad(name, args, job, one)))));
@@ -243,7 +243,8 @@ function summary(args) {
 }
 
 /* ---- sending and the answer ---- */
-async function send(name, args, by, what) {
+async function send(name, args, by, job) {
+  const { what } = job;
   show(what, h("p", { class: "big" }, t("sign.working")));
   const path = name === "order" ? "/api/orders" : "/api/acts";
   const message = name === "order"
@@ -260,25 +261,30 @@ async function send(name, args, by, what) {
   } catch {
     answer = null;
   }
-  told(name, args, what, { ok: status === 200, answer });
+  told(name, args, job, { ok: status === 200, answer });
   refresh();
 }
-function told(name, args, what, { ok, answer }) {
+function told(name, args, job, { ok, answer }) {
+  const { what } = job;
   const again = button(t("btn.back"), () => (name === "order" ? openOrder(args.order) : openMenu()));
-  const close = button(t("btn.close"), () => box.close(), "go");
+  const refused = !ok && answer?.code === "pin_or_person";
+  const close = button(t("btn.close"), () => box.close(), refused ? "" : "go");
+  const row = [close, again];
   if (ok) {
     const time = hms(roomNow());
     show(what, h("div", { class: "result", role: "status" }, h("p", { class: "big" }, icon("ok"), " ", t("said.ok")),
       h("p", {}, t("said.ok_line", { what, time }))), h("div", { class: "row" }, close, again));
     return;
   }
+  if (refused && job.need)
+    row.unshift(button(t("btn.pin_again"), () => nextSigner(name, args, { ...job, by: [] }), "go"));
   const lines = answer ? reasons(answer) : [t("said.offline")];
   show(what, h("div", { class: "result no", role: "alert" }, h("p", { class: "big" }, t("said.no")),
-    ...lines.map((line) => (typeof line === "string" ? h("p", {}, line) : line))), h("div", { class: "row" }, close, again));
+    ...lines.map((line) => (typeof line === "string" ? h("p", {}, line) : line))), h("div", { class: "row" }, ...row));
 }
 function reasons(answer) {
   const code = answer.reason || answer.code;
-  const lines = [t("said.reason", { reason: has(`why.${code}`) ? t(`why.${code}`) : answer.what || code })];
+  const lines = [t("said.reason", { reason: has(`why.${code}`) ? t(`why.${code}`, answer) : answer.what || code })];
   if (Array.isArray(answer.conditions)) {
     lines.push(h("ul", { class: "cond" }, ...answer.conditions.map((one) => h("li", { class: one.met ? "" : "no" },
       icon(one.met ? "ok" : "todo"), one.met || !one.waiting_for ? condition(one.key)
@@ -286,8 +292,6 @@ function reasons(answer) {
     return lines;
   }
   if (Array.isArray(answer.missing) && answer.missing.length) lines.push(waiting(answer.missing.filter((one) => typeof one === "string").join(",")));
-  if (answer.code === "pin_or_person") {
-    lines.push(t("said.expected", { text: answer.expected }), t("said.got", { text: answer.got }), t("said.do", { text: answer.do }));
-  }
+  if (has(`do.again.${code}`)) lines.push(t("said.do", { text: t(`do.again.${code}`) }));
   return lines;
 }

@@ -16,6 +16,8 @@ function drawHead(session) {
   const here = session?.venues.find((one) => one.org === session.org);
   // Without the second name in brackets, as the console says it; the plate has no room for both.
   if (here?.name) document.getElementById("place").textContent = here.name.replace(/（[^）]*）/g, "");
+  document.body.classList.toggle("drill", session?.kind === "drill");
+  document.getElementById("drill").hidden = session?.kind !== "drill";
   const about = document.getElementById("about");
   about.textContent = session ? t("head.session", {
     role: t(`role.${session.role}`), number: short(session.booking), start: hm(session.start_at),
@@ -46,6 +48,7 @@ function drawBars() {
   const bars = [];
   if (!freshAt || Date.now() - freshAt > OLD_AFTER_MS)
     bars.push(h("p", { class: "fbar old" }, icon("unk"), t("stale", { at: freshAt ? hms(freshAt + skew) : "–" })));
+  bars.push(storageBar());
   const open = (state?.faults || []).filter((one) => one.open && !one.cause)
     .sort((a, b) => a.priority.localeCompare(b.priority));
   const first = open[0];
@@ -58,9 +61,20 @@ function drawBars() {
       open.length > 1 ? h("span", {}, t("fault.more", { n: open.length - 1 })) : "",
       h("button", { class: "btn", type: "button", "data-fault": first.fault }, t("btn.steps"))));
   }
-  swap("bars", ...bars);
-  document.body.classList.toggle("is-old", bars.length > 0 && bars[0].classList.contains("old"));
+  swap("bars", ...bars.filter(Boolean));
+  document.body.classList.toggle("is-old", Boolean(bars[0]?.classList.contains("old")));
 }
+/* a disk that fills: what it means and who helps, before and after it is full */
+function storageBar() {
+  const storage = state?.storage;
+  if (!storage || storage.state === "ok") return null;
+  const full = storage.state === "full";
+  const shown = { free: gigabytes(storage.free_bytes), n: storage.held };
+  return h("div", { class: `fbar ${full ? "p1" : "p3"} disk`, role: "alert" },
+    h("b", {}, icon(full ? "p1" : "p3"), t(`storage.${storage.state}`, shown)),
+    h("span", {}, t(`storage.${storage.state}.means`, shown)));
+}
+const gigabytes = (bytes) => ((bytes || 0) / 1e9).toFixed(1);
 export const faultText = (fault) => (fault.device && fault.device !== "reported"
   ? `${term("fault", fault.kind)} ${fault.device}` : term("fault", fault.kind));
 
@@ -180,6 +194,10 @@ function drawStrip() {
     ["net", `strip.network.${strip.network}`, line, strip.network],
   ];
   if (strip.lockers === "bad") rows.push(["lock", `strip.lockers.${strip.lockers}`, "", strip.lockers]);
+  if (state.storage && state.storage.state !== "ok") {
+    rows.push(["tool", `strip.storage.${state.storage.state}`,
+      t("strip.storage.free", { free: gigabytes(state.storage.free_bytes) }), "bad"]);
+  }
   const looks = { unknown: "unk", bad: "bad" };
   swap("strip", ...rows.map(([name, key, more, word]) => h("li", { class: looks[word] || "" },
     icon(word === "unknown" ? "unk" : name), h("span", {}, h("b", {}, t(key)), more))));

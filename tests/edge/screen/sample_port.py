@@ -193,6 +193,8 @@ class SamplePort:
                     expected="this person's PIN",
                     got="another; 4 tries left",
                     do="enter it again",
+                    reason="pin_wrong",
+                    left=4,
                 )
             assert person.startswith("p-")
         self.acts.append((act, session, args, by))

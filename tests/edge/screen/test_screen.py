@@ -90,7 +90,7 @@ def test_an_act_reaches_the_room_with_its_pins(client: TestClient, port: SampleP
 
 def test_a_wrong_pin_says_what_to_do_and_never_the_pin(client: TestClient) -> None:
     status, body = act(client, by=[{"person": "p-00000000000c", "pin": "99999999"}])
-    assert (status, body["code"]) == (422, "pin_or_person")
+    assert (status, body["code"], body["reason"]) == (422, "pin_or_person", "pin_wrong")
     assert "99999999" not in str(body)
     assert body["do"]
 
@@ -186,6 +186,17 @@ def test_every_act_order_step_and_sentence_has_its_words() -> None:
     named |= set(re.findall(r'Phase\.[A-Z_]+: "([a-z_]+)"', sentences))
     for key in named:
         assert f"do.{key}" in have, key
+
+
+def test_every_refusal_of_a_signer_and_every_state_of_the_disk_has_its_words() -> None:
+    have = catalogue()
+    for name in ("duty.py", "screen_port.py"):
+        text = (SCREEN.parent / name).read_text("utf-8")
+        for reason in re.findall(r'reason="([a-z_]+)"', text):
+            assert f"why.{reason}" in have, reason
+    for state in ("low", "full"):
+        for key in (f"storage.{state}", f"storage.{state}.means", f"strip.storage.{state}"):
+            assert key in have, key
 
 
 def test_every_word_the_scripts_name_exists() -> None:
