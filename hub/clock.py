@@ -21,6 +21,7 @@ TIME_ERROR = 5
 TIMEX_BYTES = 256
 # A day's demonstration moves weeks, not centuries; more is a mistyped file.
 OFFSET_S_MAX = 10 * 366 * 86_400
+BOOT_ID = Path("/proc/sys/kernel/random/boot_id")
 RTC_SET_CLOCK = Path("/sys/class/rtc/rtc0/hctosys")
 
 
@@ -31,6 +32,15 @@ def _libc() -> ctypes.CDLL:
 
 class ClockError(Exception):
     """The offset file does not hold a number of seconds."""
+
+
+@cache
+def boot_id() -> str:
+    """The kernel's id of this boot; '' where there is none, which counts as a new boot."""
+    try:
+        return BOOT_ID.read_text(encoding="ascii").strip()
+    except OSError:
+        return ""
 
 
 def iso_ms(moment: datetime) -> str:

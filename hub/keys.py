@@ -26,6 +26,7 @@ from hub.store.tables_core import (
     keys,
     organisations,
 )
+from hub.tries import TRIES_MAX, Tries
 from protocols.messages.bodies import (
     Certificate,
     HubKey,
@@ -40,11 +41,6 @@ from protocols.messages.signed import Signer, seal_message
 from protocols.messages.trust import EPOCHS_MAX
 
 PIN_DIGITS_MIN: Final = 8
-PIN_TRIES_MAX: Final = 5
-PIN_LOCK_MS: Final = 10 * 60 * 1000
-"""WIRE §7: five tries, then ten minutes by monotonic clock."""
-HOLDERS_TRACKED_MAX: Final = 4096
-"""Failure counters kept at most; the oldest goes. Persons of all venues stay far below."""
 ROLE_VENUE: Final = "venue"
 
 
@@ -85,8 +81,7 @@ class Keys:
         self._store = store
         self._clock = clock
         self._hub_seed = hub_seed
-        self._lock = threading.Lock()
-        self._failures: dict[str, tuple[int, int]] = {}
+        self._tries = Tries(store, clock)
         # Two scrypt of 128 MiB at once would push a small machine into swap.
         self._unwrapping = threading.Semaphore(1)
 
@@ -371,16 +366,14 @@ class Keys:
     def _open(self, kind: str, owner: str, holder: str, secret: str) -> tuple[bytes, Derived]:
         # Judged and counted in turn: guesses side by side would get more than their tries.
         with self._unwrapping:
-            self._refuse_locked(holder or owner)
+            left = self._tries.begin(holder or owner)
             for wrapped in self._wraps(kind, owner, holder):
                 try:
                     opened = crypto.unwrap_key(wrapped, secret, self.stretch)
                 except crypto.CryptoError:
                     continue
-                with self._lock:
-                    self._failures.pop(holder or owner, None)
+                self._tries.right(holder or owner)
                 return opened
-            left = self._count_failure(holder or owner)
         raise Problem(
             403,
             "secret_wrong",
@@ -390,7 +383,7 @@ class Keys:
             where=owner,
             expected="the PIN or password of a person who holds this key",
             got=f"another; {left} tries left",
-            do=f"try again; after {PIN_TRIES_MAX} wrong ones wait 10 minutes",
+            do=f"try again; after {TRIES_MAX} wrong ones wait 10 minutes",
             more={"tries_left": left},
         )
 
@@ -404,31 +397,3 @@ class Keys:
             query = query.where(key_wraps.c.holder == holder)
         with self._store.read() as conn:
             return list(conn.execute(query).scalars())
-
-    def _refuse_locked(self, holder: str) -> None:
-        with self._lock:
-            tries, since = self._failures.get(holder, (0, 0))
-        wait_ms = since + PIN_LOCK_MS - self._clock.mono_ms()
-        if tries >= PIN_TRIES_MAX and wait_ms > 0:
-            raise Problem(
-                429,
-                "secret_locked",
-                title="尝试次数过多，请稍后再试",
-                title_en="Too many wrong tries",
-                where=holder,
-                expected=f"at most {PIN_TRIES_MAX} wrong tries",
-                got=f"{tries}",
-                do=f"wait {wait_ms // 1000 + 1} s",
-            )
-        if tries >= PIN_TRIES_MAX:
-            with self._lock:
-                self._failures.pop(holder, None)
-
-    def _count_failure(self, holder: str) -> int:
-        """Counts one more wrong try; how many are left before the lock."""
-        with self._lock:
-            tries, _ = self._failures.pop(holder, (0, 0))
-            self._failures[holder] = (tries + 1, self._clock.mono_ms())
-            while len(self._failures) > HOLDERS_TRACKED_MAX:
-                self._failures.pop(next(iter(self._failures)))
-        return max(0, PIN_TRIES_MAX - tries - 1)

@@ -6,24 +6,12 @@ nothing; across a reboot only a trusted wall clock can bridge, and the case says
 
 from __future__ import annotations
 
-from functools import cache
-from pathlib import Path
 from typing import Final
 
-from hub.clock import Clock
+from hub.clock import Clock, boot_id
 from protocols.policy.contingency import Stamp
 
-BOOT_ID: Final = Path("/proc/sys/kernel/random/boot_id")
 MS_PER_S: Final = 1000
-
-
-@cache
-def boot_id() -> str:
-    """The kernel's id of this boot; '' where there is none, which counts as a new boot."""
-    try:
-        return BOOT_ID.read_text(encoding="ascii").strip()
-    except OSError:
-        return ""
 
 
 def stamp(clock: Clock) -> Stamp:

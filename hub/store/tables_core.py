@@ -346,6 +346,16 @@ keys = Table(
     Column("created_at", UtcDateTime, nullable=False),
 )
 
+# Wrong PINs and passwords of keys, by who holds them; a right one removes the row.
+secret_tries = Table(
+    "secret_tries",
+    metadata,
+    Column("holder", String(48), primary_key=True),
+    Column("tries", Integer, nullable=False),
+    Column("boot", String(40), nullable=False),
+    Column("mono_ms", BigInteger, nullable=False),
+)
+
 # A key may be wrapped by several holders' secrets: one row each, the key itself stands nowhere.
 key_wraps = Table(
     "key_wraps",
@@ -409,5 +419,6 @@ NOT_MIRRORED = frozenset(
         blobs,
         blob_refs,
         web_sessions,
+        secret_tries,
     )
 )

@@ -9,15 +9,17 @@ from typing import Any
 
 import pytest
 from fastapi.testclient import TestClient
+from sqlalchemy import select
 
 from hub import crypto
 from hub.accounts import Actor, require
 from hub.accounts.limiter import FAILURES_PER_ADDRESS, TRACKED_MAX, WINDOW_MS, Limiter
 from hub.accounts.service import COOKIE, SESSION_IDLE, check_pin, hash_password
 from hub.app import Hub
-from hub.keys import PIN_LOCK_MS
 from hub.people import add_user, reset_user
 from hub.problems import Problem
+from hub.store.tables_core import secret_tries
+from hub.tries import LOCK_MS, Tries
 from protocols.messages.signed import parse_message
 
 
@@ -141,7 +143,7 @@ def test_a_person_signs_with_the_pin_and_a_venue_certified_the_key(
 
 def test_five_wrong_pins_lock_the_key_for_ten_minutes(hub: Hub, accounts: Accounts) -> None:
     clock = HandClock()
-    hub.keys._clock = clock  # type: ignore[assignment]
+    hub.keys._tries._clock = clock  # type: ignore[assignment]
     person = accounts["hubei.deputy"]["person"]
     for _ in range(5):
         with pytest.raises(Problem, match="secret_wrong"):
@@ -149,12 +151,16 @@ def test_five_wrong_pins_lock_the_key_for_ten_minutes(hub: Hub, accounts: Accoun
     pin = accounts["hubei.deputy"]["pin"]
     with pytest.raises(Problem, match="secret_locked"):
         hub.keys.person_signer(person, pin, "deputy")
-    clock.ms += PIN_LOCK_MS
+    clock.now += timedelta(days=1)
+    clock.ms += LOCK_MS - 1
+    with pytest.raises(Problem, match="secret_locked"):
+        hub.keys.person_signer(person, pin, "deputy")
+    clock.ms += 1
     assert hub.keys.person_signer(person, pin, "deputy").role == "deputy"
 
 
 def test_guesses_side_by_side_get_no_more_tries(hub: Hub, accounts: Accounts) -> None:
-    hub.keys._clock = HandClock()  # type: ignore[assignment]
+    hub.keys._tries._clock = HandClock()  # type: ignore[assignment]
     person = accounts["hubei.deputy"]["person"]
 
     def guess(_: int) -> str:
@@ -167,6 +173,54 @@ def test_guesses_side_by_side_get_no_more_tries(hub: Hub, accounts: Accounts) ->
     with ThreadPoolExecutor(8) as pool:
         told = sorted(pool.map(guess, range(8)))
     assert told == ["secret_locked"] * 3 + ["secret_wrong"] * 5
+
+
+def tried(tries: Tries) -> str:
+    """One try of a wrong secret."""
+    try:
+        return str(tries.begin("p-1"))
+    except Problem as problem:
+        return problem.code
+
+
+def test_a_restart_gives_no_new_tries_and_a_reboot_only_its_own_time(hub: Hub) -> None:
+    clock = HandClock()
+    boots = ["one"]
+
+    def again() -> Tries:
+        return Tries(hub.store, clock, lambda: boots[-1])  # type: ignore[arg-type]
+
+    assert [tried(again()) for _ in range(6)] == ["4", "3", "2", "1", "0", "secret_locked"]
+    clock.ms += LOCK_MS - 1
+    assert tried(again()) == "secret_locked"
+    boots.append("two")
+    clock.ms, clock.now = 1_000, clock.now + timedelta(days=30)
+    assert tried(again()) == "secret_locked"
+    clock.ms = LOCK_MS
+    assert [tried(again()) for _ in range(6)] == ["4", "3", "2", "1", "0", "secret_locked"]
+
+
+def test_a_right_secret_wipes_the_count_and_a_try_is_written_before_it_is_judged(
+    hub: Hub, accounts: Accounts, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    who = accounts["hubei.deputy"]
+    with pytest.raises(Problem, match="secret_wrong"):
+        hub.keys.person_signer(who["person"], "00000000", "deputy")
+
+    def killed(*_: Any) -> bytes:
+        raise SystemExit("killed")
+
+    def count() -> list[int]:
+        with hub.store.read() as conn:
+            return list(conn.execute(select(secret_tries.c.tries)).scalars())
+
+    with monkeypatch.context() as patch:
+        patch.setattr(crypto, "unwrap_key", killed)
+        with pytest.raises(SystemExit):
+            hub.keys.person_signer(who["person"], "00000000", "deputy")
+    assert count() == [2]
+    hub.keys.person_signer(who["person"], who["pin"], "deputy")
+    assert count() == []
 
 
 def test_no_key_stands_unwrapped_in_the_database(hub: Hub, accounts: Accounts) -> None:
