@@ -16,6 +16,7 @@ from sqlalchemy import Connection
 from hub.alarms import rows
 from hub.alarms.kinds import FACTS, ROWS, UNREADABLE, Said, over, raised, shortened
 from hub.alarms.rows import Act, Evidence, HubAlarm
+from hub.clock import iso_ms
 from hub.ports import Actor, Parts, allow, by, refuse
 from hub.projection import Projector, StoredEvent, Unreadable
 from protocols.policy.permits import open_sessions
@@ -83,7 +84,7 @@ class Alarms:
             data = {"ctl": ctl, "fault": name, "by": by(actor)}
             ref = self._parts.facts.append(conn, type=ACKED, session=session, data=data)
             about = None if found is None else Said(found.kind, ctl, found.subject)
-            rows.act(conn, ctl, name, rows.ACK, Act(actor.post, ref.at), about=about)
+            rows.act(conn, ctl, name, rows.ACK, Act(actor.post, _told_at(ref.at)), about=about)
             self._tell()
 
     def close(self, actor: Actor, ctl: str, name: str, reason: str) -> dict[str, Any]:
@@ -119,7 +120,7 @@ class Alarms:
                 "by": by(actor),
             }
             ref = self._parts.facts.append(conn, type=CLOSED, session=found.session, data=data)
-            self._closed(conn, data, actor.post, ref.at)
+            self._closed(conn, data, actor.post, _told_at(ref.at))
             self._tell()
         return {"ctl": ctl, "fault": name, "closed_by": actor.post}
 
@@ -225,6 +226,11 @@ class Alarms:
                 got=actor.org,
                 do="由该场次的单位办理",
             )
+
+
+def _told_at(at: datetime) -> datetime:
+    """The moment as the fact's own bytes say it: to the millisecond."""
+    return datetime.fromisoformat(iso_ms(at))
 
 
 def _venues(state: RoomState | None) -> set[str]:
