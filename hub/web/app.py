@@ -41,6 +41,8 @@ log = logging.getLogger(__name__)
 
 HEARTBEAT_S: Final = 5.0
 """A beat this often, so that a silent hub shows as old after six missed ones."""
+SIGNED_OUT: Final = "event: signed_out\ndata: {}\n\n"
+"""Last word of a stream whose reader has signed out."""
 STATIC_KEPT_S: Final = 365 * 86400
 """Static addresses carry their content's hash, so a year is safe."""
 API_ROUTERS: Final = (
@@ -215,9 +217,17 @@ def stream_router(bus: Bus, now_ms: Callable[[], int], access: Access, hears: He
     def beat() -> str:
         return f"event: beat\ndata: {json.dumps({'now': now_ms()})}\n\n"
 
-    async def words(viewer: Viewer) -> AsyncIterator[str]:
+    async def words(request: Request, viewer: Viewer) -> AsyncIterator[str]:
         yield beat()
+        clock = asyncio.get_running_loop().time
+        asked = clock()
         async for word in bus.stream(HEARTBEAT_S):
+            # Who signs out, or is put out, hears nothing more: asked again with every beat.
+            if word is None or clock() - asked >= HEARTBEAT_S:
+                asked = clock()
+                if await asyncio.to_thread(access.viewer, request) is None:
+                    yield SIGNED_OUT
+                    return
             if word is None:
                 yield beat()
             elif await asyncio.to_thread(hears, viewer, word.topic):
@@ -231,7 +241,9 @@ def stream_router(bus: Bus, now_ms: Callable[[], int], access: Access, hears: He
         if viewer is None:
             return problem_answer(_signed_out(request))
         headers = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
-        return StreamingResponse(words(viewer), media_type="text/event-stream", headers=headers)
+        return StreamingResponse(
+            words(request, viewer), media_type="text/event-stream", headers=headers
+        )
 
     return routes
 
@@ -272,7 +284,7 @@ def health_router(hub: ConsoleHub) -> APIRouter:
     @routes.get("/api/v1/board")
     def board(request: Request) -> dict[str, Any]:
         who, now = hub.accounts.actor(request), hub.clock.wall()
-        rooms = visible_rooms(hub.store, who, hub.rooms.snapshot(), now)
+        rooms = visible_rooms(hub.store, who, hub.rooms.snapshot(), now, hub.calendar)
         return {"now": iso_ms(now), "rooms": [room_json(r) for r in rooms]}
 
     return routes

@@ -135,6 +135,7 @@ function openStream() {
     tickAll();
   };
   source.addEventListener("beat", beat);
+  source.addEventListener("signed_out", () => { source.close(); location.reload(); });
   (document.body.dataset.topic || "").split(" ").filter(Boolean)
     .forEach((topic) => source.addEventListener(topic, wantRefetch));
   let lost = false;
