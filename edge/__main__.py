@@ -6,32 +6,45 @@ import argparse
 import json
 import signal
 import sys
+import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
 from types import FrameType
 
+from edge.arguments import EX_USAGE, Parser, refuse
 from edge.config import ConfigError, read_room_file
-from edge.simulators.cli import add_options, main_sim
+from edge.simulators.cli import board_command
 from edge.simulators.link import Link, Route
 from edge.simulators.system import EvaluationSystem
 
 EX_OK = 0
 EX_FAILED = 1
-EX_USAGE = 64  # sysexits.h: wrong words, or a file that cannot be used
 EX_SOFTWARE = 70
 EX_TEMPFAIL = 75  # sysexits.h: something is in the way now; a later start may go well
 
-EXAMPLES = """examples:
-  evalroom edge check firmware-config/rooms/example.toml
-  evalroom edge run /etc/evalroom/room.toml
-  evalroom edge selftest /etc/evalroom/room.toml
-  evalroom edge commission /etc/evalroom/room.toml
-  evalroom edge capacity /etc/evalroom/room.toml
-"""
-LINK_EXAMPLE = """example:
-  evalroom sim link --route 19001:127.0.0.1:1883 --control out/link.sock --state out/link.txt
-  echo '{"do":"cut"}' | nc -U out/link.sock
-"""
+COMMANDS: dict[str, tuple[str, str]] = {
+    "run": (
+        "run the controller until it is told to stop",
+        "evalroom edge run /etc/evalroom/room.toml",
+    ),
+    "check": (
+        "read a room file strictly and say what is wrong",
+        "evalroom edge check firmware-config/rooms/example.toml",
+    ),
+    "selftest": (
+        "ask every device whether it answers; exit 1 if one does not",
+        "evalroom edge selftest /etc/evalroom/room.toml",
+    ),
+    "commission": (
+        "guided wiring test: a person opens, sits, presents; the board must see it",
+        "evalroom edge commission /etc/evalroom/room.toml",
+    ),
+    "capacity": (
+        "how long this room can stay offline: bytes free and used per hour",
+        "evalroom edge capacity /etc/evalroom/room.toml",
+    ),
+}
+"""Words after `evalroom edge`: what each does, and an example."""
 
 
 def main(argv: Sequence[str]) -> int:
@@ -41,22 +54,20 @@ def main(argv: Sequence[str]) -> int:
         0 done, 1 something was found wrong, 64 wrong words or file, 70 our own fault, 75 something
         is in the way now.
     """
-    words = list(argv)
+    try:
+        return _main(list(argv))
+    except Exception:  # noqa: BLE001
+        # The program's own edge: what nobody foresaw is said in full, under its own exit code.
+        traceback.print_exc()
+        return EX_SOFTWARE
+
+
+def _main(words: list[str]) -> int:
     if words[:1] == ["sim"]:
         kinds = {"link": _link, "system": _system}
         own = kinds.get(words[1] if len(words) > 1 else "")
-        return own(words[2:]) if own is not None else _sim(words[1:])
+        return own(words[2:]) if own is not None else board_command(words[1:])
     return _edge(words[1:])
-
-
-def _sim(words: list[str]) -> int:
-    parser = argparse.ArgumentParser(prog="evalroom sim")
-    add_options(parser)
-    try:
-        args = parser.parse_args(words)
-    except SystemExit as stop:
-        return EX_USAGE if stop.code else EX_OK
-    return main_sim(args)
 
 
 def _route(text: str) -> Route:
@@ -70,13 +81,22 @@ def _route(text: str) -> Route:
 
 
 def _link(words: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="evalroom sim link",
+    parser = Parser(
+        "evalroom sim link",
         description="A simulated uplink: forwards ports until its cable is pulled.",
-        epilog=LINK_EXAMPLE,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        example=(
+            "evalroom sim link --route 19001:127.0.0.1:1883 --control link.sock --state link.txt",
+            """echo '{"do":"cut"}' | nc -U link.sock""",
+        ),
     )
-    parser.add_argument("--route", type=_route, action="append", required=True)
+    parser.add_argument(
+        "--route",
+        type=_route,
+        action="append",
+        required=True,
+        metavar="PORT:HOST:PORT",
+        help="loopback port that is forwarded, and where to; may be given several times",
+    )
     parser.add_argument("--control", type=Path, required=True, help="unix socket for commands")
     parser.add_argument("--state", type=Path, required=True, help="file that keeps cut or up")
     try:
@@ -90,11 +110,10 @@ def _link(words: list[str]) -> int:
 
 
 def _system(words: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="evalroom sim system",
+    parser = Parser(
+        "evalroom sim system",
         description="A simulated evaluation system: answers HTTP until it is told to be down.",
-        epilog="example: evalroom sim system --listen 19010 --control s.sock --state s.txt",
-        formatter_class=argparse.RawDescriptionHelpFormatter,
+        example=("evalroom sim system --listen 19010 --control s.sock --state s.txt",),
     )
     parser.add_argument("--listen", type=int, required=True, help="loopback port")
     parser.add_argument("--control", type=Path, required=True, help="unix socket for commands")
@@ -118,28 +137,32 @@ def _on_signal(stop: object) -> None:
 
 
 def _edge(words: list[str]) -> int:
-    parser = argparse.ArgumentParser(
-        prog="evalroom edge",
-        description="The room controller.",
-        epilog=EXAMPLES,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-    )
-    commands = parser.add_subparsers(dest="command", required=True)
-    for name, purpose in (
-        ("run", "run the controller until it is told to stop"),
-        ("check", "read a room file strictly and say what is wrong"),
-        ("selftest", "ask every device whether it answers; exit 1 if one does not"),
-        ("commission", "guided wiring test: a person opens, sits, presents; the board must see it"),
-        ("capacity", "how long this room can stay offline"),
-    ):
-        command = commands.add_parser(name, help=purpose, description=purpose, epilog=EXAMPLES)
-        command.formatter_class = argparse.RawDescriptionHelpFormatter
-        command.add_argument("config", type=Path, help="the room's TOML file")
+    word = words[0] if words else ""
+    if word in {"-h", "--help"}:
+        _overview().print_help()
+        return EX_OK
+    if word not in COMMANDS:
+        expected = f"one of {', '.join(COMMANDS)}"
+        return refuse("evalroom edge", "unknown command", expected=expected, got=word or "none")
+    purpose, example = COMMANDS[word]
+    parser = Parser(f"evalroom edge {word}", description=purpose, example=(example,))
+    parser.add_argument("config", type=Path, help="the room's TOML file")
     try:
-        args = parser.parse_args(words)
+        args = parser.parse_args(words[1:])
     except SystemExit as stop:
         return EX_USAGE if stop.code else EX_OK
-    return _clean(f"evalroom edge {args.command}", lambda: _do(args.command, args.config))
+    return _clean(f"evalroom edge {word}", lambda: _do(word, args.config))
+
+
+def _overview() -> Parser:
+    words = "\n".join(f"  {word:<11}{purpose}" for word, (purpose, _) in COMMANDS.items())
+    parser = Parser(
+        "evalroom edge",
+        description=f"The room controller.\n\n{words}\n\n`evalroom edge WORD --help` says more.",
+        example=(COMMANDS["check"][1],),
+    )
+    parser.usage = "evalroom edge WORD CONFIG"
+    return parser
 
 
 def _clean(name: str, work: Callable[[], int]) -> int:

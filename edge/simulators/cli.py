@@ -8,10 +8,10 @@ import os
 import signal
 import socket
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
 
+from edge.arguments import Parser, refuse
 from edge.simulators.board import Board, ControlError
 from edge.simulators.cu16 import SimulatedCu16
 from edge.simulators.idcard import SimulatedIdReader
@@ -22,10 +22,6 @@ from edge.simulators.server import SimulatedPort
 from protocols.wire import cu16, lockboard
 from protocols.wire.lockboard import BitOrder, Feedback
 
-if TYPE_CHECKING:
-    # argparse gives the type of `add_subparsers()` no public name.
-    Subparsers = argparse._SubParsersAction[argparse.ArgumentParser]  # noqa: SLF001 - see above
-
 EX_OK, EX_USAGE, EX_CANTCREAT = 0, 64, 73
 PURPOSES = {
     "idcard": "ID card reader (SAM_V frames, 115200 baud)",
@@ -34,22 +30,47 @@ PURPOSES = {
     "ld2410": "LD2410 presence radar of one station (256000 baud)",
     "megatec": "UPS with the Megatec protocol, Q1 (2400 baud)",
 }
-EXAMPLES = """examples:
-  evalroom sim idcard --pty out/idcard --control out/idcard.sock
-  echo '{"do":"insert","name":"张三","number":"11010519491231002X"}' | nc -U out/idcard.sock
-  evalroom sim cu16 --pty out/lockers --control out/lockers.sock --state out/lockers.json
-  echo '{"do":"key_open","lock":3}' | nc -U out/lockers.sock
-  echo '{"do":"fault","kind":"damage","count":2}' | nc -U out/lockers.sock
-
-control commands, one JSON object per line, every one answered by one line:
-  all        {"do":"state"}  {"do":"fault","kind":KIND,"count":N}
-             KIND: no_answer damage garbage_prefix byte_by_byte drop stall none
-  idcard     {"do":"insert","layout":"resident|J|I|Y","name":..,"number":..}  {"do":"remove"}
-             more kinds of fault: sam_66 sam_31 sam_41
-  lockboard, cu16   {"do":"key_open|put|take|close|jam","lock":N}
-  ld2410     {"do":"target","value":"none|moving|still|both"}  {"do":"silent|freeze","on":true}
-  megatec    {"do":"mains","on":false}  {"do":"battery","charge_pct":40}
-             {"do":"load","load_pct":50}
+EXAMPLES: dict[str, tuple[str, ...]] = {
+    "idcard": (
+        "evalroom sim idcard --pty out/idcard --control out/idcard.sock",
+        """echo '{"do":"insert","name":"张三","number":"11010519491231002X"}' """
+        "| nc -U out/idcard.sock",
+    ),
+    "lockboard": (
+        "evalroom sim lockboard --pty out/locks --control out/locks.sock --count 12",
+        """echo '{"do":"put","lock":3}' | nc -U out/locks.sock""",
+    ),
+    "cu16": (
+        "evalroom sim cu16 --pty out/locks --control out/locks.sock --state out/locks.json",
+        """echo '{"do":"key_open","lock":3}' | nc -U out/locks.sock""",
+    ),
+    "ld2410": (
+        "evalroom sim ld2410 --pty out/radar1 --control out/radar1.sock",
+        """echo '{"do":"target","value":"both"}' | nc -U out/radar1.sock""",
+    ),
+    "megatec": (
+        "evalroom sim megatec --pty out/ups --control out/ups.sock",
+        """echo '{"do":"mains","on":false}' | nc -U out/ups.sock""",
+    ),
+}
+SYSTEM = "an evaluation system that can be told to be down"
+_LOCKS = """  {"do":"key_open|put|take|close|jam","lock":N}"""
+CONTROLS: dict[str, str] = {
+    "idcard": """  {"do":"insert","layout":"resident|J|I|Y","name":..,"number":..}  {"do":"remove"}
+  more kinds of fault: sam_66 sam_31 sam_41""",
+    "lockboard": _LOCKS,
+    "cu16": _LOCKS,
+    "ld2410": """  {"do":"target","value":"none|moving|still|both"}
+  {"do":"silent|freeze","on":true}""",
+    "megatec": """  {"do":"mains","on":false}  {"do":"battery","charge_pct":40}
+  {"do":"load","load_pct":50}""",
+}
+EVERY_CONTROL = """  {"do":"state"}  {"do":"fault","kind":KIND,"count":N}
+  KIND: no_answer damage garbage_prefix byte_by_byte drop stall none"""
+EXIT_CODES = """exit codes:
+  0   after SIGTERM or SIGINT
+  64  a wrong option, or a state file that cannot be read
+  73  a path that cannot be used
 """
 
 
@@ -100,32 +121,76 @@ def _in_range(option: str, value: int | None, *, low: int, high: int, default: i
     return value
 
 
-def add_options(parser: argparse.ArgumentParser) -> None:
-    """Adds the kind of board and its options to a parser."""
-    kinds = "\n".join(f"  {kind:<11}{purpose}" for kind, purpose in PURPOSES.items())
-    parser.formatter_class = argparse.RawDescriptionHelpFormatter
-    parser.description = f"One simulated board on a pty that any program can open.\n\n{kinds}"
-    parser.epilog = EXAMPLES
-    parser.add_argument("kind", choices=sorted(BOARDS), help="which board", metavar="KIND")
+def sim_parser(kind: str) -> Parser:
+    """The parser of one kind of board; its words are those behind the kind."""
+    parser = Parser(
+        f"evalroom sim {kind}",
+        description=f"Simulated {PURPOSES[kind]} on a pty that any program can open.",
+        example=EXAMPLES[kind],
+        more=f"control, one JSON object per line:\n{EVERY_CONTROL}\n{CONTROLS[kind]}\n\n"
+        f"{EXIT_CODES}",
+    )
+    parser.set_defaults(kind=kind, address=None, count=None)
     parser.add_argument("--pty", type=Path, required=True, help="where the port appears (a link)")
     parser.add_argument("--control", type=Path, help="unix socket for control commands")
     parser.add_argument("--state", type=Path, help="file that keeps the board's state over a kill")
     parser.add_argument("--seed", type=int, default=0, help="of misbehaviour and noise (0)")
-    parser.add_argument("--address", type=int, help="lockboard 1..31 (1), cu16 0..9 (0)")
-    parser.add_argument("--count", type=int, help="lockers: lockboard 1..56 (8), cu16 1..16 (16)")
-    parser.add_argument(
-        "--feedback", choices=[value.value for value in Feedback], default="closed_short"
-    )
-    parser.add_argument(
-        "--bit-order", choices=[value.value for value in BitOrder], default="low_last"
-    )
+    if kind == "cu16":
+        parser.add_argument("--address", type=int, help="of the board, 0..9 (0)")
+        parser.add_argument("--count", type=int, help="lockers, 1..16 (16)")
+    if kind == "lockboard":
+        parser.add_argument("--address", type=int, help="of the board, 1..31 (1)")
+        parser.add_argument("--count", type=int, help="lockers, 1..56 (8)")
+        parser.add_argument(
+            "--feedback",
+            choices=[value.value for value in Feedback],
+            default="closed_short",
+            help="what a closed door does to its contact (closed_short)",
+        )
+        parser.add_argument(
+            "--bit-order",
+            choices=[value.value for value in BitOrder],
+            default="low_last",
+            help="whether the last or the first byte has locks 1 to 8 (low_last)",
+        )
+    return parser
 
 
-def add_sim_parser(subparsers: Subparsers) -> None:
-    """Adds the word `sim` to the command line; its arguments go to `main_sim`."""
-    parser = subparsers.add_parser("sim", help="one simulated board on a serial port of its own")
-    add_options(parser)
-    parser.set_defaults(run=main_sim)
+def overview() -> Parser:
+    """The parser behind `evalroom sim --help`: all kinds of boards."""
+    kinds = {**PURPOSES, "link": "an uplink whose cable can be pulled", "system": SYSTEM}
+    rows = "\n".join(f"  {name:<11}{purpose}" for name, purpose in kinds.items())
+    parser = Parser(
+        "evalroom sim",
+        description=f"One simulated board on a pty that any program can open.\n\n{rows}\n\n"
+        "`evalroom sim KIND --help` says what can be done to each.",
+        example=EXAMPLES["idcard"][:1],
+        more=EXIT_CODES,
+    )
+    parser.usage = "evalroom sim KIND [options]"
+    return parser
+
+
+def board_command(words: Sequence[str]) -> int:
+    """Runs `evalroom sim` with the words behind it.
+
+    Returns:
+        0 done or helped, 64 for wrong words or a bad state file, 73 when a path cannot be used.
+    """
+    kind = words[0] if words else ""
+    if kind in {"-h", "--help"}:
+        overview().print_help()
+        return EX_OK
+    if kind not in BOARDS:
+        kinds = ", ".join(sorted([*BOARDS, "link", "system"]))
+        return refuse(
+            "evalroom sim", "unknown kind", expected=f"one of {kinds}", got=kind or "none"
+        )
+    try:
+        args = sim_parser(kind).parse_args(list(words[1:]))
+    except SystemExit as stop:
+        return EX_USAGE if stop.code else EX_OK
+    return main_sim(args)
 
 
 def main_sim(args: argparse.Namespace) -> int:

@@ -156,11 +156,14 @@ def test_a_killed_board_comes_back_under_the_same_path_as_it_was(tmp_path: Path)
 @pytest.mark.parametrize(
     ("arguments", "code", "says"),
     [
-        (["idcard"], 2, "--pty"),
-        (["toaster", "--pty", "x"], 2, "invalid choice: 'toaster'"),
+        (["idcard"], 64, "expected: evalroom sim idcard [-h] --pty PTY"),
+        (["toaster", "--pty", "x"], 64, "expected: one of cu16, idcard, ld2410, link, lockboard"),
+        ([], 64, "got: none"),
+        (["megatec", "--pty", "x", "--count", "3"], 64, "unrecognized arguments: --count 3"),
         (["cu16", "--pty", "x", "--count", "17"], 64, "--count: expected 1..16, got 17"),
         (["idcard", "--pty", "/proc/nowhere/port"], 73, "do: choose another"),
         (["--help"], 0, "evalroom sim idcard --pty"),
+        (["cu16", "--help"], 0, "evalroom sim cu16 --pty"),
     ],
 )
 def test_a_command_line_that_cannot_be_used_says_what_was_expected(
