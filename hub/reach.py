@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from collections.abc import Collection, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
-from sqlalchemy import Connection, Select, or_, select
+from sqlalchemy import Connection, Select, exists, or_, select
 
 from hub.access import (
     BROAD_TOPICS,
@@ -20,11 +20,24 @@ from hub.access import (
 )
 from hub.rooms import RoomView
 from hub.store.engine import Store
-from hub.store.tables_business import booking, booking_venue, contingency_case, package
+from hub.store.tables_business import (
+    booking,
+    booking_venue,
+    contingency_case,
+    package,
+    package_receipt,
+)
 from protocols.policy.booking import SHANGHAI
+from protocols.policy.workdays import Calendar, add_workdays
+from protocols.terms import Verdict
 
 SHARING: Final = ("confirmed", "in_use", "ended", "closed", "aborted")
 """A request alone opens no room to the one who asks."""
+OVER: Final = ("ended", "closed", "aborted")
+HANDOVER_WORKDAYS_MAX: Final = 10
+"""Three working days are the rule; past ten, a hand-over that never came opens no room any more."""
+HANDOVER_SPAN: Final = timedelta(days=60)
+"""Ten working days are never longer than this, the longest holidays included."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -60,6 +73,45 @@ def ties_from_today(conn: Connection, now: datetime) -> tuple[Tie, ...]:
     return _ties(conn, booking.c.state.in_(SHARING) & standing)
 
 
+def ties_in_handover(conn: Connection, now: datetime, calendar: Calendar) -> tuple[Tie, ...]:
+    """Ended sessions with the guests' rooms that the home venue still waits for.
+
+    A guest's room is shown to the home venue until a receipt is given for its package (a refused
+    package has none), and `HANDOVER_WORKDAYS_MAX` after the end at most; to nobody else.
+    """
+    received = exists().where(
+        package.c.session == booking.c.session,
+        package.c.org == booking_venue.c.org,
+        package_receipt.c.package == package.c.id,
+        package_receipt.c.verdict != Verdict.REFUSED.value,
+    )
+    rows = conn.execute(
+        select(
+            booking.c.number,
+            booking.c.session,
+            booking.c.home_org,
+            booking.c.ended_at,
+            booking_venue.c.place,
+        )
+        .join(booking_venue, booking_venue.c.booking == booking.c.number)
+        .where(
+            booking.c.state.in_(OVER),
+            booking.c.ended_at >= now - HANDOVER_SPAN,
+            booking_venue.c.role == "guest",
+            ~received,
+        )
+        .order_by(booking.c.number, booking_venue.c.org)
+    )
+    today = now.astimezone(SHANGHAI).date()
+    found = []
+    for row in rows:
+        ended = row.ended_at.astimezone(SHANGHAI).date()
+        if today <= add_workdays(ended, HANDOVER_WORKDAYS_MAX, calendar).earliest:
+            home = (row.home_org,)
+            found.append(Tie(row.number, row.session, row.home_org, home, (row.place,)))
+    return tuple(found)
+
+
 def _ties(conn: Connection, where: Any) -> tuple[Tie, ...]:
     rows = conn.execute(
         select(
@@ -84,7 +136,7 @@ def _ties(conn: Connection, where: Any) -> tuple[Tie, ...]:
 
 
 def visible_rooms(
-    store: Store, actor: Reader, rooms: Sequence[RoomView], now: datetime
+    store: Store, actor: Reader, rooms: Sequence[RoomView], now: datetime, calendar: Calendar
 ) -> list[RoomView]:
     """The rooms this person sees now, each with only what he may know of it."""
     named = {
@@ -100,7 +152,7 @@ def visible_rooms(
     }
     with store.read() as conn:
         known = ties_of_sessions(conn, named)
-        links = ties_from_today(conn, now)
+        links = (*ties_from_today(conn, now), *ties_in_handover(conn, now, calendar))
     return rooms_seen(actor, rooms, links=links, known=known)
 
 

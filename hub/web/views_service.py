@@ -137,7 +137,7 @@ class ServiceViews:
         kept = [one for one in found if one["state"] not in {"declined", "withdrawn", "expired"}]
         return BoardData(
             now=now,
-            rooms=visible_rooms(hub.store, viewer, hub.rooms.snapshot(), now),
+            rooms=visible_rooms(hub.store, viewer, hub.rooms.snapshot(), now, hub.calendar),
             sessions=kept,
             cases=hub.contingency.list_for(self._actor(viewer), open_only=True),
             names={one["org"]: org_text(one["name"], one["name_en"]) for one in directory},
@@ -242,7 +242,7 @@ class ServiceViews:
     def devices(self, viewer: Viewer) -> DevicesView:
         """The health of the reader's rooms and of those his sessions share."""
         hub, now = self._hub, self._hub.clock.wall()
-        rooms = visible_rooms(hub.store, viewer, hub.rooms.snapshot(), now)
+        rooms = visible_rooms(hub.store, viewer, hub.rooms.snapshot(), now, hub.calendar)
         own = [room.ctl for room in rooms if room.org == viewer.org]
         with hub.store.read() as conn:
             sent = confirming.recent(conn, own)

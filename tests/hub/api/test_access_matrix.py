@@ -9,16 +9,17 @@ from __future__ import annotations
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
 from typing import Any
 
 import pytest
 from fastapi import FastAPI
 from fastapi.routing import APIRoute
-from sqlalchemy import insert
+from sqlalchemy import insert, update
 
 from hub.accounts.service import hash_password
-from hub.reach import hears
-from hub.store.tables_business import package
+from hub.reach import hears, visible_rooms
+from hub.store.tables_business import booking, package, package_receipt
 from hub.web.app import create_app
 from tests.hub.booking.roomscript import order, rooms_of
 from tests.hub.booking.town import CTLS, PASSWORD, Town, booking_of, build_town, published
@@ -177,6 +178,19 @@ def place(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Place]:
     town.store.close()
 
 
+@pytest.fixture
+def ended(place: Place) -> Iterator[Place]:
+    """The same with the session over; put back afterwards."""
+    town = place.town
+    over = datetime(2026, 11, 24, 10, tzinfo=UTC)
+    mine = booking.c.number == place.ids["number"]
+    with town.store.write() as conn:
+        conn.execute(update(booking).where(mine).values(state="ended", ended_at=over))
+    yield place
+    with town.store.write() as conn:
+        conn.execute(update(booking).where(mine).values(state="in_use", ended_at=None))
+
+
 def readable(app: FastAPI) -> list[str]:
     """Every address of the application that answers GET."""
     paths = {one.path for one in _routes(app.routes) if "GET" in (one.methods or ())}
@@ -297,6 +311,31 @@ def test_the_home_manager_sees_the_guests_room_while_they_share_a_session(place:
     before, clock.now = clock.now, clock.now.replace(day=16)
     assert rooms("hubei.home_manager") == set(CTLS.values())  # upcoming
     clock.now = before
+
+
+def test_after_the_day_home_sees_the_guests_room_until_the_receipt_and_nobody_else_does(
+    ended: Place,
+) -> None:
+    town, every = ended.town, set(CTLS.values())
+
+    def rooms(login: str, now: datetime) -> set[str]:
+        actor = town.accounts.actor_by_login(login)
+        assert actor is not None
+        found = visible_rooms(town.store, actor, town.rooms.snapshot(), now, town.calendar)
+        return {one.ctl for one in found}
+
+    day_after = datetime(2026, 11, 25, 2, tzinfo=UTC)
+    assert rooms("hubei.home_manager", day_after) == every
+    assert rooms("changsha.guest_coordinator", day_after) == {CTLS["changsha"]}
+    assert rooms("hunan.operator", day_after) == set()
+    tenth = datetime(2026, 12, 8, 15, 59, tzinfo=UTC)  # the tenth working day ends in a minute
+    assert rooms("hubei.home_manager", tenth) == every
+    assert rooms("hubei.home_manager", tenth + timedelta(minutes=2)) == {CTLS["hubei"]}
+    for verdict, seen in (("refused", every), ("partial", {CTLS["hubei"]})):
+        with town.store.write() as conn:
+            row = {"package": PACKAGE, "verdict": verdict, "gaps": [], "raw": b"", "by": {}}
+            conn.execute(insert(package_receipt).values(**row, at=day_after))
+        assert rooms("hubei.home_manager", day_after) == seen
 
 
 def test_a_partner_sees_that_a_station_is_taken_and_no_more(place: Place) -> None:
