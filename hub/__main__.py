@@ -1,4 +1,4 @@
-"""The hub's commands: init, serve, backup, restore, user, enroll, release; demo, verify beside."""
+"""The hub's commands: init serve backup restore user enroll release erase; demo, verify beside."""
 
 # ruff: noqa: PLC0415 - each command loads its own part only; `--help` answers at once
 
@@ -26,6 +26,7 @@ EXAMPLES: Final = """examples:
   evalroom hub enroll /srv/hub --org changsha --room 2 --name 二室 --secret-file s --out room2
   evalroom hub serve /srv/hub --port 8300
   evalroom hub backup /srv/hub /backup/hub-2026-11-24
+  evalroom hub erase /srv/hub s-0123456789ab --by admin --reason '保存期届满'
   evalroom hub restore /backup/hub-2026-11-24 /srv/hub-new --mirror /mirror/mirror.jsonl
 """
 
@@ -109,7 +110,23 @@ def hub_parser() -> argparse.ArgumentParser:
     enroll.add_argument("--secret-file", type=Path, help="first line: a venue manager's password")
     enroll.add_argument("--out", type=Path, required=True)
     _release_options(sub)
+    _erase_options(sub)
     return top
+
+
+def _erase_options(sub: Any) -> None:
+    erase = _command(
+        sub,
+        "erase",
+        "destroys the keys of a session's sealed identities",
+        "evalroom hub erase /srv/hub s-0123456789ab --by admin --reason '保存期届满'",
+    )
+    erase.add_argument("data", type=Path)
+    erase.add_argument("session")
+    erase.add_argument("--member", type=int, help="one member's number; default all you may erase")
+    erase.add_argument("--by", required=True, help="your login: it is done in your name")
+    erase.add_argument("--reason", required=True, help="on which ground; goes into the record")
+    erase.add_argument("--secret-file", type=Path, help="first line: your password")
 
 
 def _release_options(sub: Any) -> None:
@@ -328,6 +345,22 @@ def _release(args: argparse.Namespace) -> int:
     return EX_OK
 
 
+def _erase(args: argparse.Namespace) -> int:
+    from hub.app import build
+    from hub.booking.erasure import erase
+
+    secret = _secrets(args.secret_file, [f"password of {args.by}"])[0]
+    hub = build(load(args.data), services=False)
+    try:
+        token, who = hub.accounts.sign_in(args.by, secret, COMMAND_LINE)
+        hub.accounts.sign_out(token)
+        made = erase(hub, who.actor, args.session, member=args.member, reason=args.reason)
+    finally:
+        hub.close()
+    print(json.dumps({**made, "by": who.actor.post}))
+    return EX_OK
+
+
 def _secrets(path: Path | None, names: Sequence[str]) -> list[str]:
     """Secrets from the lines of a file, or asked for; never from the command line."""
     if path is None:
@@ -353,6 +386,7 @@ COMMANDS: Final = {
     "user": _user,
     "enroll": _enroll,
     "release": _release,
+    "erase": _erase,
 }
 
 

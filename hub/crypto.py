@@ -35,6 +35,7 @@ WRAP_AAD: Final = b"er1/wrap"
 WRAP_N: Final = 2**17
 """WIRE §1: what a person's secret costs to try, about half a second and 128 MiB."""
 TAG_N: Final = 2**15
+FIELD: Final = 2**255 - 19  # the field of Curve25519
 SCRYPT_BYTES_MAX: Final = 160 * 1024 * 1024
 KEY_FILE_MODE: Final = 0o600
 
@@ -197,6 +198,20 @@ def new_seal_key() -> tuple[bytes, bytes]:
     private = X25519PrivateKey.generate()
     public = private.public_key().public_bytes(Encoding.Raw, PublicFormat.Raw)
     return private.private_bytes_raw(), public
+
+
+def seal_key_of(public: bytes) -> bytes:
+    """The X25519 public key that belongs to an Ed25519 one (RFC 7748 §4.1, u = (1 + y)/(1 - y)).
+
+    So a box can be sealed to a venue while its private half stays wrapped by its managers.
+    """
+    y = int.from_bytes(public, "little") & ((1 << 255) - 1)
+    return ((1 + y) * pow(1 - y, -1, FIELD) % FIELD).to_bytes(KEY_BYTES, "little")
+
+
+def open_key_of(seed: bytes) -> bytes:
+    """The private half of `seal_key_of`, from the Ed25519 seed (RFC 8032 §5.1.5; not clamped)."""
+    return hashlib.sha512(seed).digest()[:KEY_BYTES]
 
 
 def member_tag(number: str, salt: str, stretch: Stretch = FULL) -> str:

@@ -129,16 +129,46 @@ def system_certificates(conn: Connection, orgs: tuple[str, ...]) -> list[tuple[s
     return [(row.kid, bytes(row.raw)) for row in rows]
 
 
-def wrap_identity_key(keys: Keys, key: bytes, *, bound_to: str) -> str:
-    """Wraps an identity's key to the hub: hex of nonce and ciphertext."""
+def wrap_identity_key(keys: Keys, key: bytes, *, bound_to: str, home: str) -> str:
+    """Wraps an identity's key to the hub and to the home venue; either opens it alone.
+
+    Args:
+        keys: of the hub.
+        key: 32 bytes, of one identity.
+        bound_to: session and member, so that a wrap cannot stand for another member.
+        home: organisation of the home venue; without a key of its own it gets no box.
+
+    Returns:
+        `bound_to`, the hub's wrap in hex and the home's sealed box in base64, with spaces between:
+        one text without quotes, which the mirror can find again to destroy it.
+    """
     nonce = secrets.token_bytes(NONCE_BYTES)
-    return (nonce + AESGCM(_hub_wrap(keys)).encrypt(nonce, key, bound_to.encode())).hex()
+    wrap = nonce + AESGCM(_hub_wrap(keys)).encrypt(nonce, key, bound_to.encode())
+    venue = keys.public_key("venue", home)
+    box = ""
+    if venue is not None:
+        public = crypto.seal_key_of(bytes.fromhex(venue[1]))
+        box = crypto.seal(public, bound_to.encode() + b"\x00" + key)
+    return f"{bound_to} {wrap.hex()} {box}"
 
 
 def unwrap_identity_key(keys: Keys, wrapped: str, *, bound_to: str) -> bytes:
-    """Opens what `wrap_identity_key` made. `cryptography.exceptions.InvalidTag` if altered."""
-    raw = bytes.fromhex(wrapped)
+    """Opens the hub's wrap. `cryptography.exceptions.InvalidTag` if altered or another member's."""
+    raw = bytes.fromhex(wrapped.split(" ")[1])
     return AESGCM(_hub_wrap(keys)).decrypt(raw[:NONCE_BYTES], raw[NONCE_BYTES:], bound_to.encode())
+
+
+def unwrap_identity_key_at_home(venue_seed: bytes, wrapped: str, *, bound_to: str) -> bytes:
+    """Opens the home venue's box with its key, opened by a manager's secret.
+
+    Raises:
+        CryptoError: damaged, sealed to another venue, or another member's.
+    """
+    plain = crypto.open_box(crypto.open_key_of(venue_seed), wrapped.split(" ")[2])
+    bound, _, key = plain.partition(b"\x00")
+    if bound != bound_to.encode():
+        raise crypto.CryptoError("identity key: expected this member's, got another's")
+    return key
 
 
 def _hub_wrap(keys: Keys) -> bytes:

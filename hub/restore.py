@@ -22,6 +22,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, select
 
 from hub.app import Hub, build
+from hub.booking import erasure
 from hub.broker import EmbeddedBroker, MosquittoBroker
 from hub.clock import iso_ms
 from hub.config import FILE, Config, ConfigError, load
@@ -293,12 +294,14 @@ def _finish(config: Config, manifest: dict[str, Any], replay: Replay, found: Pat
     with hub.store.write() as conn:
         set_meta(conn, "restored", "1")
         _see_media(hub, conn)
+        erased = erasure.again(conn)
         data = {
             "backup_of": manifest["made_at"],
             "mirror": found is not None,
             "transactions": replay.lines,
             "facts": replay.facts,
             "lost": replay.lost,
+            "erased_again": erased,
             "generation": int(get_meta(conn, "generation", "1")),
         }
         hub.facts.append(conn, type="hub.restored", session="", data=data)

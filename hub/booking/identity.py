@@ -1,9 +1,9 @@
 """Identities of members: checked at entry, sealed at once, elsewhere only a tag and a mask.
 
 A number's form is GB 11643-1999: 17 digits and a check character (ISO 7064 MOD 11-2). The name
-and number are sealed with AES-256-GCM under a key of their own; that key is wrapped to the hub's
-key, so that destroying the wrapped key erases the identity from every backup too. A room
-learns only the scrypt tag of a number and compares it with the card it reads.
+and number are sealed with AES-256-GCM under a key of their own; that key is wrapped to the hub and
+to the home venue, and `hub.booking.erasure` destroys it. A room learns only the scrypt tag of a
+number and compares it with the card it reads; tags and salt go when the session is closed.
 """
 
 from __future__ import annotations
@@ -47,9 +47,13 @@ def number_fault(number: str, today: date) -> str:  # noqa: PLR0911 - one return
 
 
 def mask(name: str, number: str) -> dict[str, str]:
-    """What may be shown to the venue's own staff: first character, first four and last two."""
+    """What may be shown to the venue's own staff: first character, first and last two digits.
+
+    Enough to tell five people apart and to find a slip of the pen; the area code stays hidden,
+    because with it and a tag twenty million numbers would be all there is to try.
+    """
     hidden = "*" * max(1, len(name) - 1)
-    return {"name": f"{name[:1]}{hidden}", "id_number": f"{number[:4]}{'*' * 12}{number[-2:]}"}
+    return {"name": f"{name[:1]}{hidden}", "id_number": f"{number[:1]}{'*' * 15}{number[-2:]}"}
 
 
 def seal_identity(name: str, number: str, *, bound_to: str) -> tuple[str, bytes]:

@@ -219,7 +219,9 @@ class Roster:
             "booking": record.number,
             "no": entry.no,
             "sealed": sealed,
-            "key_wrapped": wrap_identity_key(self._parts.keys, key, bound_to=bound_to),
+            "key_wrapped": wrap_identity_key(
+                self._parts.keys, key, bound_to=bound_to, home=record.home_org
+            ),
         }
         return member, identity
 

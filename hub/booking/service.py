@@ -25,6 +25,7 @@ from hub.clock import iso_ms
 from hub.free_text import free_text
 from hub.ports import Actor, Parts, allow, decoding, refuse
 from hub.reach import ties_of_numbers
+from hub.tags import wipe
 
 BUFFER_BEFORE: Final = timedelta(minutes=30)
 """Setting up and self-test before the start; stored with the booking, not computed again."""
@@ -114,6 +115,7 @@ class Booking:
             _must_be(record, OPEN_STATES, do="使用中的场次只能由指令终止")
             rows.set_state(conn, number, "withdrawn", now=now, reason=why)
             changed = rows.drop_plans(conn, record.session)
+            wipe(self._parts.store, conn, number)
             self._fact(conn, "booking.withdrawn", record, actor, reason=why)
             for ctl in changed:
                 self._parts.fleet.publish_plan(conn, ctl)
@@ -285,6 +287,7 @@ class Booking:
     ) -> None:
         if state == "declined":
             rows.set_state(conn, number, "declined", now=now, reason=reason)
+            wipe(self._parts.store, conn, number)
             return
         record = self._load(conn, number)
         if all(venue["state"] == "accepted" for venue in record.venues):
@@ -296,6 +299,7 @@ class Booking:
             if record.state != "requested":
                 return
             rows.set_state(conn, number, "expired", now=now)
+            wipe(self._parts.store, conn, number)
             data = {"booking": number, "session": record.session}
             self._parts.facts.append(
                 conn, type="booking.expired", session=record.session, data=data

@@ -19,6 +19,7 @@ from hub.session.timeline import timeline
 from hub.session_record import SessionRecord, fold
 from hub.store.tables_business import appraisal, booking, booking_station
 from hub.store.tables_core import blob_refs, blobs
+from hub.tags import wipe
 from protocols.policy.room_model import Session
 
 IN_USE: Final = frozenset({"check_in", "evaluating"})
@@ -229,6 +230,7 @@ class Sessions:
             closed = set(fold(conn, link.session).closed)
             if set(link.ctls) <= closed and link.state in {"ended", "aborted"}:
                 _move(conn, link, "closed", stored)
+                wipe(self._parts.store, conn, link.number)
             return
         to = str(stored.event.data.get("to", ""))
         if stored.ctl != link.home_ctl:

@@ -137,6 +137,42 @@ class Mirror:
         finally:
             os.close(handle)
 
+    def forget(self, secrets: Sequence[str]) -> int:
+        """Overwrites texts wherever the file holds them, in place; returns how often.
+
+        Each byte becomes `0`, so that places and lengths stay and another process may go on
+        appending; the sums of the lines are made again.
+
+        Raises:
+            MirrorError: the file cannot be read or written.
+        """
+        marks = [secret.encode("utf-8") for secret in secrets if secret]
+        try:
+            with self._lock:
+                return self._overwrite(marks) if marks and self.path.exists() else 0
+        except OSError as error:
+            raise MirrorError(
+                f"the mirror cannot be written\n  where: {self.path}\n  expected: {len(marks)} "
+                f"texts overwritten\n  got: {error}\n  do: mount the disk and erase again"
+            ) from error
+
+    def _overwrite(self, marks: Sequence[bytes]) -> int:
+        count, place = 0, 0
+        with self.path.open("r+b") as handle:
+            for raw in handle:
+                begin, place = place, place + len(raw)
+                found = sum(raw.count(mark) for mark in marks)
+                if not found or _parse(raw) is None:
+                    continue
+                text = raw.rstrip(b"\n").partition(b" ")[2]
+                for mark in marks:
+                    text = text.replace(mark, b"0" * len(mark))
+                total = hashlib.sha256(text).hexdigest().encode("ascii")
+                os.pwrite(handle.fileno(), total + b" " + text, begin)
+                count += found
+            os.fsync(handle.fileno())
+        return count
+
     def lines(self, after: int) -> Iterator[Line]:
         """Every transaction behind number `after`, in order; the last line of a number counts."""
         found: dict[int, Line] = {}

@@ -18,6 +18,7 @@ import pytest
 from hub import crypto
 from hub.archive.checking import check, judged
 from hub.archive.reports import chinese_font
+from hub.booking import erasure
 from hub.problems import Problem
 from protocols.evidence.verifier import SIGNATURE
 from protocols.messages.bodies import Position, Retired, TrustFile
@@ -159,6 +160,14 @@ def sign_again(day: Day, folder: Path) -> None:
     package.root = folder
     package.list_again()
     package.sign(day.town.keys.open_venue_key("changsha", PASSWORD))
+
+
+def test_a_package_stays_sound_when_identities_are_erased(day: Day) -> None:
+    town = day.town
+    who = replace(town.who("hubei.home_manager"), roles=("administrator",))
+    made = erasure.erase(town, who, day.session, member=None, reason="保存期届满")
+    assert made["members"] == [1, 2, 3, 4, 5]
+    assert check(day.folder, day.trust).code == 0
 
 
 def test_a_venues_key_retired_later_still_counts_for_the_earlier_package(day: Day) -> None:

@@ -10,7 +10,7 @@ from sqlalchemy import select, text
 
 from hub import crypto
 from hub.booking.identity import open_identity
-from hub.duty_keys import unwrap_identity_key
+from hub.duty_keys import unwrap_identity_key, unwrap_identity_key_at_home
 from hub.problems import Problem
 from hub.store.tables_business import booking_identity, session_plan
 from hub.store.tables_core import outgoing, plans
@@ -94,6 +94,12 @@ def test_members_are_sealed_at_entry_and_shown_masked_to_their_venue_alone(town:
     bound = f"{answer['session']}/1"
     key = unwrap_identity_key(town.keys, row.key_wrapped, bound_to=bound)
     assert open_identity(row.sealed, key, bound_to=bound)["name"] == "赵文1"
+    assert answer["members"][0]["masked"]["id_number"].count("*") == 15
+    home, guest = (town.keys.open_venue_key(org, PASSWORD) for org in ("hubei", "changsha"))
+    assert unwrap_identity_key_at_home(home, row.key_wrapped, bound_to=bound) == key
+    for seed, other_bound in ((guest, bound), (home, f"{answer['session']}/2")):
+        with pytest.raises(crypto.CryptoError):
+            unwrap_identity_key_at_home(seed, row.key_wrapped, bound_to=other_bound)
     assert not any("赵文".encode() in bytes(one) for one in raw)
 
 
