@@ -308,7 +308,11 @@ class Recorder:
         rows = streams.epoch_rows(conn, ctl)
         own = next((row for row in rows if row.epoch == epoch), None)
         for row in rows:
-            if row.epoch == epoch or row.standing in {"open", "clone"}:
+            if row.epoch == epoch or row.standing == "clone":
+                continue
+            # An epoch that went on from the tip goes on from before it once the other one appends.
+            passed = own is not None and row.pred_epoch == epoch and own.head > row.pred_seq
+            if row.standing == "open" and not passed:
                 continue
             sibling = own is not None and own.pred_epoch and row.pred_epoch == own.pred_epoch
             if row.pred_epoch == epoch or sibling:
