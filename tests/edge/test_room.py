@@ -261,7 +261,7 @@ def test_whatever_happens_the_fold_is_the_room_and_the_gate_holds(
             room.feed(kind, data)
         no_door_without_a_permit(room, before)
         no_condition_without_a_text(room)
-    room.check_fold()
+    assert room.refold() == recorded(room.state)
 
 
 _BEGUN: dict[Phase, Bench] = {}

@@ -60,20 +60,21 @@ def test_an_unknown_act_is_named() -> None:
 def test_an_act_about_nobody_here_is_refused(act: str) -> None:
     room = Bench().begin()
     room.staff(act, STAFF, STAFF2, no=99)
-    refused(room, "unknown_member")
+    assert room.answer()["reason"] == "unknown_member"
     room.staff(act, STAFF, STAFF2, no=1)
-    refused(room, "unknown_member")
+    assert room.answer()["reason"] == "unknown_member"
     room.staff(act, STAFF, STAFF2, no="3")
-    refused(room, "bad_argument")
+    assert room.answer()["reason"] == "bad_argument"
     room.feed("staff", {"act": act, "session": "s-x", "args": {"no": 3}, "by": [STAFF]})
-    refused(room, "other_session")
+    assert room.answer()["reason"] == "other_session"
+    assert room.last == (), "nothing of it is in the record"
 
 
 @pytest.mark.parametrize("act", ["lead.choose", "clarification", "start.exception", "case.step"])
 def test_an_act_in_no_session_is_refused(act: str) -> None:
     room = Bench().begin()
     room.feed("staff", {"act": act, "session": 7, "args": None, "by": [STAFF]})
-    refused(room, "other_session")
+    assert room.answer()["reason"] == "other_session"
 
 
 def test_nothing_is_done_in_a_closed_session() -> None:
@@ -81,7 +82,7 @@ def test_nothing_is_done_in_a_closed_session() -> None:
     room.order("postpone")
     room.order("close")
     room.staff("lead.choose", no=3)
-    refused(room, "phase")
+    assert room.answer()["reason"] == "phase"
 
 
 def test_a_number_never_comes_in_with_a_document() -> None:

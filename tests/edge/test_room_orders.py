@@ -93,7 +93,7 @@ def test_an_order_for_this_venue_only(venue: str) -> None:
 def test_a_release_of_nobody_is_refused() -> None:
     room = Bench().evaluating()
     room.order("member_release", members=[])
-    refused(room, "no_member")
+    assert room.answer()["reason"] == "no_member"
 
 
 def test_numbers_of_members_in_any_form() -> None:
@@ -248,7 +248,7 @@ def test_a_statement_that_does_not_fit_is_refused(more: dict[str, Any], reason: 
 def test_a_statement_before_the_start_is_refused() -> None:
     room = Bench().begin()
     room.state_ment(3, "report")
-    refused(room, "phase")
+    assert room.answer()["reason"] == "phase"
 
 
 # -- plans -----------------------------------------------------------------------------------
@@ -380,7 +380,7 @@ def test_a_member_moves_to_a_spare_station() -> None:
 def test_nobody_moves_after_the_end() -> None:
     room = Bench().ended()
     command(room, "station.swap", no=3, station=4)
-    refused(room, "phase")
+    assert room.answer()["reason"] == "phase"
 
 
 def test_a_member_is_replaced_by_a_substitute() -> None:

@@ -166,9 +166,13 @@ def test_items_are_told_by_boards_that_see_them(tmp_path: Path, readings: Any, m
         readings.wait("lockers")
         board.order("key_open", lock=1)
         board.order("put", lock=1)
-        readings.wait("lockers", lambda data: data["states"]["1"] == ["open", "present"])
+        full = readings.wait("lockers", lambda data: data["states"]["1"] == ["open", "present"])
         board.order("take", lock=1)
-        readings.wait("lockers", lambda data: data["states"]["1"] == ["open", "absent"])
+        empty = readings.wait("lockers", lambda data: data["states"]["1"] == ["open", "absent"])
+        others = [one["states"]["2"] for one in (full, empty)]
+        assert others == [["closed", "absent"]] * 2, (
+            "what lies in one locker says nothing of others"
+        )
 
 
 def test_a_cu16_without_beams_knows_no_items(tmp_path: Path, readings: Any, mono: Any) -> None:
