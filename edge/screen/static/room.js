@@ -194,10 +194,6 @@ function drawStrip() {
     ["net", `strip.network.${strip.network}`, line, strip.network],
   ];
   if (strip.lockers === "bad") rows.push(["lock", `strip.lockers.${strip.lockers}`, "", strip.lockers]);
-  if (state.storage && state.storage.state !== "ok") {
-    rows.push(["tool", `strip.storage.${state.storage.state}`,
-      t("strip.storage.free", { free: gigabytes(state.storage.free_bytes) }), "bad"]);
-  }
   const looks = { unknown: "unk", bad: "bad" };
   swap("strip", ...rows.map(([name, key, more, word]) => h("li", { class: looks[word] || "" },
     icon(word === "unknown" ? "unk" : name), h("span", {}, h("b", {}, t(key)), more))));

@@ -195,7 +195,7 @@ def test_every_refusal_of_a_signer_and_every_state_of_the_disk_has_its_words() -
         for reason in re.findall(r'reason="([a-z_]+)"', text):
             assert f"why.{reason}" in have, reason
     for state in ("low", "full"):
-        for key in (f"storage.{state}", f"storage.{state}.means", f"strip.storage.{state}"):
+        for key in (f"storage.{state}", f"storage.{state}.means"):
             assert key in have, key
 
 
