@@ -210,7 +210,7 @@ def _contents(row: Mapping[str, Any]) -> tuple[tuple[State, Text], ...]:
     made = row["state"] in {"built", "offered", "verified"}
     rows = []
     for item in CONTENTS:
-        shape = Shape.UNKNOWN if item in missing else Shape.OK if made else Shape.TODO
+        shape = Shape.UNKNOWN if item in missing else Shape.OK if made else Shape.OPEN
         rows.append((State(shape, say(f"archive.item.{item}")), say(f"archive.item.{item}.note")))
     outside = State(Shape.NONE, say("archive.item.paper_originals"))
     rows.append((outside, say("archive.item.paper_originals.note")))

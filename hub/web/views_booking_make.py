@@ -294,7 +294,7 @@ def _duty(booking: Mapping[str, Any]) -> tuple[DutyLine, ...]:
         if one["certified"]:
             state = State(Shape.OK, say("booking.duty.certified"))
         elif one["state"] == "assigned":
-            state = State(Shape.TODO, say("booking.duty.assigned"))
+            state = State(Shape.OPEN, say("booking.duty.assigned"))
         else:
             state = State(Shape.NOW, say("booking.duty.confirmed"))
         role = role_text(one["role"])

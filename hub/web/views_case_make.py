@@ -215,7 +215,7 @@ def steps(case: Mapping[str, Any]) -> tuple[StepRow, ...]:
 def _step(one: Mapping[str, Any], *, current: bool, closed: bool, decided: bool) -> StepRow:
     notes: list[Text] = []
     if one["state"] == "open":
-        shape, word = (Shape.NOW, "case.step_now") if current else (Shape.TODO, "case.step_open")
+        shape, word = (Shape.NOW, "case.step_now") if current else (Shape.OPEN, "case.step_open")
         notes.append(say(f"term.role.{one['owner_role']}"))
         if one["needs_two"]:
             notes.append(say("case.step_two"))

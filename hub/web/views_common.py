@@ -19,7 +19,7 @@ class Shape(StrEnum):
     P3 = "p3"
     OK = "ok"
     NOW = "now"
-    TODO = "todo"
+    OPEN = "todo"
     NONE = "none"
     UNKNOWN = "unk"
     SHELVED = "shelf"
@@ -48,7 +48,7 @@ class State:
             return f"{self.shape} ack" if self.acked else str(self.shape)
         if self.shape is Shape.UNKNOWN:
             return "unk"
-        return "todo" if self.shape in {Shape.TODO, Shape.NONE} else "ok"
+        return "todo" if self.shape in {Shape.OPEN, Shape.NONE} else "ok"
 
 
 @dataclass(frozen=True, slots=True)

@@ -75,7 +75,7 @@ def _truth(name: str, values: Sequence[bool | None]) -> State:
     text = say(f"order.mark.{name}")
     if values and all(value is True for value in values):
         return State(Shape.OK, text)
-    return State(Shape.UNKNOWN if None in values else Shape.TODO, text)
+    return State(Shape.UNKNOWN if None in values else Shape.OPEN, text)
 
 
 def may_order(data: Mapping[str, Any], viewer: Viewer, duty: str) -> bool:

@@ -122,7 +122,7 @@ def _identity(row: Mapping[str, Any]) -> State:
         )
     if row["late"]:
         return State(Shape.NOW, say("cell.late"), current=True)
-    return State(Shape.TODO, say("cell.not_here"))
+    return State(Shape.OPEN, say("cell.not_here"))
 
 
 def _deposit(row: Mapping[str, Any]) -> State:
@@ -130,7 +130,7 @@ def _deposit(row: Mapping[str, Any]) -> State:
     if mark is None:
         waits = row["identified"] is not None and row["step"] not in GONE
         return State(
-            Shape.NOW if waits else Shape.TODO,
+            Shape.NOW if waits else Shape.OPEN,
             say("cell.wait_deposit" if waits else "cell.not_yet"),
             current=waits,
         )
@@ -158,7 +158,7 @@ def _seat(row: Mapping[str, Any]) -> State:
         return _done(row["seated"], say("cell.seated"))
     waits = row["deposited"] is not None
     return State(
-        Shape.NOW if waits else Shape.TODO,
+        Shape.NOW if waits else Shape.OPEN,
         say("cell.wait_seat" if waits else "cell.not_yet"),
         current=waits,
     )
@@ -172,7 +172,7 @@ def _document(row: Mapping[str, Any], name: str, *, signing: bool) -> State:
     if row["step"] in GONE:
         return State(Shape.NONE, say("case.k.na"))
     if not signing:
-        return State(Shape.TODO, say("cell.unsigned"))
+        return State(Shape.OPEN, say("cell.unsigned"))
     last = row["lead"] and name == "report"
     note = say("cell.sign_last") if last else None
     return State(Shape.NOW, say("cell.sign_wait"), note=note, current=True)

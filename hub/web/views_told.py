@@ -125,7 +125,7 @@ def command_rows(sent: tuple[SentCommand, ...]) -> tuple[CommandRow, ...]:
 def _command(one: SentCommand) -> CommandRow:
     verb = f"verb.{one.verb}"
     name: Text = say(verb) if catalogue().has(verb) else one.verb
-    shape = SHAPES.get(one.state, Shape.TODO)
+    shape = SHAPES.get(one.state, Shape.OPEN)
     word = f"command.{one.state}"
     text: Text = say(word) if catalogue().has(word) else one.state
     code = one.reason.split(":", 1)[0]

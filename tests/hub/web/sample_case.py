@@ -34,7 +34,7 @@ def by(post: str, clock: str) -> Text:
 def steps() -> tuple[StepRow, ...]:
     done = State(Shape.OK, say("case.step_ticked"))
     now = State(Shape.NOW, say("case.step_now"))
-    todo = State(Shape.TODO, say("case.step_open"))
+    todo = State(Shape.OPEN, say("case.step_open"))
 
     return (
         step(

@@ -112,7 +112,7 @@ def groups() -> tuple[MemberGroup, ...]:
             (
                 signed("15:10"),
                 to_sign(say("cell.sign_delivered", at="15:15")),
-                State(Shape.TODO, say("cell.not_yet")),
+                State(Shape.OPEN, say("cell.not_yet")),
             ),
             seat=away,
         ),
