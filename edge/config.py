@@ -59,7 +59,7 @@ SECTIONS: dict[str, dict[str, Option]] = {
     },
     # Another line to the same hub, used when a person says so (`network.switch`): leave from this
     # interface, or ask these addresses, or both; what is empty is as on the first line. The system
-    # must route what comes from the interface's address out of it (see firmware-config/README.md).
+    # must route what comes from the interface's address out of it, as the example room says.
     "second_uplink": {
         "interface": Option(str, required=False, default=""),
         "mqtt_host": Option(str, required=False, default=""),

@@ -111,6 +111,9 @@ def sealing_steps(session: Session, pack: Pack) -> tuple[str, ...]:
 
     They are the pack's steps of kind `seal` in the checklists of the session's faults. Without a
     fault, a session that has started is sealed by every such step, one that has not by none.
+
+    Only what is ticked in this room counts here: no message of WIRE carries a step that was ticked
+    at the hub. Who sealed elsewhere says so on this room's screen, as a step or as a waiver.
     """
     if session.order_out not in (OrderKind.POSTPONE, OrderKind.TERMINATE):
         return ()
