@@ -21,6 +21,7 @@ from hub.config import FILE, Config, ConfigError
 from hub.crypto import FULL, Stretch
 from hub.facts import Facts
 from hub.fleet import Fleet
+from hub.guard import Guard
 from hub.ingest import Ingest
 from hub.keys import Keys
 from hub.media.blobs import Blobs
@@ -66,6 +67,7 @@ class Hub:
     archive: Archive = field(init=False)
     broker: Broker | None = None
     timers: list[Callable[[], object]] = field(default_factory=list)
+    guard: Guard = field(default_factory=Guard)
 
     @property
     def data(self) -> Path:

@@ -17,7 +17,7 @@ from functools import partial
 from typing import Final
 
 from sqlalchemy import Connection
-from sqlalchemy.exc import OperationalError
+from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
 from hub import streams
 from hub.bus import Bus
@@ -160,14 +160,30 @@ class Ingest:
             name, payload = self._queue.get()
             if (name, payload) == STOP:
                 return
-            try:
-                self.handle(name, payload)
-            except OperationalError:
-                self.counts.failed += 1
-                log.warning("ingest: the database was busy; the room sends it again")
-            except Exception:
-                self.counts.failed += 1
-                log.exception("ingest: %s (%d bytes) was not taken", name, len(payload))
+            self.take(name, payload)
+
+    def take(self, name: str, payload: bytes) -> None:
+        """`handle`, whatever it raises; what was not taken is counted and kept."""
+        try:
+            self.handle(name, payload)
+        except OperationalError:
+            self.counts.failed += 1
+            log.warning("ingest: the database was busy; the room sends it again")
+        except Exception as error:
+            # The loop's edge: a message this program fails on must not stop every room's record.
+            self.counts.failed += 1
+            log.exception("ingest: %s (%d bytes) was not taken", name, len(payload))
+            self._keep(name, payload, error)
+
+    def _keep(self, name: str, payload: bytes, error: Exception) -> None:
+        where = parse_topic(name)
+        if where is None:
+            return
+        reason = f"this program failed on it: {type(error).__name__}"
+        try:
+            self.recorder.refuse(where.ctl, where.leaf, payload, reason)
+        except SQLAlchemyError:
+            log.warning("ingest: it could not be kept either", exc_info=True)
 
     def handle(self, name: str, payload: bytes) -> None:
         """One message, to the end: record, commit, answer. Used by the thread and by tests."""

@@ -92,7 +92,7 @@ class Running:
                 self.hub.fleet.tick,
                 *self.hub.timers,
             ):
-                _guarded(act)
+                self.hub.guard.run(act)
 
     def _new_users(self) -> None:
         """`hub enroll` may have added a controller while we run."""
@@ -105,14 +105,6 @@ class Running:
             if self.hub.broker is not None:
                 self.hub.broker.set_users(read_broker_users(self.hub.config))
             self.hub.rooms.refresh()
-
-
-def _guarded(act: Callable[[], object]) -> None:
-    try:
-        act()
-    except Exception:
-        # The loop's edge: one timer that fails must not stop the pings of every room.
-        log.exception("timer %s failed; it runs again in a second", getattr(act, "__name__", act))
 
 
 def make_broker(config: Config, users: list[BrokerUser]) -> Broker:

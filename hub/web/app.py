@@ -279,7 +279,9 @@ def health_router(hub: ConsoleHub) -> APIRouter:
         except SQLAlchemyError as error:
             log.warning("readyz: the database does not answer: %s", error)
             return JSONResponse({"ok": False, "waiting_for": "database"}, status_code=503)
-        return JSONResponse({"ok": True, "ingest": asdict(hub.ingest.counted())})
+        failing = hub.guard.failing()
+        told = {"ok": not failing, "ingest": asdict(hub.ingest.counted()), "failing": failing}
+        return JSONResponse(told)
 
     @routes.get("/api/v1/board")
     def board(request: Request) -> dict[str, Any]:

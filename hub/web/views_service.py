@@ -16,6 +16,7 @@ from hub.booking.service import Booking
 from hub.clones import RELEASING
 from hub.contingency.service import Contingency
 from hub.duty_keys import on_duty
+from hub.guard import Guard
 from hub.ingest import Ingest
 from hub.ports import Parts
 from hub.problems import Problem
@@ -84,6 +85,7 @@ class ConsoleHub(Parts, Protocol):
     contingency: Contingency
     archive: Archive
     ingest: Ingest
+    guard: Guard
 
 
 class HubAccess:

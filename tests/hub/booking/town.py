@@ -22,6 +22,7 @@ from hub.bus import Bus
 from hub.contingency.service import Contingency
 from hub.facts import Facts
 from hub.fleet import Fleet
+from hub.guard import Guard
 from hub.ingest import Ingest
 from hub.keys import Keys
 from hub.media.blobs import Blobs
@@ -108,6 +109,7 @@ class Town:
     ingest: Ingest
     data: Path
     demo: bool = True
+    guard: Guard = field(default_factory=Guard)
     actors: dict[str, Actor] = field(default_factory=dict)
     seeds: dict[str, bytes] = field(default_factory=dict)
     booking: Booking = field(init=False)

@@ -68,6 +68,7 @@ def test_an_act_that_was_done_although_refused_is_done() -> None:
 
     looks = iter([False, False, True])
     ensure("it", lambda: next(looks), act, within_s=0.2)
+    assert list(looks) == []
 
 
 def test_a_refusal_that_no_repeat_can_cure_is_raised_at_once() -> None:

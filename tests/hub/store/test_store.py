@@ -37,9 +37,15 @@ def _ids(store: Store) -> set[str]:
 
 
 def test_a_new_database_is_what_the_program_expects(store: Store) -> None:
+    def standing() -> list[str]:
+        with store.read() as conn:
+            return list(conn.execute(text("SELECT sql FROM sqlite_master ORDER BY name")).scalars())
+
     check(store)
+    before = standing()
     upgrade(store)
     check(store)
+    assert standing() == before
 
 
 @pytest.mark.parametrize(
