@@ -13,7 +13,9 @@ from __future__ import annotations
 from typing import Annotated, Any, Protocol
 
 from fastapi import APIRouter, Depends, Request
+from fastapi.responses import StreamingResponse
 
+from hub.archive.download import MEDIA_TYPE, tar_of
 from hub.archive.service import Archive
 from hub.ports import Parts, refuse
 from hub.web.api_body import SECRET_CHARS_MAX, Fields, json_body
@@ -49,6 +51,14 @@ def _add_reading(api: APIRouter, hub: HasArchive) -> None:
     def one(request: Request, package: str) -> dict[str, Any]:
         """One package with progress, report and receipt."""
         return hub.archive.get(hub.accounts.actor(request), package)
+
+    @api.get("/packages/{package}/download", operation_id="download_package")
+    def download(request: Request, package: str) -> StreamingResponse:
+        """The whole package as one tar file."""
+        folder = hub.archive.download(hub.accounts.actor(request), package)
+        headers = {"Content-Disposition": f'attachment; filename="{folder.name}.tar"'}
+        tar = tar_of(folder, folder.name)
+        return StreamingResponse(tar, headers=headers, media_type=MEDIA_TYPE)
 
     @api.get("/packages/{package}/reads", operation_id="package_reads")
     def reads(request: Request, package: str) -> dict[str, Any]:

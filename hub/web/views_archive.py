@@ -106,7 +106,7 @@ class PackageView:
     check_text: Text
     receipt: Receipt | None
     older: tuple[Receipt, ...]
-    path: str
+    download: str
     may_offer: bool
     may_receipt: bool
     receipt_reason: Text | None

@@ -217,6 +217,10 @@ def _contents(row: Mapping[str, Any]) -> tuple[tuple[State, Text], ...]:
     return tuple(rows)
 
 
+_READS = {"package.read": "archive.read", "package.download": "archive.downloaded"}
+"""Words for what somebody did with a package."""
+
+
 def package_view(
     viewer: Viewer,
     row: Mapping[str, Any],
@@ -248,12 +252,12 @@ def package_view(
         check_text=_check_text(row),
         receipt=receipts[-1] if receipts else None,
         older=tuple(reversed(receipts[:-1])),
-        path=row["path"],
+        download=f"/api/v1/packages/{row['package']}/download" if ready else "",
         may_offer=row["state"] == "built" and viewer.org == row["org"] and viewer.may(*BUILDING),
         may_receipt=ready and at_home,
         receipt_reason=None if at_home else say("archive.receipt_who"),
         reads=tuple(
-            ReadRow(datetime.fromisoformat(one["at"]), one["post"], say("archive.read"))
+            ReadRow(datetime.fromisoformat(one["at"]), one["post"], say(_READS[one["act"]]))
             for one in reads
         ),
     )

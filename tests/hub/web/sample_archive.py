@@ -32,7 +32,6 @@ def row(**more: Any) -> dict[str, Any]:
         "org": "changsha",
         "role": "guest",
         "state": "verified",
-        "path": "/srv/hub/packages/pk-0123456789ab",
         "stage": "built",
         "done": 6,
         "total": 6,
