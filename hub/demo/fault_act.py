@@ -11,6 +11,7 @@ from hub.demo.orders import order
 from hub.demo.room_act import FREE, PRESSED, RoomHands
 from hub.demo.supervise import until
 from hub.demo.town import MAINS_PIN
+from protocols.terms import FaultKind
 
 OUTAGE_S = 3.0
 OFFLINE_S = 4.0
@@ -109,7 +110,8 @@ def settle_cases(day: Day) -> None:
 
 
 def _is_over(day: Day, case: dict[str, Any]) -> bool:
-    return bool(_case(day, case)["cleared_at"])
+    # A hole in the record does not end by itself: it is over once it has been decided upon.
+    return case["kind"] == FaultKind.RECORD or bool(_case(day, case)["cleared_at"])
 
 
 def _open_cases(day: Day) -> list[dict[str, Any]]:
