@@ -199,7 +199,7 @@ def _streams(package: Package, word: str) -> list[str]:
     ("kind", "recorder"),
     [
         ("locker.opening", "c"),
-        ("gate.refused", "c"),
+        ("card.unknown", "c"),
         ("power.state", "c"),
         ("order.issued", "h"),
         ("case.decided", "h"),
@@ -228,12 +228,12 @@ def test_segments_hidden_with_their_files_are_missing(
         hidden.append(event["data"]["sha256"])
         return True
 
-    assert package.hide(unwanted, most=5) == 5
+    assert package.hide(unwanted, most=30) == 30
     for digest in hidden:
         package.remove(next(name for name in package.names() if digest in name))
     code, named = _forged(package, venue_seed, lived_day.trust)
     assert code == INCOMPLETE
-    assert named in _streams(package, "c")
+    assert named.startswith("data/av/")
 
 
 @pytest.mark.parametrize("kind", ["session.sealed", "record.closed"])
