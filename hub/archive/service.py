@@ -6,6 +6,7 @@ import logging
 import secrets
 import threading
 from collections.abc import Mapping, Sequence
+from datetime import timedelta
 from pathlib import Path
 from typing import Any, Final
 
@@ -36,6 +37,11 @@ READING: Final = (*APPRAISING, "fault_handler", "supervisor", "administrator")
 REMARK_CHARS_MAX: Final = 1000
 ITEMS_MAX: Final = 16
 LIST_ROWS_MAX: Final = 500
+READ_AGAIN: Final = timedelta(minutes=10)
+"""One person who looks within this time looks once; a page on a screen is drawn all the time."""
+OBJECT_CHARS: Final = 80
+READY: Final = frozenset({"built", "offered", "verified"})
+DOWNLOADED: Final = "package.download"
 
 log = logging.getLogger(__name__)
 
@@ -160,7 +166,7 @@ class Archive:
             row = self._row(conn, ident)
             link = self._must_read(conn, actor, row)
         allow(actor, BUILDING, org=link.home_org)
-        if row["state"] not in {"built", "offered", "verified"}:
+        if row["state"] not in READY:
             raise _state(ident, str(row["state"]))
         signer = self._parts.keys.venue_signer(actor.org, password, actor.person)
         trust = self._parts.keys.trust().encode()
@@ -185,7 +191,7 @@ class Archive:
         return self.get(actor, ident)
 
     def get(self, actor: Actor, ident: str) -> dict[str, Any]:
-        """One package with its receipt; reading it is a record."""
+        """One package with its receipt; looking at it is a record, once per `READ_AGAIN`."""
         allow(actor, READING)
         with self._parts.store.read() as conn:
             row = self._row(conn, ident)
@@ -193,6 +199,22 @@ class Archive:
             given = receipts.listed(conn, ident)
         self.looked(actor, "package.read", ident)
         return _package_json(row, given)
+
+    def download(self, actor: Actor, ident: str) -> Path:
+        """The folder of a package somebody takes away; each time is a record.
+
+        Raises:
+            Problem: 403, 404, 409 not built yet.
+        """
+        allow(actor, READING)
+        with self._parts.store.read() as conn:
+            row = self._row(conn, ident)
+            self._must_read(conn, actor, row)
+        folder = Path(str(row["path"]))
+        if row["state"] not in READY or not folder.is_dir():
+            raise _state(ident, str(row["state"]))
+        self._note(actor, DOWNLOADED, ident)
+        return folder
 
     def deadline_for(self, actor: Actor, session: str) -> dict[str, Any]:
         """`deadline`, for whom the session concerns; else 404."""
@@ -215,7 +237,23 @@ class Archive:
         return {"session": session, "due": due, "today": today.isoformat(), "venues": guests}
 
     def looked(self, actor: Actor, act: str, what: str) -> None:
-        """Notes who looked at what; reads are records."""
+        """Notes who looked at what; a page that is drawn again is not read again."""
+        since = self._parts.clock.wall() - READ_AGAIN
+        with self._parts.store.read() as conn:
+            known = conn.execute(
+                select(access_record.c.id)
+                .where(
+                    access_record.c.object == what[:OBJECT_CHARS],
+                    access_record.c.person == actor.person,
+                    access_record.c.act == act,
+                    access_record.c.at > since,
+                )
+                .limit(1)
+            ).first()
+        if known is None:
+            self._note(actor, act, what)
+
+    def _note(self, actor: Actor, act: str, what: str) -> None:
         with self._parts.store.write() as conn:
             conn.execute(
                 insert(access_record).values(
@@ -223,7 +261,7 @@ class Archive:
                     person=actor.person,
                     post=actor.post,
                     act=act,
-                    object=what[:80],
+                    object=what[:OBJECT_CHARS],
                 )
             )
 
@@ -390,7 +428,7 @@ class Archive:
 
 
 def _package_json(row: Mapping[str, Any], receipts: list[dict[str, Any]]) -> dict[str, Any]:
-    keys = ("session", "booking", "org", "role", "state", "path", "stage", "done", "total")
+    keys = ("session", "booking", "org", "role", "state", "stage", "done", "total")
     more = ("tag_sha256", "files", "bytes", "notes", "error", "built_by", "verify_code")
     return {
         "package": row["id"],
