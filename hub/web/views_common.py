@@ -27,6 +27,18 @@ class Shape(StrEnum):
     LOCK = "lock"
 
 
+MENU: Final = ("board", "sessions", "alarms", "cases", "bookings", "archive", "devices")
+ARCHIVE_READING: Final = (
+    "guest_coordinator",
+    "home_manager",
+    "deputy",
+    "operator",
+    "room_staff",
+    "witness",
+    "fault_handler",
+    "supervisor",
+    "administrator",
+)
 ALARM_SHAPES = frozenset({Shape.P1, Shape.P2, Shape.P3})
 
 
@@ -74,6 +86,12 @@ class Viewer:
     def role_text(self) -> Text:
         """The main role in words."""
         return role_text(self.role)
+
+    @property
+    def menu(self) -> tuple[str, ...]:
+        """The menu's entries: no way is offered that ends at a refusal."""
+        hidden = frozenset() if self.may(*ARCHIVE_READING) else frozenset({"archive"})
+        return tuple(name for name in MENU if name not in hidden)
 
     def may(self, *roles: str) -> bool:
         """Whether the reader holds one of the roles."""

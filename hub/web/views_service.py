@@ -39,7 +39,7 @@ from hub.web.views_booking import BookingsView, BookingView
 from hub.web.views_booking_make import booking_view, bookings_view
 from hub.web.views_case import CaseListView, CaseView
 from hub.web.views_case_make import case_list, case_view
-from hub.web.views_common import Viewer, org_text
+from hub.web.views_common import ARCHIVE_READING, Viewer, org_text
 from hub.web.views_devices import DevicesView, Reading, devices_view
 from hub.web.views_events import CaseWords
 from hub.web.views_session import SessionLine, SessionListView, SessionView
@@ -62,17 +62,6 @@ HANDLING: Final = (
 RUNNING: Final = ("confirmed", "in_use", "ended", "closed", "aborted")
 """Bookings that have a session to look at."""
 OVER: Final = ("ended", "closed", "aborted")
-ARCHIVE_READING: Final = (
-    "guest_coordinator",
-    "home_manager",
-    "deputy",
-    "operator",
-    "room_staff",
-    "witness",
-    "fault_handler",
-    "supervisor",
-    "administrator",
-)
 READS_SHOWN: Final = 20
 PEOPLE_ROLES: Final = ("tenderer_agent", "supervisor", "service", "administrator")
 

@@ -235,7 +235,9 @@ class ErForm extends HTMLElement {
   }
   show(box) {
     this.querySelector(":scope .problem, :scope .done")?.remove();
-    if (box) (this.querySelector("form") || this).append(box);
+    if (!box) return;
+    (this.querySelector("form") || this).append(box);
+    box.scrollIntoView({ block: "nearest" });
   }
   async send(form) {
     if (this.dataset.busy === "1") return;
