@@ -16,7 +16,7 @@ from sqlalchemy import Connection
 from sqlalchemy.exc import IntegrityError
 
 from hub.access import sees_identities, sees_org, sees_session
-from hub.booking import places, rows, rules
+from hub.booking import ical, places, rows, rules
 from hub.booking.body import MEAL_FEN_MAX, RequestBody, read_request
 from hub.booking.roster import Roster, no_booking
 from hub.booking.rows import Record
@@ -139,6 +139,20 @@ class Booking:
         """
         with self._parts.store.read() as conn:
             return self._json(conn, self._load(conn, number, actor), actor)
+
+    def calendar(self, actor: Actor, number: str) -> str:
+        """The booking as an iCalendar file; see `ical.calendar_file`.
+
+        Raises:
+            Problem: 404, 409 nothing has been confirmed yet.
+        """
+        with self._parts.store.read() as conn:
+            record = self._load(conn, number, actor)
+            shown = self._json(conn, record, actor)
+        _must_be(record, (*ical.GIVEN, *ical.CANCELLED), do="主场确认后再下载日历")
+        return ical.calendar_file(
+            shown, org=actor.org, hub=self._parts.facts.hub, changed_at=record.row["changed_at"]
+        )
 
     def listed(
         self, actor: Actor, *, state: str = "", org: str = "", day: str = ""

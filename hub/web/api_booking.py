@@ -23,7 +23,9 @@ from __future__ import annotations
 from typing import Annotated, Any, Protocol
 
 from fastapi import APIRouter, Depends, Request
+from fastapi.responses import Response
 
+from hub.booking.ical import MEDIA_TYPE
 from hub.booking.service import Booking
 from hub.ports import Actor, Parts
 from hub.web.api_body import PIN_CHARS_MAX, SECRET_CHARS_MAX, Fields, json_body
@@ -73,6 +75,13 @@ def _add_reading(api: APIRouter, hub: HasBooking) -> None:
     def one(request: Request, number: str) -> dict[str, Any]:
         """One booking."""
         return hub.booking.get(actor(request), number)
+
+    @api.get("/bookings/{number}/calendar.ics", operation_id="booking_calendar")
+    def calendar(request: Request, number: str) -> Response:
+        """The confirmed booking for a calendar program."""
+        text = hub.booking.calendar(actor(request), number)
+        name = f'attachment; filename="{number}.ics"'
+        return Response(text, media_type=MEDIA_TYPE, headers={"Content-Disposition": name})
 
 
 def _add_life(api: APIRouter, hub: HasBooking) -> None:
