@@ -225,7 +225,12 @@ class _Builder:
         spool = Spool(_room_path(room, "media", "dir") / "spool")
         recorder = self._recorder(spool)
         effects = Effects(
-            board=board, devices=devices, recorder=recorder, spool=spool, inbox=self.inbox
+            board=board,
+            devices=devices,
+            recorder=recorder,
+            spool=spool,
+            inbox=self.inbox,
+            wall=self.clock.wall,
         )
         watchdog = Watchdog.from_environment()
         runtime = self._runtime(journal, effects, watchdog)

@@ -9,7 +9,9 @@ import logging
 from collections.abc import Callable, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 
+from edge.clock import iso_ms
 from edge.devices import Device, DeviceError, LockBoard
 from edge.inbox import Inbox, Observed
 from edge.media.recorder import Recorder
@@ -34,6 +36,7 @@ class Effects:
     """The hands of the room.
 
     Args:
+        wall: UTC now, the clock that segments are stamped with.
         forget: wipes a closed session's secrets; set once the intake stands.
         remote: carries out what the hub asked of the controller itself (`edge.remote`).
     """
@@ -43,6 +46,7 @@ class Effects:
     recorder: Recorder
     spool: Spool
     inbox: Inbox
+    wall: Callable[[], datetime]
     forget: Callable[[str], None] = lambda _session: None
     remote: Callable[[Remote], None] = lambda _effect: None
     sound: str = ""
@@ -61,7 +65,7 @@ class Effects:
         elif isinstance(effect, Reset):
             self.later(f"reset {effect.device}", lambda: self._reset(effect.device))
         elif isinstance(effect, Clip):
-            self.later("clip", self._prefer)
+            self.later("clip", lambda: self._mark(effect, self.wall()))
         elif isinstance(effect, WipeSecrets):
             self.forget(effect.session)
         elif isinstance(effect, Remote):
@@ -127,6 +131,7 @@ class Effects:
                 device.close()
                 device.start()
 
-    def _prefer(self) -> None:
-        """What was recorded around a mark goes first."""
-        self.spool.prefer([one.sha256 for one in self.spool.pending()])
+    def _mark(self, clip: Clip, at: datetime) -> None:
+        """What is recorded around a mark goes first."""
+        first, last = at - timedelta(seconds=clip.from_s), at + timedelta(seconds=clip.to_s)
+        self.spool.mark(iso_ms(first), iso_ms(last))

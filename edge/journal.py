@@ -156,6 +156,7 @@ class Journal(JournalReader):
             )
             journal.open_epoch("start" if found is None else "salvage")
         except BaseException:
+            # Also when a person ends it here: the lock is given free, the error goes on.
             lock.release()
             raise
         return journal

@@ -29,6 +29,7 @@ from protocols.policy.room_state import apply, initial, steady_ms
 
 TICK_MS = 1000
 PROOF_MS = 60_000  # WIRE §3: a real journal write is proven every 60 s
+STEP_MS = 1000  # WIRE §4: a step of more than this is on the record
 REPLAY_MS = 500  # of one tick, for what waited for the disk; the watchdog wants its beat
 TOO_LARGE = {"ok": False, "reason": "too_large"}
 log = logging.getLogger("evalroom.edge.runtime")
@@ -97,6 +98,7 @@ class Runtime:
     held: Held = field(default_factory=Held)
     loop_ms: int = 0
     proven_ms: int = 0
+    _clocks: tuple[int, str] | None = None
     _undone: list[Effect] = field(default_factory=list)
     _stop: threading.Event = field(default_factory=threading.Event)
 
@@ -307,12 +309,29 @@ class Runtime:
             # Whatever it is belongs to the thread that asked and is raised there, not in the loop.
             call.answer.set_exception(error)
 
+    def _clock_fix(self) -> list[Turn]:
+        """The wall clock was set, or began to be disciplined: what that means for times before.
+
+        Between ticks both clocks go on alike, so a change of their difference is a step.
+        """
+        mono, trust = self.clock.mono_ms(), self.clock.trust()
+        wall = self.clock.wall()
+        apart = round(wall.timestamp() * 1000) - mono
+        before, self._clocks = self._clocks, (apart, trust)
+        if before is None:
+            return []
+        step, synced = apart - before[0], trust == "ntp" != before[1]
+        if abs(step) <= STEP_MS and not synced:
+            return []
+        data = {"mono_ms": mono, "at": iso_ms(wall), "step_ms": step, "source": trust}
+        return [Turn("system", {"type": "clock.fix", "session": "", "data": data})]
+
     def _tick(self) -> None:
         if self.held.full:
             self._retry()
         elif self.clock.mono_ms() - self.proven_ms >= PROOF_MS:
             self._spared(self._prove)
-        self.feed([Turn("tick", {})])
+        self.feed([*self._clock_fix(), Turn("tick", {})])
         if self.uplink is not None:
             self.feed(self._spared(self.uplink.tick))
         if self.hands is not None and not self.held.full:

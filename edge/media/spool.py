@@ -15,12 +15,14 @@ import json
 import os
 import shutil
 import threading
+from collections import deque
 from collections.abc import Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
 READ_BYTES = 1024 * 1024
+CLIPS_KEPT = 64  # marks whose contents may still come; a minute after it a mark is over
 REFERENCES_MAX = 64  # sessions one segment can belong to; a room holds a handful at once
 
 
@@ -81,6 +83,7 @@ class Spool:
         self.folder = folder
         self.folder.mkdir(parents=True, exist_ok=True)
         self._lock = threading.Lock()
+        self._clips: deque[tuple[str, str]] = deque(maxlen=CLIPS_KEPT)
         notes = {content.with_suffix(".json") for content in folder.glob("*/*.mp4")}
         notes.update(folder.glob("*/*.json"))
         self._kept = {kept.sha256: kept for kept in map(_read_note, notes)}
@@ -125,7 +128,8 @@ class Spool:
             home.parent.mkdir(exist_ok=True)
             known = self._kept.get(sha256) or Kept(sha256, size, self._next, about=about or {})
             names = dict.fromkeys((*known.references, *sessions))
-            kept = replace(known, references=tuple(names)[:REFERENCES_MAX], gone=False)
+            clip = known.clip or any(_within(known, span) for span in self._clips)
+            kept = replace(known, references=tuple(names)[:REFERENCES_MAX], gone=False, clip=clip)
             self._next = max(self._next, kept.order + 1)
             self._write(kept)
             path.replace(home)
@@ -149,6 +153,18 @@ class Spool:
         for sha256 in contents:
             if self.has(sha256):
                 self._change(sha256, clip=True, uploaded=False)
+
+    def mark(self, first_at: str, last_at: str) -> None:
+        """What was recorded between two moments goes first: what is here and what is to come.
+
+        Args:
+            first_at: RFC 3339 in UTC with milliseconds, as `about` has it.
+            last_at: the same; may lie ahead.
+        """
+        span = (first_at, last_at)
+        with self._lock:
+            self._clips.append(span)
+        self.prefer([kept.sha256 for kept in self.pending() if _within(kept, span)])
 
     def prefer(self, contents: Iterable[str]) -> None:
         """Marks contents as part of a clip."""
@@ -238,6 +254,12 @@ class Spool:
             os.fsync(file.fileno())
         half.replace(note)
         self._kept[kept.sha256] = kept
+
+
+def _within(kept: Kept, span: tuple[str, str]) -> bool:
+    """Whether a content was recorded in a span; moments of one form are in order as texts."""
+    first, last = (str(kept.about.get(key) or "") for key in ("first_at", "last_at"))
+    return bool(first and last) and first <= span[1] and last >= span[0]
 
 
 def _read_note(note: Path) -> Kept:

@@ -11,8 +11,9 @@ from protocols.policy.room_model import Locker
 
 PULSE_FAILED = ("still_closed", "no_answer")
 """Outcomes of a pulse that say the door did not open; all others wait for the door's sensor."""
-CLIP_BEFORE_S = 30
-CLIP_AFTER_S = 60
+CLIP_BEFORE_S = 10
+CLIP_AFTER_S = 20
+"""What is sent before the rest, around a mark or a fault (WIRE §8)."""
 
 
 def read(work: Work) -> None:

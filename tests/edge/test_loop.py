@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -85,6 +86,51 @@ def test_a_restart_folds_to_the_same_state(runtime: Runtime) -> None:
     assert again.state.seq == runtime.state.seq
 
 
+class HandClock:
+    """A clock moved by hand."""
+
+    def __init__(self) -> None:
+        self.mono, self.at, self.trusted = 1_000, datetime(2026, 11, 24, tzinfo=UTC), "none"
+
+    def mono_ms(self) -> int:
+        return self.mono
+
+    def wall(self) -> datetime:
+        return self.at
+
+    def trust(self) -> str:
+        return self.trusted
+
+    def go(self, *, ms: int, step_ms: int = 0) -> None:
+        """Time goes by; somebody may have set the wall clock meanwhile."""
+        self.mono += ms
+        self.at += timedelta(milliseconds=ms + step_ms)
+
+
+def test_a_wall_clock_that_is_set_is_on_the_record_with_its_step(runtime: Runtime) -> None:
+    clock = HandClock()
+    runtime.clock = clock
+
+    def fixes() -> list[tuple[int, str]]:
+        runtime._tick()
+        found = [one.data for one in runtime.journal.replay() if one.type == "clock.fix"]
+        return [(one["step_ms"], one["source"]) for one in found]
+
+    assert fixes() == [], "the first look compares with nothing"
+    clock.go(ms=1_000, step_ms=1_000)
+    assert fixes() == [], "a second may be slewed"
+    clock.go(ms=1_000, step_ms=-90_000)
+    assert fixes() == [(-90_000, "none")]
+    clock.go(ms=60_000)
+    assert len(fixes()) == 1
+    clock.trusted = "ntp"
+    clock.go(ms=1_000, step_ms=3)
+    assert fixes()[1:] == [(3, "ntp")], "now the times before it can be judged"
+    clock.go(ms=1_000)
+    assert len(fixes()) == 2
+    assert runtime.state.clock_step_ms == 3
+
+
 class Broken:
     """A device, recorder and spool in one that can do nothing."""
 
@@ -111,6 +157,7 @@ def test_what_fails_in_the_slow_thread_is_on_the_record() -> None:
         recorder=broken,  # type: ignore[arg-type]
         spool=broken,  # type: ignore[arg-type]
         inbox=inbox,
+        wall=Clock().wall,
     )
     for effect in (Record(on=True, session="s-1"), SelfTest(), Pulse(9, "i-1")):
         effects.run(effect)

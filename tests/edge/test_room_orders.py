@@ -416,7 +416,7 @@ def test_devices_are_tested_and_reset() -> None:
 def test_a_clip_is_marked() -> None:
     room = Bench().evaluating()
     command(room, "clip.mark", reason="quarrel", from_s=90)
-    assert Clip("quarrel", SESSION, 90, 60) in room.effects
+    assert Clip("quarrel", SESSION, 90, 20) in room.effects
     command(room, "clip.mark", reason="quarrel", to_s=99_999)
     refused(room, "bad_argument")
 

@@ -179,7 +179,7 @@ def test_a_fault_is_heard_and_clipped() -> None:
     room.now_ms += 1000
     room.feed("tick")
     assert room.only("fault.raised")["kind"] == "system"
-    assert Clip("system-1", SESSION, 30, 60) in room.effects
+    assert Clip("system-1", SESSION, 10, 20) in room.effects
     assert Sound("alarm") in room.effects
 
 

@@ -54,6 +54,24 @@ def test_clips_go_first_then_the_oldest(spool: Spool) -> None:
     assert [one.sha256 for one in spool.pending()] == [kept[2].sha256, kept[1].sha256]
 
 
+def test_a_mark_prefers_what_was_recorded_around_it_and_what_is_still_to_come(
+    spool: Spool,
+) -> None:
+    def recorded(content: bytes, first: int) -> Kept:
+        path = spool.folder / "new"
+        path.write_bytes(content)
+        moments = (f"2026-11-24T01:00:{first + s:02d}.000Z" for s in (0, 10))
+        return spool.take(path, dict(zip(("first_at", "last_at"), moments, strict=True)))
+
+    old, before = recorded(b"1", 0), recorded(b"2", 11)
+    unknown = put(spool, b"no times")
+    spool.mark("2026-11-24T01:00:15.000Z", "2026-11-24T01:00:45.000Z")
+    after, late = recorded(b"3", 44), recorded(b"4", 46)
+    clips = {one.sha256 for one in spool.pending() if one.clip}
+    assert clips == {before.sha256, after.sha256}
+    assert {old.clip, unknown.clip, late.clip} == {False}
+
+
 def test_nothing_is_deleted_without_a_receipt_or_while_somebody_needs_it(spool: Spool) -> None:
     shared, own = put(spool, b"shared", "s-1", "s-2"), put(spool, b"own", "s-1")
     waiting = put(spool, b"waiting", "s-1")
