@@ -41,7 +41,9 @@ LINES_MAX: Final = 5000
 TITLE: Final = "远程异地评标见证记录"
 TITLE_EN: Final = "Witness record of a remote evaluation"
 NUMERALS: Final = ("一", "二", "三", "四", "五", "六", "七", "八", "九", "十", "十一", "十二")
-SIGNERS: Final = ("见证人员（签字）", "值班负责人（签字）")
+WITNESSING: Final = "见证人员（签字）"
+SIGNERS: Final = (WITNESSING, "值班负责人（签字）")
+NO_WITNESS: Final = "无（本场地未排见证人员）"
 STATEMENT: Final = (
     "本记录由签名的原始记录自动生成，评委只以编号记载。原始记录见移交包 data/streams，"
     "各文件散列值见 manifest-sha256.txt；移交包可用其中的 verify.py 独立校验。"
@@ -124,8 +126,14 @@ def minutes(filing: Filing) -> dict[str, Any]:
         "facts": tables_day.facts(filing),
         "sections": sections,
         "statement": STATEMENT,
-        "signers": list(SIGNERS),
+        "signers": [[one, _unsigned(filing, one)] for one in SIGNERS],
     }
+
+
+def _unsigned(filing: Filing, signer: str) -> str:
+    """What stands instead of a line to sign on: a venue without a witness says that it has none."""
+    witnesses = any(one["role"] == "witness" for one in filing.witness["on_duty"])
+    return "" if signer != WITNESSING or witnesses else NO_WITNESS
 
 
 def ledger_xlsx(filing: Filing) -> bytes:

@@ -242,9 +242,29 @@ def test_the_page_has_header_page_numbers_and_signature_lines(tmp_path: Path) ->
         assert "预约编号 2026-1124-01" in page
         assert f"第{number}/{len(pages)}页" in page.replace(" ", "")
     assert text.count("北京时间") == 1
-    for word in ("见证人员（签字）", "值班负责人（签字）", "移交清单", "条文未核实", "1" * 64):
+    for word in (
+        "见证人员（签字）",
+        "无（本场地未排",
+        "值班负责人（签字）",
+        "移交清单",
+        "条文未核实",
+        "1" * 64,
+    ):
         assert word in text
     assert not re.search(r"\d\dT\d\d:|\.\d{3}Z|[{}]|null|hubei|changsha", text)
+
+
+def test_a_venue_without_a_witness_says_so_instead_of_an_empty_line() -> None:
+    day = filing()
+    none = "无（本场地未排见证人员）"
+    assert reports.minutes(day)["signers"][0] == ["见证人员（签字）", none]
+    witness = {"post": "CS-07", "role": "witness", "state": "confirmed"}
+    duty = [*day.witness["on_duty"], witness]
+    there = replace(day, witness={**day.witness, "on_duty": duty})
+    assert reports.minutes(there)["signers"] == [
+        ["见证人员（签字）", ""],
+        ["值班负责人（签字）", ""],
+    ]
 
 
 def test_the_ledger_has_a_sheet_for_each_table_in_chinese() -> None:
