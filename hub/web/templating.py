@@ -119,6 +119,7 @@ def environment() -> Environment:
     env = Environment(
         loader=FileSystemLoader(HERE / "templates"),
         autoescape=True,
+        auto_reload=False,  # a page and its view are of one release, also while files are exchanged
         undefined=StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
