@@ -203,6 +203,7 @@ class BookingView:
     may_duty: bool
     may_confirm_duty: bool
     may_publish: bool
+    calendar: str
     slots: tuple[MemberSlot, ...]
     own_org: str
     people: tuple[Person, ...]

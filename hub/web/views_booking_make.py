@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from hub.booking.ical import GIVEN
 from hub.web.i18n import Both, Text, say
 from hub.web.templating import hm, local, ymd
 from hub.web.views_booking import (
@@ -461,6 +462,9 @@ def booking_view(
         may_duty=rights["roster"],
         may_confirm_duty=rights["duty_own"],
         may_publish=rights["publish"],
+        calendar=f"/api/v1/bookings/{booking['number']}/calendar.ics"
+        if booking["state"] in GIVEN
+        else "",
         slots=_slots_of(venue, booking),
         own_org=viewer.org,
         people=_people(people, booking),
