@@ -39,8 +39,8 @@ COMMANDS = (
         "hub",
         "hub.__main__",
         "hub",
-        "the hub: init, serve, backup, restore, user, enroll",
-        "evalroom hub serve --data /var/lib/evalroom-hub",
+        "the hub: init, serve, backup, restore, user, enroll, release, erase",
+        "evalroom hub serve /var/lib/evalroom-hub",
     ),
     Command(
         "edge",
@@ -84,8 +84,8 @@ def refuse_unknown(word: str) -> int:
     """Says what was expected and what came; returns the exit code for wrong usage."""
     expected = ", ".join(command.word for command in COMMANDS)
     print(
-        f"evalroom: unknown command\n  expected: one of {expected}\n  got: {word}\n"
-        "  do: see `evalroom --help`",
+        f"evalroom: unknown command\n  where: the first word\n  expected: one of {expected}\n"
+        f"  got: {word}\n  do: see `evalroom --help`",
         file=sys.stderr,
     )
     return EX_USAGE
@@ -99,7 +99,7 @@ def run(command: Command, argv: Sequence[str]) -> int:
         if error.name is not None and error.name.split(".")[0] in {"edge", "hub", "protocols"}:
             raise
         print(
-            f"evalroom {command.word}: a part is not installed\n"
+            f"evalroom {command.word}: a part is not installed\n  where: this installation\n"
             f"  expected: the extra `{command.extra}`\n  got: no module {error.name}\n"
             f"  do: pip install 'evalroom[{command.extra}]'",
             file=sys.stderr,
