@@ -18,6 +18,7 @@ from protocols.evidence.package import FileInfo
 from protocols.evidence.verifier import available_digests
 
 CHUNK_BYTES: Final = 1024 * 1024
+READ_ONLY: Final = 0o440
 
 
 @dataclass(slots=True)
@@ -53,6 +54,8 @@ class Folder:
             os.link(source, path)
         except OSError:
             shutil.copyfile(source, path)
+        # A link is the stored file itself: who edits the package must not reach the only copy.
+        path.chmod(READ_ONLY)
         self._list(name, path)
 
     def adopt(self, name: str) -> None:

@@ -177,6 +177,12 @@ def test_a_package_is_taken_away_as_one_file(day: Day, tmp_path: Path) -> None:
     assert [one["act"] for one in told].count("package.download") == 1
 
 
+def test_media_of_a_package_are_the_stored_files_and_nobodys_to_write(day: Day) -> None:
+    media = list(day.folder.glob("data/av/*/*.mp4"))
+    assert media
+    assert {one.stat().st_mode & 0o222 for one in media} == {0}
+
+
 def test_a_page_that_is_drawn_again_is_one_look(day: Day) -> None:
     town, ident = day.town, day.answer["package"]
     first, second = town.who("hubei.deputy"), town.who("changsha.deputy")
