@@ -34,6 +34,8 @@ EXAMPLE = """examples:
   evalroom demo
   evalroom demo --headless --seed 7 --out out/day
   evalroom demo --headless --rooms 3 --speed 2 --out out/day
+
+exit: 0 the day went as it must, 1 something did not, 64 wrong usage
 """
 
 
@@ -51,7 +53,7 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--seed", type=int, default=1, help="script and data; timing is real (1)")
     parser.add_argument("--out", type=Path, help="folder for everything (a temporary one)")
     parser.add_argument("--rooms", type=int, default=1, help="guest rooms, 1 to 8 (1)")
-    parser.add_argument("--speed", type=float, default=1.0, help="shortens the script's pauses (1)")
+    parser.add_argument("--speed", type=float, default=1.0, help="shortens the script's pauses, 0.1 to 100 (1)")
     parser.set_defaults(run=main)
 
 
