@@ -53,7 +53,9 @@ def add_parser(commands: Any) -> None:
     parser.add_argument("--seed", type=int, default=1, help="script and data; timing is real (1)")
     parser.add_argument("--out", type=Path, help="folder for everything (a temporary one)")
     parser.add_argument("--rooms", type=int, default=1, help="guest rooms, 1 to 8 (1)")
-    parser.add_argument("--speed", type=float, default=1.0, help="shortens the script's pauses, 0.1 to 100 (1)")
+    parser.add_argument(
+        "--speed", type=float, default=1.0, help="divides the script's pauses, above 0 to 100 (1)"
+    )
     parser.set_defaults(run=main)
 
 
