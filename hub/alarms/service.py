@@ -14,7 +14,7 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from hub.alarms import rows
-from hub.alarms.kinds import FACTS, ROWS, UNREADABLE, Said, over, raised, shortened
+from hub.alarms.kinds import CLONE, FACTS, ROWS, UNREADABLE, Said, over, raised, shortened
 from hub.alarms.rows import Act, Evidence, HubAlarm
 from hub.clock import iso_ms
 from hub.ports import Actor, Parts, allow, by, refuse
@@ -91,7 +91,7 @@ class Alarms:
         """Ends an alarm that does not end by itself, by name and with a reason.
 
         Raises:
-            Problem: 403 a room of others, 404 no such alarm, 422 no reason.
+            Problem: 403 a room of others, 404 no such alarm, 409 a clone still held, 422 no reason.
         """
         allow(actor, CLOSING)
         self._refuse(actor, ctl, name, own=True)
@@ -110,6 +110,8 @@ class Alarms:
             found = rows.load(conn, ctl, name)
             if found is None:
                 raise _no_alarm(ctl, name)
+            if found.kind == CLONE and found.returned_at is None:
+                raise _still_held(ctl)
             data = {
                 "ctl": ctl,
                 "fault": name,
@@ -238,6 +240,20 @@ def _venues(state: RoomState | None) -> set[str]:
     if state is None:
         return set()
     return {one.org for session in open_sessions(state) for one in session.venues}
+
+
+def _still_held(ctl: str) -> Exception:
+    """Closing the alarm would leave the commands held and nobody called."""
+    return refuse(
+        409,
+        "still_held",
+        zh="控制器仍有两份，须先在设备页恢复下发",
+        en="The controller is still held; release it first",
+        where=f"controller {ctl}",
+        expected="a controller whose commands were let go on the device page",
+        got="held",
+        do="核实只剩一台后，在设备页恢复下发设备指令",
+    )
 
 
 def _no_alarm(ctl: str, name: str) -> Exception:

@@ -16,7 +16,7 @@ from hub.contingency.decisions import SCOPES, Choice, decide, load, no_case, ope
 from hub.contingency.stamp import stamp
 from hub.ports import Actor, Parts, allow, by, refuse
 from hub.projection import Projector, StoredEvent
-from hub.rooms import Link
+from hub.rooms import Link, RoomView
 from protocols.policy.contingency import CASE_TABLE, CaseInput, CaseState, Stamp, clock
 
 CLOSING: Final = ("fault_handler", "operator", "home_manager", "deputy")
@@ -76,7 +76,8 @@ class Contingency:
         now = stamp(self._parts.clock)
         with self._parts.store.read() as conn:
             found = cases.listed(conn, session=session, open_only=open_only)
-            return [view.case_line(one, link_of(conn, one.session), now) for one in found]
+            linked = [(one, link_of(conn, one.session)) for one in found]
+        return [*self._lines(linked, now)]
 
     def list_for(
         self, actor: Actor, *, session: str = "", open_only: bool = False
@@ -86,7 +87,18 @@ class Contingency:
         with self._parts.store.read() as conn:
             found = cases.listed(conn, part=actor.org, session=session, open_only=open_only)
             linked = [(one, link_of(conn, one.session)) for one in found]
-        return [view.case_line(one, link, now) for one, link in linked if _sees(actor, one, link)]
+        return self._lines([(one, link) for one, link in linked if _sees(actor, one, link)], now)
+
+    def _lines(
+        self, linked: Sequence[tuple[CaseRecord, SessionLink | None]], now: Stamp
+    ) -> Sequence[dict[str, Any]]:
+        names: dict[str, str] = {}
+        if any(link is None for _, link in linked):
+            names = {one.place: one.name for one in self._parts.rooms.snapshot()}
+        return [
+            view.case_line(one, link, now, room=names.get(str(one.row["place"]), ""))
+            for one, link in linked
+        ]
 
     def view_for(self, actor: Actor, case: str) -> dict[str, Any]:
         """`view`, for whom the case concerns; else 404."""
@@ -113,9 +125,17 @@ class Contingency:
         with self._parts.store.read() as conn:
             record = load(conn, case)
             link = link_of(conn, record.session)
-        venue = link.venue(str(record.row["org"])) if link is not None else None
-        room = self._parts.rooms.view(venue.ctl) if venue is not None and venue.ctl else None
+        room = self._room(record, link)
         return view.case_json(record, link, stamp(self._parts.clock), room)
+
+    def _room(self, record: CaseRecord, link: SessionLink | None) -> RoomView | None:
+        """The room a case is about: its venue's, or the one its faults stand in."""
+        venue = link.venue(str(record.row["org"])) if link is not None else None
+        ctl = venue.ctl if venue is not None else None
+        if link is None:
+            ctl = next((str(one["ctl"]) for one in record.faults), None)
+        found: RoomView | None = self._parts.rooms.view(ctl) if ctl else None
+        return found
 
     def ack(self, actor: Actor, case: str) -> dict[str, Any]:
         """Acknowledges the case; a second acknowledgement changes nothing."""

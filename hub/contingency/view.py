@@ -51,8 +51,10 @@ def clock_json(record: CaseRecord, link: SessionLink | None, now: Stamp) -> dict
     }
 
 
-def case_line(record: CaseRecord, link: SessionLink | None, now: Stamp) -> dict[str, Any]:
-    """One row of the list."""
+def case_line(
+    record: CaseRecord, link: SessionLink | None, now: Stamp, *, room: str = ""
+) -> dict[str, Any]:
+    """One row of the list; `room`: name of the place of a case outside of every session."""
     row = record.row
     venue = link.venue(str(row["org"])) if link is not None else None
     kind = TERMS[f"fault.{row['kind']}"]
@@ -68,7 +70,7 @@ def case_line(record: CaseRecord, link: SessionLink | None, now: Stamp) -> dict[
         "org": row["org"],
         "org_name": venue.name if venue else row["org"],
         "place": row["place"],
-        "room": venue.room if venue else row["place"],
+        "room": venue.room if venue else room or row["place"],
         "session": row["session"],
         "booking": row["booking"],
         "phase": row["phase"],
@@ -94,7 +96,7 @@ def case_json(
     """The whole case."""
     row, rule = record.row, record.template
     return {
-        **case_line(record, link, now),
+        **case_line(record, link, now, room=room.name if room is not None else ""),
         "title": _both(rule.title.zh, rule.title.en),
         "stage": rule.stage,
         "deciders": list(rule.deciders),

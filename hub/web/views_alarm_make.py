@@ -11,7 +11,7 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from hub.alarms.kinds import GAP, KINDS
+from hub.alarms.kinds import CLONE, GAP, KINDS
 from hub.alarms.kinds import level as level_of_kind
 from hub.alarms.rows import Act, HubAlarm
 from hub.alarms.service import CLOSING
@@ -19,7 +19,7 @@ from hub.rooms import RoomView
 from hub.web.i18n import Both, Text, catalogue, say
 from hub.web.templating import hms
 from hub.web.views_board import AlarmRow
-from hub.web.views_common import room_text
+from hub.web.views_common import role_text, room_text
 from hub.web.views_events import reason_text
 from protocols.policy.contingency import priority
 from protocols.policy.faults import CONSEQUENCE_KEYS
@@ -221,7 +221,10 @@ def fact_text(alarm: Alarm) -> Text:
 
 
 def _value(name: str, value: object) -> object:
-    """A reason by its word where it has one (`unsigned: …`), anything else as it stands."""
+    """A reason or cause by its word where it has one, anything else as it stands."""
+    if name == "cause":
+        key = f"gap.cause.{value}"
+        return say(key) if catalogue().has(key) else value
     if name != "reason":
         return value
     code = str(value).split(":", 1)[0]
@@ -237,7 +240,7 @@ def must_text(alarm: Alarm) -> Text:
     if kind is None:
         return say("alarm.must.fault")
     do = say(f"alarm.d.{kind.word}")
-    return say("alarm.must", who=say(f"term.role.{kind.who}"), do=do)
+    return say("alarm.must", who=role_text(kind.who), do=do)
 
 
 def notes_of(alarm: Alarm) -> tuple[Text, ...]:
@@ -289,8 +292,15 @@ def alarm_row(data: BoardData, alarm: Alarm) -> AlarmRow:
         must=must_text(alarm),
         notes=notes_of(alarm),
         quiet=alarm.quiet,
-        may_close=alarm.hub is not None and alarm.room.org in data.may_close,
+        may_close=_may_close(data, alarm),
     )
+
+
+def _may_close(data: BoardData, alarm: Alarm) -> bool:
+    """What ends otherwise (a notice by reading it, a clone by its release) has no button."""
+    if alarm.hub is None or alarm.notice or alarm.room.org not in data.may_close:
+        return False
+    return alarm.kind != CLONE or alarm.hub.returned_at is not None
 
 
 def _ack_text(data: BoardData, alarm: Alarm) -> tuple[Text, bool]:

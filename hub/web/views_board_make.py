@@ -153,7 +153,9 @@ def _ups_text(state: RoomState, seats: Sequence[bool | None]) -> Text:
 
 
 def _p1_foot(alarm: Alarm, session: Session | None) -> Text:
-    number = running(session.booking) if session is not None else "–"
+    if session is None:
+        return say("board.tile.none")
+    number = running(session.booking)
     if alarm.case is None:
         return say("board.tile.session", no=number)
     state = say(f"term.case.{alarm.case.get('state', 'fault_open')}")

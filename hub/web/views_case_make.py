@@ -137,7 +137,7 @@ def clock_view(case: Mapping[str, Any], now: datetime) -> CaseClock:
         used=share,
         used_text=say("case.clock.used", percent=f"{float(share.rstrip('%')):.0f}%"),
         article=both(told["article"]),
-        article_note=_stage_note(told["article"], case["stage"]),
+        article_note=_stage_note(told["article"], case["stage"]) if case["session"] else "",
         unverified=None if told["verified"] else say("case.unverified"),
         at_zero=_at_zero(told),
     )

@@ -71,6 +71,11 @@ def test_releasing_is_a_fact_in_a_persons_name_and_lets_the_commands_go(
 ) -> None:
     _cloned(hub, room)
     manager = _who(hub, "changsha.home_manager")
+    with hub.store.read() as conn:
+        (alarm,) = rows.standing(conn)[room.ctl]
+    with pytest.raises(Problem) as caught:
+        hub.contingency.alarms.close(manager, room.ctl, alarm.alarm, REASON)
+    assert caught.value.code == "still_held"
     assert _sent(hub) == 0
     assert clones.release(hub, manager, room.ctl, REASON) == {"ctl": room.ctl, "held": False}
     assert _sent(hub) == 1
