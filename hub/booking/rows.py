@@ -114,7 +114,7 @@ def insert_request(
 ) -> None:
     """Writes a request and holds its stations.
 
-    `head` has number, session, salt, occupied_from, occupied_to, findings, exception.
+    `head` has number, session, salt, occupied_from, occupied_to, findings, exception, replaces.
 
     Raises:
         sqlalchemy.exc.IntegrityError: with `booking_no_overlap` where a station is held already.

@@ -18,6 +18,7 @@ from sqlalchemy.exc import IntegrityError
 from hub.access import sees_identities, sees_org, sees_session
 from hub.booking import ical, places, rows, rules
 from hub.booking.body import MEAL_FEN_MAX, RequestBody, read_request
+from hub.booking.move import read_move
 from hub.booking.roster import Roster, no_booking
 from hub.booking.rows import Record
 from hub.booking.view import booking_json, instant, taken
@@ -54,6 +55,11 @@ class Booking:
         """
         with decoding("booking"):
             wish = read_request(body)
+        return self._request(actor, wish)
+
+    def _request(
+        self, actor: Actor, wish: RequestBody, *, moved: Record | None = None, reason: str = ""
+    ) -> dict[str, Any]:
         allow(actor, ASKING, org=wish.home_org)
         free_text(wish.draw_conditions, where="booking.draw_conditions")
         if wish.exception is not None:
@@ -64,7 +70,15 @@ class Booking:
             approver = rules.approver(conn, wish, actor=actor)
         rules.refuse_unless_allowed(findings)
         try:
-            return self._hold(actor, wish, findings=findings, approver=approver, now=now)
+            with self._parts.store.write() as conn:
+                if moved is not None:
+                    self._give_up(conn, actor, moved.number, reason=reason, now=now)
+                held = (findings, approver, moved.number if moved is not None else None)
+                answer = self._hold(conn, actor, wish, held=held, now=now)
+                if moved is not None:
+                    to = answer["number"]
+                    self._fact(conn, "booking.rescheduled", moved, actor, to=to, reason=reason)
+                return answer
         except IntegrityError as error:
             if "booking_no_overlap" not in str(error):
                 raise
@@ -120,6 +134,39 @@ class Booking:
             for ctl in changed:
                 self._parts.fleet.publish_plan(conn, ctl)
         return self.get(actor, number)
+
+    def reschedule(self, actor: Actor, number: str, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Asks for the same stations at another time and gives the old time back, or does neither.
+
+        Guests answer anew; members and roster are entered anew: their secrets belong to a session.
+
+        Args:
+            actor: one who may ask at the home venue.
+            number: the booking that is given up.
+            body: `{start_at, duration_min?, reason, exception?}`.
+
+        Returns:
+            The new booking, which names the old one as `replaces`.
+
+        Raises:
+            Problem: 403, 404, 409 the state or a held station, 422 against a rule.
+        """
+        with self._parts.store.read() as conn:
+            record = self._load(conn, number, actor)
+        allow(actor, ASKING, org=record.home_org)
+        _must_be(record, OPEN_STATES, do="使用中的场次只能由指令改期")
+        with decoding("booking"):
+            wish, reason = read_move(body, record)
+        return self._request(actor, wish, moved=record, reason=_reason(reason))
+
+    def _give_up(
+        self, conn: Connection, actor: Actor, number: str, *, reason: str, now: datetime
+    ) -> None:
+        record = self._load(conn, number, actor)
+        _must_be(record, OPEN_STATES, do="使用中的场次只能由指令改期")
+        rows.set_state(conn, number, "rescheduled", now=now, reason=reason)
+        for ctl in rows.drop_plans(conn, record.session):
+            self._parts.fleet.publish_plan(conn, ctl)
 
     def expire(self) -> list[str]:
         """Ends requests nobody answered in time; never a page view's doing."""
@@ -230,38 +277,41 @@ class Booking:
 
     def _hold(
         self,
+        conn: Connection,
         actor: Actor,
         wish: RequestBody,
         *,
-        findings: list[dict[str, Any]],
-        approver: dict[str, Any] | None,
+        held: tuple[list[dict[str, Any]], dict[str, Any] | None, str | None],
         now: datetime,
     ) -> dict[str, Any]:
+        """Writes the request; `held`: what the rules found, who approves, what it replaces."""
         begins, ends = span_of(wish)
-        with self._parts.store.write() as conn:
-            number = rows.next_number(conn, wish.start_at.astimezone(rules.CHINA))
-            head = {
-                "number": number,
-                "session": f"s-{secrets.token_hex(6)}",
-                "salt": secrets.token_hex(SALT_BYTES),
-                "occupied_from": begins,
-                "occupied_to": ends,
-                "findings": findings,
-                "exception": approver,
-            }
-            rows.insert_request(conn, wish, head=head, actor=actor.person, now=now)
-            record = self._load(conn, number)
-            self._fact(
-                conn,
-                "booking.requested",
-                record,
-                actor,
-                kind=wish.kind,
-                start_at=iso_ms(wish.start_at),
-                venues=[{"org": w.org, "stations": list(w.stations)} for w in wish.venues],
-                exception=approver,
-            )
-            return self._json(conn, record, actor)
+        findings, approver, replaces = held
+        number = rows.next_number(conn, wish.start_at.astimezone(rules.CHINA))
+        head = {
+            "number": number,
+            "session": f"s-{secrets.token_hex(6)}",
+            "salt": secrets.token_hex(SALT_BYTES),
+            "occupied_from": begins,
+            "occupied_to": ends,
+            "findings": findings,
+            "exception": approver,
+            "replaces": replaces,
+        }
+        rows.insert_request(conn, wish, head=head, actor=actor.person, now=now)
+        record = self._load(conn, number)
+        self._fact(
+            conn,
+            "booking.requested",
+            record,
+            actor,
+            kind=wish.kind,
+            start_at=iso_ms(wish.start_at),
+            venues=[{"org": w.org, "stations": list(w.stations)} for w in wish.venues],
+            exception=approver,
+            replaces=replaces,
+        )
+        return self._json(conn, record, actor)
 
     def _answer(
         self, actor: Actor, number: str, *, state: str, reason: str, meal_fen: int | None

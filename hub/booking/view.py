@@ -52,6 +52,7 @@ def booking_json(
         "project_code": row["project_code"],
         "project_kind": row["project_kind"],
         "predecessor": row["predecessor"],
+        "replaces": row["replaces"],
         "home_org": record.home_org,
         "start_at": instant(row["start_at"]),
         "duration_min": row["duration_min"],

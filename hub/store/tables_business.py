@@ -37,6 +37,8 @@ booking = Table(
     Column("project_code", String(64), nullable=False),
     Column("project_kind", String(32), nullable=False),
     Column("predecessor", String(24)),
+    # The booking this one was moved from; its stations were given back in the same transaction.
+    Column("replaces", String(24)),
     Column("home_org", String(32), nullable=False, index=True),
     Column("state", String(16), nullable=False, index=True),
     Column("start_at", UtcDateTime, nullable=False, index=True),

@@ -10,6 +10,7 @@ Bodies:
     POST bookings/{id}/decline     {reason}
     POST bookings/{id}/confirm     {}
     POST bookings/{id}/withdraw    {reason}
+    POST bookings/{id}/reschedule  {start_at, duration_min?, reason, exception?}
     POST bookings/{id}/members     {org?, members: [{no, kind, name, id_number, station?, locker?}]}
     POST bookings/{id}/duty        {persons: [{person, role}]}
     POST bookings/{id}/duty/confirm {pin}
@@ -27,6 +28,7 @@ from fastapi.responses import Response
 
 from hub.booking.ical import MEDIA_TYPE
 from hub.booking.service import Booking
+from hub.free_text import free_text
 from hub.ports import Actor, Parts
 from hub.web.api_body import PIN_CHARS_MAX, SECRET_CHARS_MAX, Fields, json_body
 from hub.web.api_once import once
@@ -120,6 +122,13 @@ def _add_life(api: APIRouter, hub: HasBooking) -> None:
         reason = fields.text("reason")
         fields.done()
         return once(hub, who, request, body, lambda: hub.booking.withdraw(who, number, reason))
+
+    @api.post("/bookings/{number}/reschedule", operation_id="reschedule_booking", status_code=201)
+    def reschedule(request: Request, number: str, body: Body) -> dict[str, Any]:
+        """The home venue moves a booking to another time, with a reason; answers the new one."""
+        who = hub.accounts.actor(request)
+        free_text(str(body.get("reason", "")), where="booking.reason")
+        return once(hub, who, request, body, lambda: hub.booking.reschedule(who, number, body))
 
 
 def _add_roster(api: APIRouter, hub: HasBooking) -> None:

@@ -139,7 +139,7 @@ def _took_part(conn: Connection, ref: Any, actor: Reader) -> bool:
         .join(there, there.c.booking == booking.c.number)
         .where(
             there.c.place == ref.place,
-            booking.c.state.not_in(("declined", "withdrawn", "expired")),
+            booking.c.state.not_in(("declined", "withdrawn", "expired", "rescheduled", "no_show")),
             booking.c.occupied_from <= at,
             booking.c.occupied_to >= at - OVERRUN,
         )

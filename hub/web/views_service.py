@@ -62,6 +62,8 @@ HANDLING: Final = (
 RUNNING: Final = ("confirmed", "in_use", "ended", "closed", "aborted")
 """Bookings that have a session to look at."""
 OVER: Final = ("ended", "closed", "aborted")
+GIVEN_UP: Final = frozenset({"declined", "withdrawn", "expired", "rescheduled", "no_show"})
+"""Bookings that stand in no one's way any more."""
 READS_SHOWN: Final = 20
 PEOPLE_ROLES: Final = ("tenderer_agent", "supervisor", "service", "administrator")
 
@@ -125,7 +127,7 @@ class ServiceViews:
         now = hub.clock.wall()
         directory = hub.booking.directory()
         found = hub.booking.listed(self._actor(viewer), day=ymd(now) if day is None else day)
-        kept = [one for one in found if one["state"] not in {"declined", "withdrawn", "expired"}]
+        kept = [one for one in found if one["state"] not in GIVEN_UP]
         return BoardData(
             now=now,
             rooms=visible_rooms(hub.store, viewer, hub.rooms.snapshot(), now, hub.calendar),

@@ -55,6 +55,67 @@ def test_a_declined_request_frees_its_stations(town: Town) -> None:
     assert town.booking.request(operator, request_body())["number"] == "2026-1124-02"
 
 
+LATER = "2026-11-25T09:00:00+08:00"
+
+
+def test_a_moved_booking_gives_its_time_back_and_asks_anew_in_one_act(town: Town) -> None:
+    operator, number = town.who("hubei.operator"), booked(town)["number"]
+    with pytest.raises(Problem) as caught:
+        town.booking.reschedule(operator, number, {"start_at": LATER})
+    assert caught.value.where == "booking.reason"
+    body = {"start_at": LATER, "reason": "专家抽取延后"}
+    new = town.booking.reschedule(operator, number, body)
+    assert (new["state"], new["replaces"], new["number"]) == ("requested", number, "2026-1125-01")
+    assert [one["stations"] for one in new["venues"]] == [
+        ["hubei-301-1", "hubei-301-2", "hubei-301-3"],
+        ["changsha-2-1", "changsha-2-2"],
+    ]
+    old = town.booking.get(operator, number)
+    assert (old["state"], old["reason"]) == ("rescheduled", "专家抽取延后")
+    assert town.booking.request(operator, request_body())["state"] == "requested"
+    with pytest.raises(Problem) as caught:
+        town.booking.reschedule(operator, number, body)
+    assert caught.value.code == "booking_state"
+    with town.store.read() as conn:
+        types = conn.execute(text("SELECT type FROM events ORDER BY id")).scalars().all()
+    assert types[-3:-1] == ["booking.requested", "booking.rescheduled"]
+
+
+@pytest.mark.parametrize(
+    ("change", "code"),
+    [
+        ({"start_at": "2026-11-17T09:00:00+08:00"}, "lead_time"),
+        ({"start_at": LATER}, "booking_no_overlap"),
+        ({"start_at": "2026-11-24T09:00:00+08:00"}, "body_invalid"),
+        ({"start_at": LATER, "venues": []}, "body_invalid"),
+    ],
+)
+def test_a_move_that_cannot_be_changes_nothing(
+    town: Town, change: dict[str, object], code: str
+) -> None:
+    operator, number = town.who("hubei.operator"), booked(town)["number"]
+    town.booking.request(operator, request_body(start_at=LATER))
+    with pytest.raises(Problem) as caught:
+        town.booking.reschedule(operator, number, {"reason": "改期", **change})
+    assert caught.value.code == code
+    old = town.booking.get(operator, number)
+    assert old["state"] == "confirmed"
+    assert len(town.booking.listed(operator)) == 2
+    with pytest.raises(Problem) as caught:
+        town.booking.request(operator, request_body())
+    assert caught.value.code == "booking_no_overlap"
+
+
+def test_only_home_moves_and_an_overlap_with_the_old_time_is_no_overlap(town: Town) -> None:
+    number = booked(town)["number"]
+    body = {"start_at": "2026-11-24T10:00:00+08:00", "reason": "推迟一小时"}
+    with pytest.raises(Problem) as caught:
+        town.booking.reschedule(town.who("changsha.guest_coordinator"), number, body)
+    assert caught.value.status == 403
+    new = town.booking.reschedule(town.who("hubei.home_manager"), number, body)
+    assert (new["number"], new["start_at"]) == ("2026-1124-02", "2026-11-24T02:00:00.000Z")
+
+
 def test_a_request_nobody_answers_expires_by_the_timer(town: Town) -> None:
     number = town.booking.request(town.who("hubei.operator"), request_body())["number"]
     assert town.booking.expire() == []
