@@ -1,5 +1,6 @@
 """What every test shares: how long properties are tried."""
 
+import gc
 import os
 
 from hypothesis import HealthCheck, settings
@@ -12,3 +13,8 @@ settings.register_profile(
 settings.register_profile("quick", parent=settings.get_profile("whole"), max_examples=25)
 settings.register_profile("long", parent=settings.get_profile("whole"), max_examples=5_000)
 settings.load_profile(os.environ.get("EVALROOM_PROPERTIES", "whole"))
+
+
+def pytest_collection_finish() -> None:
+    """What is loaded by now stays: it is not looked through for rubbish at every turn."""
+    gc.freeze()

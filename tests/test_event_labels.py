@@ -4,15 +4,15 @@ from __future__ import annotations
 
 import ast
 import re
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Iterable, Iterator
 
 import pytest
 
 from protocols.policy.room_folds import FOLDS
 from protocols.terms_events import EVENT_LABELS
+from tests.source import dotted, of, parsed
 
-ROOT = Path(__file__).parents[1]
+SILENT = ("hub/web/", "edge/simulators/")
 TYPE = re.compile(r"[a-z]+(?:[._][a-z]+)*\Z")
 # What puts an event into a record, by the last name of what is called.
 WRITERS = {"Draft", "Own", "_drop", "_fact", "_note", "emit", "emit_data", "pass_on"}
@@ -25,7 +25,7 @@ COMPOSED = {
 
 
 def is_writer(call: ast.Call) -> bool:
-    name = ast.unparse(call.func)
+    name = dotted(call.func)
     return name.rpartition(".")[2] in WRITERS or name.endswith("facts.append")
 
 
@@ -48,10 +48,10 @@ def texts(node: ast.expr) -> Iterator[str]:
         yield node.value
 
 
-def written(tree: ast.Module) -> set[str]:
+def written(looked_at: Iterable[ast.AST]) -> set[str]:
     """Event types a file writes: arguments of writers."""
     found: set[str] = set()
-    for node in ast.walk(tree):
+    for node in looked_at:
         if isinstance(node, ast.Call) and is_writer(node):
             argument = type_argument(node)
             found |= set() if argument is None else set(texts(argument))
@@ -68,11 +68,9 @@ def written(tree: ast.Module) -> set[str]:
 
 def every_type_written() -> set[str]:
     found = set(FOLDS)
-    for side in ("edge", "hub"):
-        for path in (ROOT / side).rglob("*.py"):
-            inside = path.relative_to(ROOT).as_posix()
-            if not inside.startswith(("hub/web/", "edge/simulators/")):
-                found |= written(ast.parse(path.read_text(encoding="utf-8")))
+    for name, looked_at in parsed():
+        if name.startswith(("edge/", "hub/")) and not name.startswith(SILENT):
+            found |= written(looked_at)
     return found
 
 
@@ -100,4 +98,4 @@ def test_every_event_that_is_written_has_its_label_in_both_languages() -> None:
     ],
 )
 def test_the_search_above_sees_what_it_should(text: str, types: set[str]) -> None:
-    assert written(ast.parse(text)) == types
+    assert written(of(text)) == types

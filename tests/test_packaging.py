@@ -14,8 +14,8 @@ from pathlib import Path
 import pytest
 
 import evalroom
+from tests.source import ROOT, nodes
 
-ROOT = Path(__file__).parents[1]
 OURS = ("edge", "hub", "protocols")
 PROJECT = tomllib.loads((ROOT / "pyproject.toml").read_text(encoding="utf-8"))["project"]
 EXTRAS = PROJECT["optional-dependencies"]
@@ -42,17 +42,16 @@ def declared(extra: str) -> set[str]:
 def imported(folder: str) -> dict[str, str]:
     """Third-party names imported under a folder, each with one file that imports it."""
     found: dict[str, str] = {}
-    for path in (ROOT / folder).rglob("*.py"):
-        for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
-            names = []
-            if isinstance(node, ast.Import):
-                names = [alias.name for alias in node.names]
-            elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
-                names = [node.module]
-            for name in names:
-                root = name.split(".")[0]
-                if root not in sys.stdlib_module_names and root not in (*OURS, "evalroom"):
-                    found[root] = path.relative_to(ROOT).as_posix()
+    for path, node in nodes(f"{folder}/"):
+        names = []
+        if isinstance(node, ast.Import):
+            names = [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom) and node.module and not node.level:
+            names = [node.module]
+        for name in names:
+            root = name.split(".")[0]
+            if root not in sys.stdlib_module_names and root not in (*OURS, "evalroom"):
+                found[root] = path
     return found
 
 

@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import ast
 import re
-import shutil
-import subprocess
-from collections.abc import Iterator
-from functools import cache
-from pathlib import Path
 
 import pytest
 
-ROOT = Path(__file__).parents[1]
+from tests.source import ROOT, dotted, nodes, of, tracked
+
 FUNCTION_LINES_MAX = 70
 PURE = ("protocols/", "edge/room.py", "edge/room_rules/")
 # Travels alone inside every package, so that it is one file however long (its docstring says why).
@@ -20,41 +16,10 @@ ALONE = {"protocols/evidence/verifier.py"}
 TEXT = {".py", ".md", ".html", ".css", ".js", ".toml", ".yaml", ".yml", ".json", ".txt", ".conf"}
 
 
-def tracked(*suffixes: str) -> list[Path]:
-    """Files of the project by suffix: those git knows, else (no git) those of the tree."""
-    git = shutil.which("git")
-    if git and (ROOT / ".git").exists():
-        listed = subprocess.run(
-            [git, "ls-files", "-z"], cwd=ROOT, capture_output=True, text=True, check=True
-        ).stdout.split("\0")
-        paths = [ROOT / name for name in listed if name]
-    else:
-        paths = [
-            path
-            for top in ("edge", "hub", "protocols", "tests", "deploy", "docs", "firmware-config")
-            for path in (ROOT / top).rglob("*")
-        ]
-    return [path for path in paths if path.suffix in suffixes and path.is_file()]
-
-
-@cache
-def parsed() -> tuple[tuple[str, ast.Module], ...]:
-    """Every Python file of the project, taken apart once for all tests of this process."""
-    return tuple(
-        (path.relative_to(ROOT).as_posix(), ast.parse(path.read_text(encoding="utf-8")))
-        for path in tracked(".py")
-    )
-
-
-def trees(under: tuple[str, ...] = ("",)) -> Iterator[tuple[str, ast.Module]]:
-    return ((name, tree) for name, tree in parsed() if name.startswith(under))
-
-
 def test_no_function_is_longer_than_a_screen() -> None:
     found = [
         f"{name}:{node.lineno} {node.name} has {node.end_lineno - node.lineno + 1} lines"
-        for name, tree in trees()
-        for node in ast.walk(tree)
+        for name, node in nodes()
         if isinstance(node, ast.FunctionDef | ast.AsyncFunctionDef)
         and node.end_lineno is not None
         and node.end_lineno - node.lineno + 1 > FUNCTION_LINES_MAX
@@ -65,8 +30,7 @@ def test_no_function_is_longer_than_a_screen() -> None:
 def test_the_rules_never_ask_what_time_it_is() -> None:
     found = [
         f"{name}:{node.lineno} .{node.attr}"
-        for name, tree in trees(PURE)
-        for node in ast.walk(tree)
+        for name, node in nodes(*PURE)
         if isinstance(node, ast.Attribute) and node.attr in {"now", "today", "utcnow"}
     ]
     assert found == []
@@ -75,10 +39,9 @@ def test_the_rules_never_ask_what_time_it_is() -> None:
 def test_no_test_sleeps() -> None:
     found = [
         f"{name}:{node.lineno}"
-        for name, tree in trees(("tests/",))
-        for node in ast.walk(tree)
+        for name, node in nodes("tests/")
         if isinstance(node, ast.Call)
-        and ast.unparse(node.func) in {"time.sleep", "asyncio.sleep", "sleep"}
+        and dotted(node.func) in {"time.sleep", "asyncio.sleep", "sleep"}
     ]
     assert found == []
 
@@ -91,8 +54,8 @@ def is_forbidden(node: ast.AST) -> str:
         roots = {name.split(".")[0] for name in names}
         return next(iter(roots & {"pickle", "cPickle", "dill", "shelve", "marshal"}), "")
     if isinstance(node, ast.Call):
-        if ast.unparse(node.func) in {"yaml.load", "yaml.unsafe_load", "eval", "exec"}:
-            return ast.unparse(node.func)
+        if (name := dotted(node.func)) in {"yaml.load", "yaml.unsafe_load", "eval", "exec"}:
+            return name
         if any(
             word.arg == "shell"
             and not (isinstance(word.value, ast.Constant) and not word.value.value)
@@ -105,8 +68,7 @@ def is_forbidden(node: ast.AST) -> str:
 def test_nothing_loads_code_from_data_or_starts_a_shell() -> None:
     found = [
         f"{name}:{getattr(node, 'lineno', 0)} {what}"
-        for name, tree in trees()
-        for node in ast.walk(tree)
+        for name, node in nodes()
         if (what := is_forbidden(node))
     ]
     assert found == []
@@ -124,7 +86,7 @@ def test_nothing_loads_code_from_data_or_starts_a_shell() -> None:
     ],
 )
 def test_the_test_above_sees_what_it_should(text: str, what: str) -> None:
-    assert next(filter(None, map(is_forbidden, ast.walk(ast.parse(text)))), "") == what
+    assert next(filter(None, map(is_forbidden, of(text))), "") == what
 
 
 def test_no_dependency_draws_its_secrets_from_an_ordinary_generator() -> None:
