@@ -377,6 +377,7 @@ SENTENCES: Final[Mapping[str, Callable[[Data], str]]] = {
     "fault.cleared": _cleared,
     "fault.acked": _acted,
     "alarm.acked": _acted,
+    "alarm.closed": lambda d: f"查明：{_said(d.get('reason'))}{_tail(d)}",
     "power.state": _power,
     "network.state": _network,
     "system.state": lambda d: f"评标系统{'可用' if d.get('state') == 'ok' else '不可用'}。",

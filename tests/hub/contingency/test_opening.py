@@ -9,6 +9,8 @@ from typing import Any
 import pytest
 from sqlalchemy import insert, update
 
+from hub.archive.records import decisions_json
+from hub.archive.wording import label
 from hub.clock import iso_ms
 from hub.contingency import lost_rows
 from hub.contingency.lost_rows import Hole
@@ -171,6 +173,17 @@ def test_a_hole_stands_until_a_named_person_has_decided(
     assert one_case(ready)["cleared_at"] is not None
     assert not one_case(ready)["clock"]["running"]
     assert ready.contingency.close(manager, case, "已说明")["state"] == "closed"
+
+
+def test_the_packages_case_table_bears_the_hole(ready: Town, rooms: dict[str, Room]) -> None:
+    lose(rooms["changsha"], 3)
+    decide(ready, one_case(ready)["case"], "go_on_recorded", reason="见证人员已书面说明")
+    with ready.store.read() as conn:
+        (case,) = decisions_json(conn, rooms["changsha"].session)["cases"]
+    assert label("fault", case["kind"]) == "证据记录缺口"
+    assert str(case["article"]).startswith("证据记录")
+    assert case["rule"]["verified"] is False
+    assert [one["option"] for one in case["decisions"]] == ["go_on_recorded"]
 
 
 def test_the_limit_makes_a_decision_due_for_a_hole_too(ready: Town, rooms: dict[str, Room]) -> None:
