@@ -391,6 +391,8 @@ def test_a_hash_openssl_does_not_have(monkeypatch):
         {"hub": []},
         {"hub": {"id": HUB, "pub": "x"}},
         {"retired": [{"kid": HOME.kid}]},
+        {"epochs": 5},
+        {"epochs": [5]},
         {"retired": [{"kid": HOME.kid, "at": {"ctl": CTL, "epoch": EPOCH1, "seq": 0}}]},
     ],
 )

@@ -56,6 +56,7 @@ def test_trust_file_there_and_back():
         {"hub": {"id": HUB, "kid": HUB_KEY.kid, "pub": HUB_KEY.pub.hex(), "x": 1}},
         {"retired": [{"kid": HOME.kid, "at": {"ctl": CTL, "epoch": EPOCH, "seq": 0}}]},
         {"retired": [{"kid": HOME.kid}]},
+        {"epochs": ["x"]},
         {"x": 1},
     ],
 )
