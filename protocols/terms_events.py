@@ -94,6 +94,7 @@ EVENT_LABELS: dict[str, tuple[str, str]] = {
     "booking.withdrawn": ("预约撤回", "booking withdrawn"),
     "booking.expired": ("预约过期", "booking expired"),
     "booking.rescheduled": ("预约改期", "booking rescheduled"),
+    "booking.no_show": ("预约未使用", "booking not used"),
     "duty.assigned": ("值班安排", "duty assigned"),
     "duty.confirmed": ("值班确认", "duty confirmed"),
     "members.entered": ("评委编号已录入", "member numbers entered"),

@@ -275,6 +275,12 @@ def overdue_requests(conn: Connection, *, asked_before: datetime, now: datetime)
     return list(rows.scalars())
 
 
+def unused(conn: Connection, *, over_before: datetime) -> list[str]:
+    """Confirmed bookings whose time was over before a moment and that nobody began."""
+    late = (booking.c.state == "confirmed") & (booking.c.occupied_to < over_before)
+    return list(conn.execute(select(booking.c.number).where(late)).scalars())
+
+
 def _whole(conn: Connection, row: dict[str, Any]) -> Record:
     def of(table: Any, *order: Any) -> tuple[Mapping[str, Any], ...]:
         query = select(table).where(table.c.booking == row["number"]).order_by(*order)

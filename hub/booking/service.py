@@ -35,6 +35,9 @@ BUFFER_AFTER: Final = timedelta(minutes=30)
 SALT_BYTES: Final = 16
 REASON_CHARS_MAX: Final = 500
 
+NO_SHOW_AFTER: Final = timedelta(days=1)
+"""After the held time: whoever came late came by then, and his room has told it."""
+
 ASKING: Final = ("home_manager", "deputy", "operator")
 ANSWERING: Final = ("guest_coordinator", "home_manager", "deputy")
 OPEN_STATES: Final = ("requested", "accepted", "confirmed")
@@ -169,13 +172,20 @@ class Booking:
             self._parts.fleet.publish_plan(conn, ctl)
 
     def expire(self) -> list[str]:
-        """Ends requests nobody answered in time; never a page view's doing."""
+        """Ends requests nobody answered in time, and what was confirmed and never begun.
+
+        Returns:
+            The requests that expired.
+        """
         now = self._parts.clock.wall()
         limit = now - timedelta(seconds=self._parts.pack.booking.hold_s)
         with self._parts.store.read() as conn:
             late = rows.overdue_requests(conn, asked_before=limit, now=now)
+            unused = rows.unused(conn, over_before=now - NO_SHOW_AFTER)
         for number in late:
             self._expire_one(number, now)
+        for number in unused:
+            self._no_show(number, now)
         return late
 
     def get(self, actor: Actor, number: str) -> dict[str, Any]:
@@ -368,6 +378,30 @@ class Booking:
             self._parts.facts.append(
                 conn, type="booking.expired", session=record.session, data=data
             )
+
+    def _no_show(self, number: str, now: datetime) -> None:
+        with self._parts.store.write() as conn:
+            record = self._load(conn, number)
+            if record.state != "confirmed" or not self._all_heard(conn, record):
+                return
+            rows.set_state(conn, number, "no_show", now=now)
+            data = {"booking": number, "session": record.session}
+            self._parts.facts.append(
+                conn, type="booking.no_show", session=record.session, data=data
+            )
+            for ctl in rows.drop_plans(conn, record.session):
+                self._parts.fleet.publish_plan(conn, ctl)
+
+    def _all_heard(self, conn: Connection, record: Record) -> bool:
+        """Whether the home room, if it had the session at all, has nothing left to tell."""
+        if record.row["published_at"] is None:
+            return True
+        home = record.venue(record.home_org)
+        ctl = places.controller_of(conn, str(home["place"])) if home is not None else None
+        if ctl is None:
+            return True
+        link = self._parts.rooms.link(ctl)
+        return bool(link.reachable) and link.outbox == 0
 
     def _fact(self, conn: Connection, what: str, record: Record, actor: Actor, **more: Any) -> None:
         data = {

@@ -12,8 +12,10 @@ from hub import crypto
 from hub.booking.identity import open_identity
 from hub.duty_keys import unwrap_identity_key, unwrap_identity_key_at_home
 from hub.problems import Problem
+from hub.rooms import UNREACHABLE_MS
 from hub.store.tables_business import booking_identity, session_plan
 from hub.store.tables_core import outgoing, plans
+from protocols.messages.bodies import Pong
 from protocols.messages.plan import read_plan
 from protocols.messages.signed import parse_message
 from protocols.messages.trust import Keyring
@@ -53,6 +55,47 @@ def test_a_declined_request_frees_its_stations(town: Town) -> None:
     answer = town.booking.decline(town.who("changsha.guest_coordinator"), number, "评标室检修")
     assert (answer["state"], answer["venues"][1]["reason"]) == ("declined", "评标室检修")
     assert town.booking.request(operator, request_body())["number"] == "2026-1124-02"
+
+
+def test_what_was_confirmed_and_never_begun_is_a_no_show_a_day_later(town: Town) -> None:
+    number = booked(town)["number"]
+    operator = town.who("hubei.operator")
+    town.clock.now = town.clock.now.replace(day=25, hour=9, minute=29)
+    town.booking.expire()
+    assert town.booking.get(operator, number)["state"] == "confirmed"
+    town.clock.pass_s(120)
+    for _ in range(2):
+        town.booking.expire()
+        assert town.booking.get(operator, number)["state"] == "no_show"
+    with town.store.read() as conn:
+        types = conn.execute(text("SELECT type FROM events ORDER BY id")).scalars().all()
+    assert types.count("booking.no_show") == 1
+
+
+def test_a_room_that_may_still_tell_of_its_session_is_waited_for(ready: Town) -> None:
+    operator, ctl = ready.who("hubei.operator"), CTLS["hubei"]
+    ready.clock.now = ready.clock.now.replace(day=27)
+
+    def state() -> str:
+        ready.booking.expire()
+        return str(ready.booking.get(operator, NUMBER)["state"])
+
+    def answers(outbox: int) -> None:
+        told = {"re": "", "ask": "0" * 16, "epoch": "0" * 32, "seq": 9, "acked": 9 - outbox}
+        ready.rooms.pong(ctl, Pong(**told, outbox=outbox, journal_ok=True, loop_ms=3))
+
+    assert state() == "confirmed"
+    answers(3)
+    assert state() == "confirmed"
+    answers(0)
+    ready.clock.mono += UNREACHABLE_MS
+    ready.rooms.check_silence()
+    assert state() == "confirmed"
+    answers(0)
+    assert state() == "no_show"
+    with ready.store.read() as conn:
+        mine = session_plan.c.ctl == ctl
+        assert conn.execute(select(session_plan.c.active).where(mine)).scalars().all() == [False]
 
 
 LATER = "2026-11-25T09:00:00+08:00"
