@@ -74,6 +74,7 @@ class Pipe:
     _wake: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
     _was_up: bool = False
+    _asked: Broker | None = None
 
     def __post_init__(self) -> None:
         """Prepares the client; nothing is connected yet."""
@@ -145,7 +146,7 @@ class Pipe:
             self._was_up = False
             self._client = self._fresh()
             try:
-                broker = self.broker
+                broker = self._asked = self.broker
                 self._client.connect(
                     broker.host,
                     broker.port,
@@ -167,7 +168,10 @@ class Pipe:
 
     def _connected(self, client: mqtt.Client, *rest: Any) -> None:
         reason = rest[2]
-        if not reason.is_failure:
+        if self._asked is not self.broker:
+            # The line was switched while this one was being connected.
+            client.disconnect()
+        elif not reason.is_failure:
             client.subscribe(list(self.subscriptions))
 
     def _subscribed(self, client: mqtt.Client, *rest: Any) -> None:

@@ -14,7 +14,8 @@ import pytest
 from edge.app import build
 from edge.config import ConfigError, read_room_file
 from edge.lines import address_of
-from edge.remote import ASK_MS, TRIAL_MS
+from edge.remote import ASK_MS, TRIAL_MS, answers_in
+from edge.room import Draft
 from edge.service import RoomService
 from edge.turn import Turn
 from hub import crypto
@@ -378,7 +379,7 @@ def test_an_id_is_answered_once_however_much_came_between(room: Room) -> None:
     first = room.command("device.selftest", "first")
     assert first["ok"]
     for n in range(COMMANDS_KEPT + 5):
-        room.command("device.selftest", f"c{n}")
+        room.command("network.switch", f"c{n}")  # refused for want of a line, and that is kept
     assert "first" not in room.service.runtime.state.answers
     rows = room.service.journal.seq
     again = room.command("device.selftest", "first")
@@ -387,4 +388,29 @@ def test_an_id_is_answered_once_however_much_came_between(room: Room) -> None:
     room.restart()
     rows = room.service.journal.seq
     assert room.command("device.selftest", "first")["repeated"]
+    assert room.service.journal.seq == rows
+
+
+def test_orders_and_statements_are_answered_from_the_journal_like_commands(room: Room) -> None:
+    drafts = [
+        Draft("order.accepted", "s-1", {"id": "o1"}),
+        Draft("order.refused", "s-1", {"id": "o2", "reason": "needs"}),
+        Draft("statement.accepted", "s-1", {"id": "st"}),
+        Draft("phase.changed", "s-1", {"id": "p"}),
+    ]
+    kept = answers_in(drafts)
+    assert kept == {"o1": b"accepted", "o2": b"needs", "st": b"accepted"}
+    room.service.journal.append((), results=kept)
+    rows = room.service.journal.seq
+    told = [
+        room.service.runtime.feed([Turn(kind, {"id": name, "session": "s-1"})]).answers[0].result
+        for kind, name in (
+            ("order", "o1"),
+            ("order_refused", "o1"),
+            ("order", "o2"),
+            ("statement", "st"),
+        )
+    ]
+    accepted, refused = {"ok": True, "repeated": True}, {"ok": False, "reason": "needs"}
+    assert told == [accepted, accepted, {**refused, "repeated": True}, accepted]
     assert room.service.journal.seq == rows

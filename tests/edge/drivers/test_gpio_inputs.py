@@ -2,7 +2,9 @@
 
 import json
 import socket
+import sys
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any
 
 import pytest
@@ -10,6 +12,7 @@ import pytest
 from edge.devices import DeviceError
 from edge.drivers.contact import Debounce
 from edge.drivers.gpio_inputs import GpioInputs
+from edge.drivers.gpio_pins import HeaderPins
 
 MAINS, MAT = 17, 5
 
@@ -152,3 +155,25 @@ def test_a_pin_that_cannot_be_read_is_a_lost_device_once(
         assert readings.wait("device") == {"state": "lost", "reason": "pins"}
         assert contacts.selftest()["ok"] is False
         assert len(readings.of("device")) == 1
+
+
+def test_a_machine_without_a_header_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Whatever kind of error the library has for it; another one is a bug and goes on."""
+
+    class LgpioError(Exception):
+        """As lgpio's own, which is no OSError."""
+
+    def opens(error: Exception) -> Any:
+        def factory() -> None:
+            raise error
+
+        return SimpleNamespace(LGPIOFactory=factory, lgpio=SimpleNamespace(error=LgpioError))
+
+    name = "gpiozero.pins.lgpio"
+    for module in (None, opens(LgpioError("can not open gpiochip")), opens(OSError(13))):
+        monkeypatch.setitem(sys.modules, name, module)
+        with pytest.raises(DeviceError, match="do: install python3-lgpio"):
+            HeaderPins()
+    monkeypatch.setitem(sys.modules, name, opens(TypeError("ours")))
+    with pytest.raises(TypeError, match="ours"):
+        HeaderPins()
