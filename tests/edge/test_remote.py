@@ -376,19 +376,24 @@ def test_contents_that_cannot_be_marked_are_a_named_failure(room: Room) -> None:
 
 
 def test_an_id_is_answered_once_however_much_came_between(room: Room) -> None:
-    first = room.command("device.selftest", "first")
-    assert first["ok"]
+    spool = room.service.uploader._spool
+    path = spool.folder / "new"
+    path.write_bytes(b"picture")
+    sha256 = spool.take(path, {}, ()).sha256
+    assert room.command("clip.fetch", "first", segments=[sha256])["ok"]
+    room.tick()
+    spool.uploaded(sha256)
     for n in range(COMMANDS_KEPT + 5):
         room.command("network.switch", f"c{n}")  # refused for want of a line, and that is kept
     assert "first" not in room.service.runtime.state.answers
     rows = room.service.journal.seq
-    again = room.command("device.selftest", "first")
-    assert again == {"ok": True, "result": "started", "repeated": True}
-    assert room.service.journal.seq == rows, "nothing was done again"
-    room.restart()
-    rows = room.service.journal.seq
-    assert room.command("device.selftest", "first")["repeated"]
+    answer = {"ok": True, "result": "queued", "repeated": True}
+    assert room.command("clip.fetch", "first", segments=[sha256]) == answer
+    room.tick()
+    assert spool.pending() == [], "it was not offered again"
     assert room.service.journal.seq == rows
+    room.restart()
+    assert room.command("clip.fetch", "first", segments=[sha256]) == answer
 
 
 def test_orders_and_statements_are_answered_from_the_journal_like_commands(room: Room) -> None:
