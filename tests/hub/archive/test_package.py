@@ -22,6 +22,7 @@ from hub.archive.download import tar_of
 from hub.archive.reports import chinese_font
 from hub.booking import erasure
 from hub.problems import Problem
+from protocols.evidence.tally import ROOM_TYPE, tally
 from protocols.evidence.verifier import SIGNATURE
 from protocols.messages.bodies import Position, Retired, TrustFile
 from protocols.messages.signed import parse_message
@@ -318,6 +319,12 @@ def test_a_package_too_early_or_without_appraisal_is_refused(ready: Town) -> Non
     with pytest.raises(Problem) as caught:
         ready.archive.build_package(ready.who("changsha.home_manager"), session, PASSWORD)
     assert caught.value.code == "room_not_heard"
+    told = tally((rooms["changsha"].epoch, seq) for seq in range(2, 91))
+    rooms["changsha"].mine(ROOM_TYPE, told)
+    with pytest.raises(Problem) as caught:
+        ready.archive.build_package(ready.who("changsha.home_manager"), session, PASSWORD)
+    assert caught.value.code == "room_not_heard"
+    assert "rows missing" in str(caught.value.got)
     for room in rooms.values():
         room.sealed()
     with pytest.raises(Problem) as caught:
