@@ -527,7 +527,8 @@ def test_a_whole_day_is_handed_over_and_nothing_in_it_is_altered(town: Town) -> 
     for member in (4, 5):
         town.archive.enter_appraisal(coordinator, session, member, [], None, "履职正常。")
     made = town.archive.build_package(town.who("changsha.home_manager"), session, PASSWORD)
-    report = check_package(Path(made["path"]), town.keys.trust().encode(), "en")
+    folder = town.data / "packages" / str(made["package"])
+    report = check_package(folder, town.keys.trust().encode(), "en")
     assert made["state"] == "offered"
     assert report.code != ALTERED, "\n".join(report.lines())
     assert report.counts["segments"] == 3
