@@ -10,14 +10,12 @@ import subprocess
 import sys
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import closing
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlite_utils import Database
 
 from edge.journal import (
     VALUE_BYTES_MAX,
@@ -26,8 +24,7 @@ from edge.journal import (
     LocalError,
     StorageError,
 )
-from edge.journal_file import STEPS, SqlitePort, connect_sqlite, migrate
-from edge.journal_schema import MIGRATIONS
+from edge.journal_file import SqlitePort, connect_sqlite
 from protocols.evidence.tally import digest_of
 from protocols.messages.event import GENESIS, decode_event, event_hash
 
@@ -491,27 +488,3 @@ def test_what_was_said_to_be_written_is_there_after_kill_9(
         assert row is not None
         assert row.hash == digest
     assert len(journal.epochs()) == 4
-
-
-def test_a_file_at_the_newest_schema_is_known_without_the_tools(tmp_path: Path) -> None:
-    """They cost memory that a room which has once started need not pay again."""
-    path = tmp_path / "journal.sqlite"
-    migrate(path)
-    with closing(sqlite3.connect(path)) as connection:
-        applied = MIGRATIONS.applied(Database(connection))
-    assert [one.name for one in applied] == list(STEPS)
-    look = "import sys; from pathlib import Path; from edge.journal_file import migrate; "
-    look += "migrate(Path(sys.argv[1])); print('sqlite_utils' in sys.modules)"
-    said = subprocess.run([sys.executable, "-c", look, path], capture_output=True, check=True)
-    assert said.stdout == b"False\n"
-
-
-def test_the_file_and_what_lies_beside_it_are_their_owners_alone(tmp_path: Path) -> None:
-    path = tmp_path / "private.sqlite"
-    port = connect_sqlite(path)
-    port.execute("PRAGMA journal_mode = WAL")
-    port.execute("CREATE TABLE t (x)")
-    modes = {one.name: one.stat().st_mode & 0o777 for one in tmp_path.iterdir()}
-    port.close()
-    assert set(modes.values()) == {0o600}
-    assert len(modes) == 3
