@@ -18,7 +18,8 @@ class Guard:
 
     def run(self, act: Callable[[], object]) -> None:
         """Does an act; whatever it raises is logged with its trace and kept under its name."""
-        name = getattr(act, "__qualname__", repr(act))
+        # Not repr as a default: it would print a whole hub at each tick, half built or not.
+        name = getattr(act, "__qualname__", "") or type(act).__name__
         try:
             act()
         except Exception as error:
