@@ -12,7 +12,7 @@ import logging
 import queue
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from functools import partial
 from typing import Final
 
@@ -22,6 +22,7 @@ from sqlalchemy.exc import OperationalError, SQLAlchemyError
 from hub import streams
 from hub.bus import Bus
 from hub.clock import Clock
+from hub.counts import Counts
 from hub.facts import Facts
 from hub.fleet import RESEND_AFTER, Fleet
 from hub.keys import Keys
@@ -66,25 +67,6 @@ where no message can carry it any more."""
 STOP: Final = ("", b"")
 
 log = logging.getLogger(__name__)
-
-
-@dataclass(slots=True)
-class Counts:
-    """What passed since the start; shown at `/readyz`.
-
-    Attributes:
-        taken: messages of rooms that were looked at.
-        dropped: messages the queue had no place for; rooms send them again.
-        failed: messages that could not be taken for a reason of ours.
-        notices_dropped: notices beyond what is kept for one controller; their rows come later.
-        waiting: messages in the queue now.
-    """
-
-    taken: int = 0
-    dropped: int = 0
-    failed: int = 0
-    notices_dropped: int = 0
-    waiting: int = 0
 
 
 class Ingest:

@@ -15,9 +15,9 @@ from hub.archive.service import Archive
 from hub.booking.service import Booking
 from hub.clones import RELEASING
 from hub.contingency.service import Contingency
+from hub.counts import Counting
 from hub.duty_keys import on_duty
 from hub.guard import Guard
-from hub.ingest import Ingest
 from hub.ports import Parts
 from hub.problems import Problem
 from hub.reach import visible_rooms
@@ -75,8 +75,12 @@ class ConsoleHub(Parts, Protocol):
     sessions: Sessions
     contingency: Contingency
     archive: Archive
-    ingest: Ingest
     guard: Guard
+
+    @property
+    def ingest(self) -> Counting:
+        """What passed of the rooms' messages."""
+        ...
 
 
 class HubAccess:
