@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from typing import Final
+from collections.abc import Mapping, Sequence
+from typing import Any, Final
 
 from sqlalchemy import Connection, select
 
@@ -19,8 +20,15 @@ SCORED_KIND: Final = "expert"
 ENDS: Final = frozenset({"ended", "postponed", "terminated", "closed"})
 
 
-def refuse_early(conn: Connection, link: SessionLink, org: str) -> None:
+def refuse_early(conn: Connection, link: SessionLink, org: str, *, last_day: bool) -> None:
     """Refuses a package before the end, before the last upload, or without appraisals.
+
+    Args:
+        conn: a connection.
+        link: the session.
+        org: the venue that hands over.
+        last_day: the hand-over is due; what a dead room never sent is waited for no longer. The
+            package is then incomplete, says so to everyone, and gets a partial receipt.
 
     Raises:
         Problem: 409, 422.
@@ -39,33 +47,9 @@ def refuse_early(conn: Connection, link: SessionLink, org: str) -> None:
             got=link.state,
             do="结束后再打包",
         )
-    venue = link.venue(org)
-    ctl = venue.ctl if venue is not None else ""
-    heard = {one["to"] for one in record.phase_log if one["ctl"] == ctl}
-    behind = lacking(conn, link.session, ctl or "")
-    if not heard & ENDS or not counted(conn, link.session, ctl or "") or behind:
-        raise refuse(
-            409,
-            "room_not_heard",
-            zh="本场地评标室的记录尚未到齐",
-            en="The venue's own room has not sent its record to the end",
-            where=f"session {link.session}, venue {org}",
-            expected="the room's closed session and its count of rows (session.sealed)",
-            got=", ".join(sorted(heard) + [f"{behind} rows missing"] * bool(behind)) or "nothing",
-            do="关闭场次；评标室恢复连接并补传后再打包",
-        )
-    waiting = media_waiting(conn, link, org)
-    if waiting:
-        raise refuse(
-            409,
-            "media_waiting",
-            zh="还有音视频片段未上传",
-            en="Recorded segments have not arrived yet",
-            where=f"session {link.session}, venue {org}",
-            expected="every recorded segment at the hub",
-            got=f"{waiting} missing",
-            do="等待上传完成",
-        )
+    if not last_day:
+        _refuse_unheard(conn, link, org, phases=record.phase_log)
+        _refuse_unsent(conn, link, org)
     scored = set(
         conn.execute(
             select(appraisal.c.member).where(appraisal.c.session == link.session)
@@ -87,6 +71,43 @@ def refuse_early(conn: Connection, link: SessionLink, org: str) -> None:
             expected="an entry for every expert of the venue",
             got="missing: " + ", ".join(missing),
             do="先录入考核",
+        )
+
+
+def _refuse_unheard(
+    conn: Connection, link: SessionLink, org: str, *, phases: Sequence[Mapping[str, Any]]
+) -> None:
+    """The venue's own room has closed the session, and every row it counted is here."""
+    venue = link.venue(org)
+    ctl = venue.ctl if venue is not None else ""
+    heard = {one["to"] for one in phases if one["ctl"] == ctl}
+    behind = lacking(conn, link.session, ctl or "")
+    if not heard & ENDS or not counted(conn, link.session, ctl or "") or behind:
+        raise refuse(
+            409,
+            "room_not_heard",
+            zh="本场地评标室的记录尚未到齐",
+            en="The venue's own room has not sent its record to the end",
+            where=f"session {link.session}, venue {org}",
+            expected="the room's closed session and its count of rows (session.sealed)",
+            got=", ".join(sorted(heard) + [f"{behind} rows missing"] * bool(behind)) or "nothing",
+            do="关闭场次；评标室恢复连接并补传后再打包；到移交期限日仍未到齐的，可按现有记录打包",
+        )
+
+
+def _refuse_unsent(conn: Connection, link: SessionLink, org: str) -> None:
+    """Every recorded segment has arrived."""
+    waiting = media_waiting(conn, link, org)
+    if waiting:
+        raise refuse(
+            409,
+            "media_waiting",
+            zh="还有音视频片段未上传",
+            en="Recorded segments have not arrived yet",
+            where=f"session {link.session}, venue {org}",
+            expected="every recorded segment at the hub",
+            got=f"{waiting} missing",
+            do="等待上传完成；到移交期限日仍未到齐的，可按现有记录打包",
         )
 
 

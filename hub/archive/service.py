@@ -129,7 +129,7 @@ class Archive:
         allow(actor, BUILDING)
         with self._parts.store.read() as conn:
             link = self._link(conn, session, actor)
-            refuse_early(conn, link, actor.org)
+            refuse_early(conn, link, actor.org, last_day=self._due(conn, session))
         signer = self._parts.keys.venue_signer(actor.org, password, actor.person)
         with self._building:
             ident = self._begin(actor, link)
@@ -143,6 +143,13 @@ class Archive:
                 raise
         self._built(actor, link, ident, made, target)
         return self.get(actor, ident)
+
+    def _due(self, conn: Connection, session: str) -> bool:
+        """Whether the last day of the hand-over has come."""
+        record = fold(conn, session)
+        due = records.deadline_json(record, self._parts.pack, self._parts.calendar, SHANGHAI)
+        today = self._parts.clock.wall().astimezone(SHANGHAI).date()
+        return due is not None and today.isoformat() >= due["due_on"]
 
     def offer(self, actor: Actor, ident: str) -> dict[str, Any]:
         """Tells the home venue that the package is ready; a second time changes nothing."""

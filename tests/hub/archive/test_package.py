@@ -10,6 +10,7 @@ import sys
 import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -305,6 +306,31 @@ def test_appraisals_are_of_ones_own_experts_by_the_packs_items(day: Day) -> None
         with pytest.raises(Problem) as caught:
             town.archive.enter_appraisal(who, day.session, member, items, points)
         assert caught.value.status == 422
+
+
+def test_a_dead_rooms_package_is_built_on_the_last_day_and_is_incomplete(ready: Town) -> None:
+    """The room ended the session, burnt down, and never closed it."""
+    rooms = rooms_of(ready)
+    session = rooms["hubei"].session
+    rooms["changsha"].segment(b"never sent", stored=False)
+    for room in rooms.values():
+        room.phase("ended", before="signing")
+    manager = ready.who("changsha.home_manager")
+    for member in (4, 5):
+        staff = ready.who("changsha.guest_coordinator")
+        ready.archive.enter_appraisal(staff, session, member, [], None, "履职正常。")
+    due = ready.archive.deadline(session)["due"]["due_on"]
+    eve = datetime.fromisoformat(due).replace(hour=1, tzinfo=UTC) - timedelta(days=1)
+    ready.clock.now = eve
+    with pytest.raises(Problem) as caught:
+        ready.archive.build_package(manager, session, PASSWORD)
+    assert caught.value.code == "room_not_heard"
+    ready.clock.now = eve + timedelta(days=1)
+    made = ready.archive.build_package(manager, session, PASSWORD)
+    report = check(ready.data / "packages" / made["package"], ready.keys.trust().encode(), "en")
+    assert report.code == 3
+    assert {"no_tally", "no_segment"} <= {one.key for one in report.items if one.verdict == 3}
+    assert any("is not at the hub" in note for note in made["notes"])
 
 
 def test_a_package_too_early_or_without_appraisal_is_refused(ready: Town) -> None:
