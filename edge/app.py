@@ -244,7 +244,9 @@ class _Builder:
         runtime.uplink = uplink
         runtime.hands = hands = self._hands(runtime, effects, side, uplink, devices)
         effects.remote = hands.run
-        gauges = Gauges(runtime, journal, spool, self.clock, uplink.waiting, SOFTWARE)
+        gauges = Gauges(
+            runtime, journal, spool, self.clock, uplink.waiting, SOFTWARE, side.lines.standing
+        )
         uplink.reporter = Reporter(gauges.facts, gauges.figures, self.clock.mono_ms)
         desk = RoomDesk(
             runtime=runtime,
@@ -273,6 +275,7 @@ class _Builder:
             desk=desk,
             watchdog=watchdog,
             fetcher=side.fetcher,
+            lines=side.lines,
         )
 
     def _sink(self, identifier: Identifier) -> Sink:

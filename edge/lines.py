@@ -57,11 +57,14 @@ class Lines:
         lines: the first, and the second where the room's file has one.
         use: puts a line in use and returns at once; calls back when the other one is left.
         kept: the last one that was confirmed.
+        seen: lowest failing rung of the line that is not in use, `ok`, or `unknown`; set by the
+            thread that looks at it, so that a person can know before he switches.
     """
 
     lines: tuple[Line, ...]
     use: Callable[[Line, Callable[[], None]], None] = lambda _line, _left: None
     kept: str = FIRST
+    seen: str = "unknown"
 
     def names(self) -> list[str]:
         """Names of all lines."""
@@ -70,6 +73,14 @@ class Lines:
     def line(self, name: str) -> Line:
         """A line by its name; the first one for a name that is no longer in the room's file."""
         return next((line for line in self.lines if line.name == name), self.lines[0])
+
+    def other(self) -> Line | None:
+        """The line that is not in use, None where there is one only."""
+        return next((line for line in self.lines if line.name != self.kept), None)
+
+    def standing(self) -> dict[str, str]:
+        """What is told of the lines: the one in use, and how the other one looks."""
+        return {"in_use": self.kept, "other": "none" if self.other() is None else self.seen}
 
     def recall(self, kept: bytes | None) -> None:
         """Takes up the line that was in use before a restart."""
@@ -80,8 +91,8 @@ class Lines:
         self.use(self.line(name), left)
 
     def keep(self, name: str) -> None:
-        """The line in use has been confirmed."""
-        self.kept = name
+        """The line in use has been confirmed; the other one has not been looked at as such."""
+        self.kept, self.seen = name, "unknown"
 
     def revert(self) -> None:
         """Goes back to the line that was confirmed last."""

@@ -17,6 +17,7 @@ from edge.effects import Effects
 from edge.inbox import Inbox, Observed
 from edge.intake import Intake
 from edge.journal import Journal
+from edge.lines import Lines
 from edge.media.recorder import Recorder
 from edge.media.uploader import Uploader
 from edge.network import Prober
@@ -59,6 +60,7 @@ class RoomService:
     desk: RoomDesk
     watchdog: Watchdog
     fetcher: PlanFetcher
+    lines: Lines
     _screen: uvicorn.Server | None = None
     _threads: list[threading.Thread] = field(default_factory=list)
 
@@ -81,16 +83,10 @@ class RoomService:
         self.runtime.feed(self.intake.resume())
         self._resume_recording()
         self._start_screen(door)
-        prober = self._prober()
-        system = SystemProbe(
-            self.room.get("system", "url"),
-            lambda ok: self.inbox.put(Observed("system_probe", {"ok": ok})),
-        )
-        clock = ClockProbe(lambda: self.uploader.target, self.clock.machine_ms, self._clock_offset)
         self.pipe.start()
-        clock.start()
-        prober.start()
-        system.start()
+        probes = self._probes()
+        for one in probes:
+            one.start()
         self.uploader.start()
         self.fetcher.start()
         self.watchdog.ready()
@@ -98,9 +94,8 @@ class RoomService:
             self.runtime.run()
         finally:
             self.watchdog.stopping()
-            clock.stop()
-            prober.stop()
-            system.stop()
+            for one in probes:
+                one.stop()
             self.close()
         return 0
 
@@ -113,6 +108,15 @@ class RoomService:
         for session in self.runtime.state.sessions.values():
             if session.phase not in SILENT:
                 self.effects.record(session.id, on=True)
+
+    def _probes(self) -> tuple[ClockProbe | Prober | SystemProbe, ...]:
+        """Everything that looks outside by itself, each in a thread of its own."""
+        system = SystemProbe(
+            self.room.get("system", "url"),
+            lambda ok: self.inbox.put(Observed("system_probe", {"ok": ok})),
+        )
+        clock = ClockProbe(lambda: self.uploader.target, self.clock.machine_ms, self._clock_offset)
+        return (clock, self._prober(), system, *self._other_prober())
 
     def _prober(self) -> Prober:
         def where() -> tuple[str, int, str]:
@@ -128,6 +132,21 @@ class RoomService:
 
     def _clock_offset(self, offset_ms: int, bound_ms: int) -> None:
         self.inbox.put(Observed("clock_offset", {"offset_ms": offset_ms, "bound_ms": bound_ms}))
+
+    def _other_prober(self) -> tuple[Prober, ...]:
+        """Looks at the line that is not in use, on its own interface, where there is one."""
+        if self.lines.other() is None:
+            return ()
+
+        def where() -> tuple[str, int, str]:
+            line = self.lines.other() or self.lines.lines[0]
+            return line.mqtt_host, line.mqtt_port, line.source()
+
+        def report(rung: str, _detail: str) -> None:
+            self.lines.seen = rung
+
+        # Nothing is sent over it: what a connection can tell is all there is to know.
+        return (Prober(where, mqtt_up=lambda: True, echo_age_ms=lambda: 0, report=report),)
 
     def _network(self, rung: str, detail: str) -> None:
         if rung == "mqtt":

@@ -47,6 +47,7 @@ class Gauges:
 
     Args:
         waiting: rows of all epochs the hub has not acknowledged.
+        lines: which line to the hub is in use, and how the other one looks.
     """
 
     runtime: RuntimePort
@@ -55,6 +56,7 @@ class Gauges:
     clock: ClockPort
     waiting: Callable[[], int]
     software: str
+    lines: Callable[[], dict[str, str]]
 
     def facts(self) -> dict[str, Any]:
         """What a person would act on; a change of it is told at once."""
@@ -63,6 +65,7 @@ class Gauges:
         return {
             "power": {"mains": power.mains, "ups": power.ups, "charge_pct": power.charge_pct},
             "network": state.network.state,
+            "lines": self.lines(),
             "streams": {name: one.state for name, one in sorted(state.streams.items())},
             "devices_lost": sum(one.state == "lost" for one in state.devices.values()),
             "storage": self.runtime.storage()["state"],

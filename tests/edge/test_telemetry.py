@@ -66,6 +66,7 @@ def test_a_room_tells_of_itself_on_change_and_each_minute(tmp_path: Path) -> Non
     assert first["media"]["segments_waiting"] == 0
     assert (first["streams"], first["segment_age_s"]) == ({"cam1": "unknown"}, {"cam1": None})
     assert (first["storage"], first["devices_lost"]) == ("ok", 0)
+    assert first["lines"] == {"in_use": "first", "other": "none"}
 
     written = service.journal.seq
     now[0] += EVERY_MS - 1

@@ -169,6 +169,7 @@ class ScriptedHub:
         self.births: list[Birth] = []
         self.wills = 0
         self.pongs: list[Pong] = []
+        self.telemetry: dict[str, Any] = {}
         self.troubles: list[str] = []
         self.arrivals: list[str] = []
         self.plan: bytes = b""
@@ -242,6 +243,8 @@ class ScriptedHub:
             heard = decode_tm(raw)
             if isinstance(heard, Pong):
                 self.pongs.append(heard)
+            else:
+                self.telemetry = dict(heard.values)
         elif leaf in (UP_EV, UP_NOTICE):
             self._batch(raw, notice=leaf == UP_NOTICE)
 

@@ -79,14 +79,20 @@ def test_options_are_kept_after_a_round_trip_of_the_running_room(rig: TwoLines) 
     assert rig.hub.wait("cmd.refused", id=unknown).data["reason"] == "unknown_clip"
 
 
+def told_lines(rig: TwoLines) -> object:
+    """What the room's newest telemetry says of its lines."""
+    return rig.hub.telemetry.get("lines")
+
+
 def test_the_room_goes_over_the_other_line_and_stays_there(rig: TwoLines) -> None:
+    until("the other line is seen", lambda: told_lines(rig) == {"in_use": "first", "other": "ok"})
     name = rig.command("network.switch")
     assert rig.hub.wait("cmd.done", id=name, within_s=60).data["result"] == "kept"
-    rig.hand("link", "cut")
+    rig.children["link"].kill()
+    until("the cut is seen", lambda: told_lines(rig) == {"in_use": "second", "other": "tcp"})
     marked = rig.command("journal.reopen")
     rig.hub.wait("cmd.done", id=marked)
     rig.kill_room()
     rig.start_room()
     again = rig.command("journal.reopen")
     rig.hub.wait("cmd.done", id=again, within_s=60)
-    rig.hand("link", "restore")
