@@ -195,8 +195,10 @@ def _part(
     if part == "do":
         told = _own_language(lang, raw)
         return _safe(told) if told is not None else words.get("else", ("", ""))[at]
-    if part == "what" and raw == given["title_en"]:
-        return ""
+    if part == "what":
+        # Only where it adds to the title, and to a Chinese reader only in words.
+        told = None if raw == given["title_en"] else (chinese(raw) if lang == "zh" else raw)
+        return _safe(told or "")
     return _safe(_plain(lang, raw))
 
 

@@ -38,7 +38,9 @@ def clock_json(record: CaseRecord, link: SessionLink | None, now: Stamp) -> dict
         "elapsed_s": shown.elapsed_s,
         "limit_s": shown.limit_s,
         "remaining_s": shown.remaining_s,
-        "waits_s": max(0, -(elapsed + after_ms)) // MS_PER_S if before else 0,
+        "counts_from": iso_ms(link.start_at)
+        if link is not None and before and elapsed + after_ms < 0
+        else None,
         "expired": shown.expired,
         "at_limit": "inclusive" if shown.at_limit_inclusive else "exclusive",
         "exact": counted.exact,

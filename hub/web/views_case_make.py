@@ -122,7 +122,7 @@ def clock_view(case: Mapping[str, Any], now: datetime) -> CaseClock:
     """The clock with its article, start and what happens at zero."""
     told = case["clock"]
     started = datetime.fromisoformat(told["started_at"])
-    waits = told["running"] and told["waits_s"] > 0
+    waits = told["running"] and told["counts_from"] is not None
     # The counted time survives clock steps and restarts; the shown start is what gives it.
     counted = told["running"] and not waits
     since = now - timedelta(seconds=told["elapsed_s"]) if counted else started
@@ -150,13 +150,12 @@ def _limit_text(told: Mapping[str, Any], now: datetime) -> Text:
         return say("case.clock.no_limit")
     if not told["running"]:
         return say("case.clock.limit_only", limit=duration(limit))
-    begins = now + timedelta(seconds=told["waits_s"])
-    ends = local(begins + timedelta(seconds=told["remaining_s"]))
-    key = "case.clock.limit_later" if told["waits_s"] else "case.clock.limit"
-    values = {"limit": duration(limit), "at": f"{ends:%H:%M:%S}"}
-    if told["waits_s"]:
-        values["begins"] = hm(begins)
-    return say(key, **values)
+    later = instant(told["counts_from"])
+    ends = local((later or now) + timedelta(seconds=told["remaining_s"]))
+    at = f"{ends:%H:%M:%S}"
+    if later is None:
+        return say("case.clock.limit", limit=duration(limit), at=at)
+    return say("case.clock.limit_later", limit=duration(limit), begins=hm(later), at=at)
 
 
 def _at_zero(told: Mapping[str, Any]) -> Text:

@@ -3,6 +3,7 @@ import { condition, h, has, hm, hms, icon, join, short, span, swap, t, term, two
 import { openAct, openFault, openMenu } from "./desk.js";
 
 const OLD_AFTER_MS = 10000; // without an answer for this long the picture is drawn as old
+const HEAD_CHARS = 16; // a longer name takes two smaller lines: the room at its end must be read
 const POLL_MS = 5000; // looks by itself as often, whatever the stream says
 let state = null;
 let freshAt = 0;
@@ -15,7 +16,9 @@ const memberOf = (session, no) => session?.members.find((one) => one.no === no) 
 function drawHead(session) {
   const here = session?.venues.find((one) => one.org === session.org);
   // Without the second name in brackets, as the console says it; the plate has no room for both.
-  if (here?.name) document.getElementById("place").textContent = here.name.replace(/（[^）]*）/g, "");
+  const place = document.getElementById("place");
+  if (here?.name) place.textContent = here.name.replace(/（[^）]*）/g, "");
+  place.classList.toggle("long", place.textContent.length > HEAD_CHARS);
   document.body.classList.toggle("drill", session?.kind === "drill");
   document.getElementById("drill").hidden = session?.kind !== "drill";
   const about = document.getElementById("about");

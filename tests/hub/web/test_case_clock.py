@@ -18,14 +18,14 @@ def told(elapsed_s: float, limit_s: float | None, *, running: bool) -> str:
         "started_at": "2026-11-24T10:34:44.000+08:00",
         "elapsed_s": elapsed_s,
         "remaining_s": (limit_s or 0) - elapsed_s,
-        "waits_s": 0,
+        "counts_from": None,
         "limit_s": limit_s,
         "running": running,
         "article": {"zh": "第十六条", "en": "article 16"},
         "consequence": {"zh": "届满后提议封存。", "en": "sealing is proposed."},
         "verified": False,
     }
-    view = clock_view({"clock": clock, "stage": "before_start"}, NOW)
+    view = clock_view({"clock": clock, "stage": "before_start", "session": "s-1"}, NOW)
     return catalogue().render("zh", view.at_zero)
 
 
@@ -49,14 +49,14 @@ def test_a_limit_that_runs_from_the_planned_start_says_so_before_it() -> None:
         "started_at": "2026-11-24T02:30:00.000Z",
         "elapsed_s": 0,
         "remaining_s": 7200,
-        "waits_s": 1200,
+        "counts_from": "2026-11-24T03:00:00.000Z",
         "limit_s": 7200,
         "running": True,
         "article": {"zh": "第十五条", "en": "article 15"},
         "consequence": {"zh": "由招标人决定。", "en": "the tenderer decides."},
         "verified": False,
     }
-    view = clock_view({"clock": clock, "stage": "before_start"}, NOW)
+    view = clock_view({"clock": clock, "stage": "before_start", "session": "s-1"}, NOW)
     said = catalogue().render("zh", view.limit)
     assert said == "时限 02:00:00，自计划开始 11:00 起算，13:00:00 届满"
     assert (NOW - view.since).total_seconds() == 600
