@@ -46,8 +46,7 @@ from protocols.messages.event import (
     GENESIS,
     Event,
     decode_event,
-    encode_event,
-    event_hash,
+    encode_chain,
 )
 
 __all__ = [
@@ -346,28 +345,24 @@ class Journal(JournalReader):
 
     def _chain(self, records: Sequence[Draft], epoch: str, seq: int, prev: str) -> list[Row]:
         mono_ms, at, trust = self.clock.mono_ms(), iso_ms(self.clock.wall()), self.clock.trust()
-        trusted = trust != "none"
-        rows = []
-        for offset, record in enumerate(records, start=1):
-            line = encode_event(
-                Event(
-                    v=EVENT_VERSION,
-                    ctl=self.ctl,
-                    epoch=epoch,
-                    seq=seq + offset,
-                    prev=prev,
-                    session=record.session,
-                    boot=self.boot,
-                    mono_ms=mono_ms,
-                    at=at,
-                    at_trust=trust,
-                    type=record.type,
-                    data=record.data,
-                )
-            )
-            prev = event_hash(line)
-            rows.append(Row(epoch, seq + offset, prev, line, mono_ms, at, trusted))
-        return rows
+        first = Event(
+            v=EVENT_VERSION,
+            ctl=self.ctl,
+            epoch=epoch,
+            seq=seq + 1,
+            prev=prev,
+            session="",
+            boot=self.boot,
+            mono_ms=mono_ms,
+            at=at,
+            at_trust=trust,
+            type="",
+            data={},
+        )
+        return [
+            Row(epoch, number, hashed, line, mono_ms, at, trust != "none")
+            for number, (line, hashed) in enumerate(encode_chain(first, records), start=seq + 1)
+        ]
 
     def _insert(self, n: int, rows: Sequence[Row], records: Sequence[Draft]) -> None:
         self.port.executemany(

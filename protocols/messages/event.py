@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Mapping
-from dataclasses import dataclass
-from typing import Any, Final
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Final, Protocol
 
 from protocols.messages.errors import LocalError, RemoteError
 from protocols.messages.strict import (
@@ -57,15 +57,15 @@ _HEAD = re.compile(
 )
 
 
-# What every event we write ourselves looks like: such bytes are as `decode_event` wants them, and
-# one look is a fifth of taking them apart. What does not look like this is taken apart and judged.
+# What the head of every event we write ourselves looks like, put together without asking what a
+# text needs quoted: none that matches needs it. What does not match is taken apart and judged.
 _WRITTEN = re.compile(
-    rb'\{"v":1,"ctl":"[ch]-[0-9a-f]{12}","epoch":"[0-9a-f]{32}","seq":[1-9][0-9]{0,14},'
-    rb'"prev":"[0-9a-f]{64}","session":"(?:[A-Za-z0-9][A-Za-z0-9._:-]{0,63})?",'
-    rb'"boot":"[A-Za-z0-9-]{1,64}","mono_ms":(?:0|[1-9][0-9]{0,14}),'
-    rb'"at":"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])T(?:[01][0-9]|2[0-3]):[0-5][0-9]:'
-    rb'[0-5][0-9]\.[0-9]{3}Z","at_trust":"(?:ntp|rtc|none)",'
-    rb'"type":"[a-z][a-z0-9_]{0,14}(?:\.[a-z][a-z0-9_]{0,14}){0,3}","data":\{'
+    r'\{"v":1,"ctl":"[ch]-[0-9a-f]{12}","epoch":"[0-9a-f]{32}","seq":[1-9][0-9]{0,14},'
+    r'"prev":"[0-9a-f]{64}","session":"(?:[A-Za-z0-9][A-Za-z0-9._:-]{0,63})?",'
+    r'"boot":"[A-Za-z0-9-]{1,64}","mono_ms":(?:0|[1-9][0-9]{0,14}),'
+    r'"at":"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])T(?:[01][0-9]|2[0-3]):[0-5][0-9]:'
+    r'[0-5][0-9]\.[0-9]{3}Z","at_trust":"(?:ntp|rtc|none)",'
+    r'"type":"[a-z][a-z0-9_]{0,14}(?:\.[a-z][a-z0-9_]{0,14}){0,3}",'
 )
 
 
@@ -90,6 +90,25 @@ class Event:
     data: Mapping[str, Any]
 
 
+class Record(Protocol):
+    """What a room says: an event without identity, order and time."""
+
+    @property
+    def type(self) -> str:
+        """As `Event.type`."""
+        ...
+
+    @property
+    def session(self) -> str:
+        """As `Event.session`."""
+        ...
+
+    @property
+    def data(self) -> Mapping[str, Any]:
+        """As `Event.data`."""
+        ...
+
+
 @dataclass(frozen=True, slots=True)
 class Envelope:
     """What recording looks at; `size` in bytes without the line feed."""
@@ -103,17 +122,11 @@ class Envelope:
 
 def encode_event(event: Event) -> bytes:
     """The event's bytes, without line feed. `LocalError` if it breaks the contract."""
-    line = dump({key: getattr(event, key) for key in KEYS}, where="event")
-    if len(line) > EVENT_BYTES_MAX:
-        raise LocalError(
-            "the event is too large",
-            where=f"event {event.type!r}",
-            expected=f"at most {EVENT_BYTES_MAX} bytes",
-            got=f"{len(line)} bytes",
-            do="put bulk data into the archive and its hash into the event",
-        )
-    if _WRITTEN.match(line):
-        return line
+    head = _written_head(event)
+    if _WRITTEN.fullmatch(head) and type(event.data) is dict:
+        data = dump({"data": event.data}, where="event")
+        return _of_size(head.encode("ascii") + data[1:], event.type)
+    line = _of_size(dump({key: getattr(event, key) for key in KEYS}, where="event"), event.type)
     try:
         decode_event(line)
     except RemoteError as error:
@@ -123,6 +136,68 @@ def encode_event(event: Event) -> bytes:
             expected=error.expected,
             got=error.got,
         ) from None
+    return line
+
+
+def encode_chain(first: Event, records: Sequence[Record]) -> list[tuple[bytes, str]]:
+    """Events chained one behind the other, each as `encode_event` writes it, with its hash.
+
+    Args:
+        first: what they have in common, and `seq` and `prev` of the first; its own session, type
+            and data are not looked at.
+        records: what each says.
+
+    Raises:
+        LocalError: one of them breaks the contract.
+    """
+    begin = f'{{"v":{first.v},"ctl":"{first.ctl}","epoch":"{first.epoch}","seq":'
+    middle = (
+        f'","boot":"{first.boot}","mono_ms":{first.mono_ms},"at":"{first.at}",'
+        f'"at_trust":"{first.at_trust}","type":"'
+    )
+    # A head that was sound once is sound with the next number and another hash.
+    sound: set[tuple[str, str]] = set()
+    chained: list[tuple[bytes, str]] = []
+    prev = first.prev
+    for seq, one in enumerate(records, start=first.seq):
+        session, kind, data = one.session, one.type, one.data
+        if (session, kind) in sound and type(data) is dict:
+            head = f'{begin}{seq},"prev":"{prev}","session":"{session}{middle}{kind}",'
+            line = _of_size(head.encode("ascii") + dump({"data": data}, where="event")[1:], kind)
+        else:
+            event = replace(first, seq=seq, prev=prev, session=session, type=kind, data=data)
+            line = encode_event(event)
+            if _WRITTEN.fullmatch(_written_head(event)):
+                sound.add((session, kind))
+        prev = event_hash(line)
+        chained.append((line, prev))
+    return chained
+
+
+def _written_head(event: Event) -> str:
+    """An event up to its data as it is written where no text needs quoting; '' for odd types."""
+    texts = (event.ctl, event.epoch, event.prev, event.session, event.boot, event.at)
+    words = (*texts, event.at_trust, event.type)
+    numbers = (event.v, event.seq, event.mono_ms)
+    if any(type(one) is not str for one in words) or any(type(one) is not int for one in numbers):
+        return ""
+    return (
+        f'{{"v":{event.v},"ctl":"{event.ctl}","epoch":"{event.epoch}","seq":{event.seq},'
+        f'"prev":"{event.prev}","session":"{event.session}","boot":"{event.boot}",'
+        f'"mono_ms":{event.mono_ms},"at":"{event.at}","at_trust":"{event.at_trust}",'
+        f'"type":"{event.type}",'
+    )
+
+
+def _of_size(line: bytes, kind: str) -> bytes:
+    if len(line) > EVENT_BYTES_MAX:
+        raise LocalError(
+            "the event is too large",
+            where=f"event {kind!r}",
+            expected=f"at most {EVENT_BYTES_MAX} bytes",
+            got=f"{len(line)} bytes",
+            do="put bulk data into the archive and its hash into the event",
+        )
     return line
 
 

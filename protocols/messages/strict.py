@@ -55,12 +55,15 @@ def canonical(value: Mapping[str, Any], *, where: str, floats: bool = False) -> 
     return _dump(value, where=where, floats=floats, sort=True)
 
 
+_IN_ORDER: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"))
+_SORTED: Final = json.JSONEncoder(ensure_ascii=False, separators=(",", ":"), sort_keys=True)
+
+
 def _dump(value: Mapping[str, Any], *, where: str, floats: bool, sort: bool) -> bytes:
     complaint = fault_in(value, floats=floats)
     if complaint:
         raise LocalError("cannot be written as JSON of the contract", where=where, got=complaint)
-    text = json.dumps(value, ensure_ascii=False, separators=(",", ":"), sort_keys=sort)
-    return text.encode("utf-8")
+    return (_SORTED if sort else _IN_ORDER).encode(value).encode("utf-8")
 
 
 def load(raw: bytes, *, where: str, floats: bool = False) -> Json:
@@ -97,28 +100,33 @@ def _refuse(where: str, got: str) -> NoReturn:
 
 def fault_in(value: object, *, floats: bool) -> str:
     """What in `value` has no place in a message ('' if nothing). Walks without recursion."""
-    stack: list[tuple[object, int]] = [(value, 0)]
+    # Every record passes here, so each leaf is looked at where it stands and never queued.
+    stack: list[tuple[Any, int]] = [([value], 0)]
     while stack:
-        item, depth = stack.pop()
-        if depth > DEPTH_MAX:
-            return f"nested deeper than {DEPTH_MAX}"
-        if isinstance(item, str):
-            # Most texts are plain, and knowing that costs nothing: every record passes here.
-            if not item.isascii() and _has_surrogate(item):
-                return "a lone surrogate"
-        elif isinstance(item, dict):
-            for key, inner in item.items():
+        group, depth = stack.pop()
+        inner = group
+        if isinstance(group, dict):
+            inner = group.values()
+            for key in group:
                 if not isinstance(key, str):
                     return "a key that is not a text"
-                stack += ((key, depth), (inner, depth + 1))
-        elif isinstance(item, (list, tuple)):
-            stack += [(inner, depth + 1) for inner in item]
-        elif complaint := _leaf_fault(item, floats=floats):
-            return complaint
+                if not key.isascii() and _has_surrogate(key):
+                    return "a lone surrogate"
+        if inner and depth > DEPTH_MAX:
+            return f"nested deeper than {DEPTH_MAX}"
+        for item in inner:
+            if type(item) is str and item.isascii():
+                continue
+            if isinstance(item, (dict, list, tuple)):
+                stack.append((item, depth + 1))
+            elif complaint := _leaf_fault(item, floats=floats):
+                return complaint
     return ""
 
 
 def _leaf_fault(item: object, *, floats: bool) -> str:
+    if isinstance(item, str):
+        return "" if item.isascii() or not _has_surrogate(item) else "a lone surrogate"
     if item is None or isinstance(item, bool):
         return ""
     if isinstance(item, int):

@@ -3,7 +3,8 @@
 from __future__ import annotations
 
 import json
-from dataclasses import replace
+from dataclasses import dataclass, replace
+from typing import Any
 
 import pytest
 from hypothesis import given
@@ -14,6 +15,7 @@ from protocols.messages.event import (
     GENESIS,
     Envelope,
     decode_event,
+    encode_chain,
     encode_event,
     envelope_of,
     event_hash,
@@ -200,3 +202,61 @@ def test_any_bytes_are_an_event_or_refused(line):
 def test_the_first_event_ever_follows_zeros():
     assert first_prev() == "0" * 64
     assert first_prev("a" * 64) == "a" * 64
+
+
+@dataclass(frozen=True)
+class Said:
+    type: str
+    session: str
+    data: Any
+
+
+@given(
+    st.lists(
+        st.builds(
+            Said,
+            type=st.sampled_from(["power.state", "seat.state"]),
+            session=st.sampled_from(["", "s-00000000abcd"]),
+            data=st.dictionaries(st.text(max_size=4), st.integers(-9, 9), max_size=3),
+        ),
+        max_size=6,
+    )
+)
+def test_a_chain_is_its_events_one_by_one(records: list[Said]) -> None:
+    first = event(seq=9, prev="a" * 64)
+    expected, prev = [], first.prev
+    for seq, one in enumerate(records, start=9):
+        line = encode_event(replace(first, seq=seq, prev=prev, **vars(one)))
+        prev = event_hash(line)
+        expected.append((line, prev))
+    assert encode_chain(first, records) == expected
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"session": 's","boot":"other'},
+        {"type": "Power"},
+        {"data": [1]},
+        {"data": {"deep": 1.5}},
+        {"data": {"\ud800": 1}},
+        {"data": {"text": "x" * 20_000}},
+    ],
+)
+def test_a_record_that_breaks_the_contract_breaks_the_chain(change: dict[str, Any]) -> None:
+    sound = Said("power.state", "s-00000000abcd", {"mains": "on"})
+    with pytest.raises(LocalError):
+        encode_chain(event(), [sound, sound, replace(sound, **change)])
+
+
+def test_a_type_longer_than_ours_is_taken_apart_and_judged() -> None:
+    long = Said("a_word_longer_than_most_types", "", {})
+    (line, hashed), second = encode_chain(event(seq=1, prev=GENESIS), [long, long])
+    assert decode_event(line).type == long.type
+    assert decode_event(second[0]).prev == hashed
+
+
+def test_numbers_and_texts_of_other_types_are_refused() -> None:
+    for change in ({"seq": True}, {"mono_ms": "5"}, {"session": 5}, {"v": 1.0}):
+        with pytest.raises(LocalError):
+            encode_event(replace(event(), **change))
