@@ -28,6 +28,7 @@ EXAMPLES: Final = """examples:
   evalroom hub backup /srv/hub /backup/hub-2026-11-24
   evalroom hub erase /srv/hub s-0123456789ab --by admin --reason '保存期届满'
   evalroom hub restore /backup/hub-2026-11-24 /srv/hub-new --mirror /mirror/mirror.jsonl
+  evalroom hub release /srv/hub --ctl c-0123456789ab --by wang --reason '备用卡已收回'
 
 `evalroom hub COMMAND --help` names the options of one, their units and defaults.
 """

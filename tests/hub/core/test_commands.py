@@ -17,7 +17,9 @@ def _say(capsys: pytest.CaptureFixture[str]) -> str:
     return capsys.readouterr().err
 
 
-@pytest.mark.parametrize("word", ["init", "serve", "backup", "restore", "user", "enroll"])
+@pytest.mark.parametrize(
+    "word", ["init", "serve", "backup", "restore", "user", "enroll", "release"]
+)
 def test_every_command_has_help_with_an_example(
     word: str, capsys: pytest.CaptureFixture[str]
 ) -> None:
