@@ -205,9 +205,10 @@ function problemNode(problem) {
   const told = problem[zh ? "zh" : "en"] || problem; // the details in the reader's language
   box.append(node("b", (zh ? problem.title : problem.title_en || problem.title) || problem.code));
   for (const one of (problem.findings || []).slice(1)) if (one.zh) box.append(node("p", zh ? one.zh : one.en));
+  if (!problem.code && told.what) box.append(node("p", told.what));
   if (told.do) box.append(node("p", told.do));
   const list = node("dl");
-  for (const key of ["what", "where", "expected", "got", "code"]) {
+  for (const key of [problem.code ? "what" : "", "where", "expected", "got", "code"]) {
     const value = key === "code" ? problem.code : told[key];
     if (value === undefined || value === null || value === "") continue;
     const text = Array.isArray(value) ? value.map(itemText).join("；") : itemText(value);
