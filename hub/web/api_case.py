@@ -44,6 +44,7 @@ def router(hub: HasCases) -> APIRouter:
     _add_reading(api, hub)
     _add_handling(api, hub)
     _add_deciding(api, hub)
+    _add_closing(api, hub)
     return api
 
 
@@ -170,6 +171,8 @@ def _add_deciding(api: APIRouter, hub: HasCases) -> None:
             ),
         )
 
+
+def _add_closing(api: APIRouter, hub: HasCases) -> None:
     @api.post("/cases/{case}/seal", operation_id="seal_case", status_code=201)
     def seal(request: Request, case: str, body: Body) -> dict[str, Any]:
         """Seals or unseals material with the PINs of two persons in different roles."""
