@@ -42,6 +42,12 @@ class Facts:
     cameras: Mapping[str, str]
 
 
+def with_space(storage: Mapping[str, Any], free: int, *, cameras: int) -> dict[str, Any]:
+    """What the runtime knows of the disk and the bytes free on it; `low` before it is `full`."""
+    low = storage["state"] == "ok" and free < LOW_BYTES_PER_CAMERA * max(1, cameras)
+    return {**storage, "free_bytes": free, "state": "low" if low else storage["state"]}
+
+
 @dataclass(slots=True)
 class Bell:
     """Rings when the state changed; every screen waits on it by a count of its own."""
@@ -103,15 +109,9 @@ class RoomDesk:
             return shown
 
         answer: dict[str, Any] = self.inbox.ask(look, CALL_S)
-        answer["storage"] = self._with_space(answer["storage"])
-        return answer
-
-    def _with_space(self, storage: dict[str, Any]) -> dict[str, Any]:
-        """What is free beside what the runtime knows; `low` before it is full."""
         free = shutil.disk_usage(self.runtime.journal.path.parent).free
-        needed = LOW_BYTES_PER_CAMERA * max(1, len(self.about.cameras))
-        low = storage["state"] == "ok" and free < needed
-        return {**storage, "free_bytes": free, "state": "low" if low else storage["state"]}
+        answer["storage"] = with_space(answer["storage"], free, cameras=len(self.about.cameras))
+        return answer
 
     def subscribe(self) -> Iterator[int]:
         """Yields a count after each change, and every ten seconds without one."""
