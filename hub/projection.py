@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from typing import Final
@@ -68,6 +68,10 @@ class _Registered:
     handle: Handler
     types: frozenset[str]
 
+    def wants(self, kind: str) -> bool:
+        """Whether rows of this type are for it; no types means all."""
+        return not self.types or kind in self.types
+
 
 class Projector:
     """Runs every handler over the rows behind its cursor.
@@ -116,11 +120,9 @@ class Projector:
         with self._turn:
             for act in self._before:
                 act()
-            more = True
-            while more:
-                counts = [self._turn_of(one) for one in self._handlers.values()]
-                done = sum(count for count, _ in counts)
-                more = any(moved for _, moved in counts)
+            behind = True
+            while behind:
+                done, behind = self._round()
                 total += done
         if total:
             self._bus.publish("events")
@@ -154,23 +156,41 @@ class Projector:
             except OperationalError:
                 log.warning("projection: the database was busy; trying again", exc_info=True)
 
-    def _turn_of(self, one: _Registered) -> tuple[int, bool]:
-        """One transaction of one handler: (rows handled, whether its cursor moved)."""
+    def _round(self) -> tuple[int, bool]:
+        """The next rows given to every handler that is behind: (rows handled, whether one was)."""
         with self._store.read() as conn:
-            after = _cursor(conn, one.name)
             newest = int(conn.execute(select(func.coalesce(func.max(events.c.id), 0))).scalar_one())
-            if newest <= after:
+            at = {row.handler: int(row.after_id) for row in conn.execute(select(cursors))}
+            behind = [one for one in self._handlers.values() if at.get(one.name, 0) < newest]
+            if not behind:
                 return 0, False
+            after = min(at.get(one.name, 0) for one in behind)
             query = select(events).where(events.c.id > after, events.c.id <= newest)
-            if one.types:
-                query = query.where(events.c.type.in_(sorted(one.types)))
             rows = conn.execute(query.order_by(events.c.id).limit(ROWS_PER_TURN)).all()
         upto = int(rows[-1].id) if len(rows) == ROWS_PER_TURN else newest
+        handled, idle = 0, []
+        for one in behind:
+            wanted = [row for row in rows if row.id > at.get(one.name, 0) and one.wants(row.type)]
+            handled += len(wanted)
+            if wanted:
+                self._turn_of(one, wanted, upto=upto)
+            elif at.get(one.name, 0) < upto:
+                idle.append(one.name)
+        if idle:
+            # Most handlers want few types: what has nothing for them costs one commit in all.
+            with self._store.write() as conn:
+                for name in idle:
+                    _set_cursor(conn, name, upto)
+        return handled, True
+
+    def _turn_of(
+        self, one: _Registered, rows: Sequence[Row[tuple[object, ...]]], *, upto: int
+    ) -> None:
+        """One transaction of one handler, its cursor with it."""
         with self._store.write() as conn:
             for row in rows:
                 self._handle(conn, one, row)
             _set_cursor(conn, one.name, upto)
-        return len(rows), True
 
     def _handle(self, conn: Connection, one: _Registered, row: Row[tuple[object, ...]]) -> None:
         try:
@@ -225,11 +245,6 @@ def stored_event(row: Row[tuple[object, ...]]) -> StoredEvent:
         recorded_at=row.recorded_at,
         late=row.late,
     )
-
-
-def _cursor(conn: Connection, name: str) -> int:
-    found = conn.execute(select(cursors.c.after_id).where(cursors.c.handler == name))
-    return int(found.scalar_one_or_none() or 0)
 
 
 def _set_cursor(conn: Connection, name: str, after_id: int) -> None:

@@ -78,6 +78,7 @@ def test_the_policy_of_a_plan_is_in_force_until_the_next_and_over_restarts(tmp_p
     rig.stop()
 
 
+@pytest.mark.slow
 def test_wrong_pins_count_across_a_restart_of_the_room(tmp_path: Path) -> None:
     rig = Rig(tmp_path / "r", seats=1)
     rig.folder.mkdir()

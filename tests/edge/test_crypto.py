@@ -53,6 +53,7 @@ def test_a_box_opens_only_for_its_controller() -> None:
             open_box(ROOM, bad)
 
 
+@pytest.mark.slow
 def test_a_pin_opens_its_key_and_no_other_pin_does(wrapped_with: Wrap) -> None:
     """A wrapping of unknown strength is refused, not tried."""
     wrapped = wrapped_with("20261124")

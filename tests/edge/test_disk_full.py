@@ -230,6 +230,7 @@ def test_evidence_that_waits_in_the_inbox_is_taken_on_a_full_disk(room: Room) ->
     assert room.runtime.inbox.waiting() == 0
 
 
+@pytest.mark.slow
 def test_a_start_waits_for_room_instead_of_ending(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

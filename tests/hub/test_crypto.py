@@ -21,6 +21,7 @@ def wrapped() -> dict[str, Any]:
     return crypto.wrap_key(SEED, PIN)
 
 
+@pytest.mark.slow
 def test_the_secret_opens_its_key_and_no_other_does(wrapped: dict[str, Any]) -> None:
     seed, derived = crypto.unwrap_key(wrapped, PIN)
     assert seed == SEED

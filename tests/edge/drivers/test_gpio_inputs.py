@@ -55,6 +55,7 @@ def test_a_contact_is_what_it_has_been_for_long_enough() -> None:
     assert not contact.poll(raw=True, mono_ms=20_000)
 
 
+@pytest.mark.slow
 def test_the_mains_contact_and_a_mat_are_told_when_they_change(
     tmp_path: Path, readings: Any, mono: Any
 ) -> None:

@@ -172,6 +172,7 @@ def test_a_content_is_put_signed_and_told(spool: Spool, hub: Hub, bench: Bench) 
     assert spool.pending() == []
 
 
+@pytest.mark.slow
 def test_not_yet_recorded_is_later_and_holds_up_nothing(
     spool: Spool, hub: Hub, bench: Bench
 ) -> None:
@@ -248,6 +249,7 @@ def test_plain_http_leaves_only_on_loopback(spool: Spool, url: str) -> None:
         Uploader(spool, url, Account(CTL, "0", KEY.sign), sink=lambda *_: None)
 
 
+@pytest.mark.slow
 def test_contents_asked_for_in_the_middle_of_a_round_are_next(
     spool: Spool, hub: Hub, bench: Bench
 ) -> None:

@@ -32,6 +32,8 @@ from tests.hub.booking.roomscript import evaluated, rooms_of
 from tests.hub.booking.town import PASSWORD, Town, booking_of, build_town
 from tests.system.day_package import Package
 
+pytestmark = pytest.mark.slow  # a whole day is made for them
+
 
 @dataclass
 class Day:

@@ -46,6 +46,7 @@ def admin(town: Town, org: str) -> Actor:
     return replace(town.who(f"{org}.home_manager"), roles=("administrator",))
 
 
+@pytest.mark.slow
 def test_tags_and_their_salt_go_with_the_closing_of_the_last_room(ready: Town) -> None:
     ready.store.mirror = Mirror(ready.data / "mirror.jsonl")
     salt = rows_of(ready, booking)[0].salt

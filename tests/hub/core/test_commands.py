@@ -57,6 +57,7 @@ def test_init_makes_a_hub_once(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "there is a hub already" in _say(capsys)
 
 
+@pytest.mark.slow
 def test_a_first_manager_a_room_and_a_list(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:

@@ -34,8 +34,13 @@ def trees() -> dict[Path, ast.Module]:
     return {path: ast.parse(path.read_text("utf-8")) for path in sorted(HUB.rglob("*.py"))}
 
 
-def broad() -> Iterator[tuple[str, str, ast.ExceptHandler]]:
+@cache
+def broad() -> tuple[tuple[str, str, ast.ExceptHandler], ...]:
     """Every handler of everything: file, function, handler."""
+    return tuple(_broad())
+
+
+def _broad() -> Iterator[tuple[str, str, ast.ExceptHandler]]:
     for path, tree in trees().items():
         for function in ast.walk(tree):
             if not isinstance(function, ast.FunctionDef):

@@ -71,6 +71,7 @@ def test_an_act_that_was_done_although_refused_is_done() -> None:
     assert list(looks) == []
 
 
+@pytest.mark.slow
 def test_a_refusal_that_no_repeat_can_cure_is_raised_at_once() -> None:
     tried: list[int] = []
 

@@ -8,6 +8,8 @@ from hub.problems import Problem
 from tests.hub.booking.roomscript import evaluated, order, rooms_of
 from tests.hub.booking.town import NUMBER, Town, booking_of
 
+pytestmark = pytest.mark.slow  # a whole day is made for them
+
 
 def test_an_unknown_session_is_a_problem(town: Town) -> None:
     with pytest.raises(Problem) as caught:
