@@ -62,6 +62,7 @@ def test_a_hub_built_for_one_cost_opens_nothing_of_another() -> None:
         crypto.unwrap_key(made, PIN)
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("name", ["kdf", "n", "salt", "nonce", "ct"])
 def test_a_wrapping_that_lacks_a_part_stays_closed(wrapped: dict[str, Any], name: str) -> None:
     with pytest.raises(crypto.CryptoError):

@@ -79,6 +79,16 @@ def flipped(name, *, step, flips):
             yield at, verdict({**GOOD, name: bad})
 
 
+def test_a_venues_signature_that_does_not_hold_is_altered():
+    raw = bytearray(GOOD[SIG])
+    at = raw.index(b'"sig":"') + len(b'"sig":"')
+    raw[at] = ord("0") if raw[at] != ord("0") else ord("1")
+    report = verdict({**GOOD, SIG: bytes(raw)})
+
+    assert (report.code, report.first_bad) == (2, SIG)
+
+
+@pytest.mark.slow
 @pytest.mark.parametrize("name", sorted(GOOD))
 def test_any_flipped_byte_is_altered_and_the_item_named(name):
     step = 1 if name == SIG else 1 + len(GOOD[name]) // 8

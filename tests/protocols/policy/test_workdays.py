@@ -98,6 +98,7 @@ def test_plus_three_agrees_with_brute_force_on_all_239_working_days(calendar):
     assert len([day for day in days if day <= date(2026, 12, 18)]) == 239
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("n", [1, 2, 3, 5, 10, 20])
 def test_backwards_agrees_with_brute_force(calendar, n):
     for day in YEAR[60:]:
@@ -184,6 +185,7 @@ def test_an_unknown_year_between_known_ones_counts_its_fewest_working_days(n):
     assert due.earliest.year == (2025 if n < 245 else 2024)
 
 
+@pytest.mark.slow
 def test_the_longest_span_of_working_days_ever_seen_keeps_two_days_below_the_bound():
     days = [date(2004, 1, 1) + DAY * n for n in range((date(2026, 12, 31) - date(2004, 1, 1)).days)]
     worked = [day for day in days if chinese_calendar.is_workday(day)]
