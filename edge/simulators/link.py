@@ -1,7 +1,7 @@
 """A simulated uplink: a TCP forwarder whose cable can be pulled.
 
 A room reaches broker and hub through one of these in the demo, so that a network cut is a real one:
-open connections die, new ones get no answer, and both come back when the cable is plugged in again.
+open connections die, new ones are not taken, and both come back when the cable is plugged in again.
 Control socket: `{"do":"cut"}`, `{"do":"restore"}`, `{"do":"state"}`, one JSON object per line.
 """
 
@@ -19,6 +19,7 @@ from typing import Any
 CHUNK_BYTES = 64 * 1024
 CONNECTIONS_MAX = 64  # a room holds one MQTT and a few HTTP connections; more is a loop
 WAIT_S = 0.2  # how soon a stop is noticed
+ANSWER_S = 2.0  # an answer waits for the loop's next turn, which comes ten times sooner
 LINE_BYTES_MAX = 4096
 
 
@@ -42,6 +43,8 @@ class Link:
     _stop: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     _open: set[socket.socket] = field(default_factory=set)
+    _plugged: bool | None = None
+    _turned: threading.Condition = field(default_factory=threading.Condition)
 
     def __post_init__(self) -> None:
         """Takes up the state it had before: a pulled cable stays pulled over a restart."""
@@ -55,10 +58,9 @@ class Link:
         control.bind(str(self.control))
         control.listen()
         listeners: dict[socket.socket, Route | None] = {control: None}
-        for route in self.routes:
-            listeners[socket.create_server(("127.0.0.1", route.listen), backlog=16)] = route
         try:
             while not self._stop.is_set():
+                self._plug(listeners)
                 for ready in select.select(list(listeners), [], [], WAIT_S)[0]:
                     peer, _ = ready.accept()
                     route_of = listeners[ready]
@@ -71,6 +73,21 @@ class Link:
         finally:
             for listener in listeners:
                 listener.close()
+
+    def _plug(self, listeners: dict[socket.socket, Route | None]) -> None:
+        """Listens where the cable is in; where it is out, nobody is there to take a connection."""
+        up, there = self._up, {route for route in listeners.values() if route}
+        if not up:
+            for listener in [one for one, route in listeners.items() if route]:
+                del listeners[listener]
+                listener.close()
+        for route in set(self.routes) - there if up else ():
+            # A port in somebody's passing use is tried again at the next turn.
+            with contextlib.suppress(OSError):
+                listeners[socket.create_server(("127.0.0.1", route.listen), backlog=16)] = route
+        with self._turned:
+            self._plugged = up
+            self._turned.notify_all()
 
     def stop(self) -> None:
         """Ends `run` and every forwarded connection."""
@@ -86,6 +103,8 @@ class Link:
         if do in {"cut", "restore"}:
             self._up = do == "restore"
             self.state_file.write_text("up" if self._up else "cut", encoding="ascii")
+            with self._turned:
+                self._turned.wait_for(lambda: self._plugged is self._up, timeout=ANSWER_S)
             if not self._up:
                 self._drop_all()
         elif do != "state":
