@@ -80,7 +80,7 @@ lock: ## resolve deploy/requirements.txt afresh from pyproject.toml
 	  $(VENV)-lock/bin/python -m pip --disable-pip-version-check install --quiet uv; }
 	@$(VENV)-lock/bin/uv --quiet --no-config pip compile pyproject.toml --upgrade \
 	  --extra edge --extra hub --extra dev --universal --python-version 3.11 \
-	  --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
+	  --no-strip-extras --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
 	  --output-file deploy/requirements.txt
 
 clean: ## remove the virtual environment and what the tools left

@@ -82,14 +82,29 @@ def test_what_the_tests_import_is_installed_by_the_lock_file() -> None:
 
 
 def test_every_dependency_is_pinned_by_hash_and_none_says_where_it_comes_from() -> None:
-    pinned = re.findall(r"^([a-z0-9-]+)==\S+(?: ; .+)? \\$", LOCK, re.MULTILINE)
-    blocks = re.split(r"^(?=[a-z0-9-]+==)", LOCK, flags=re.MULTILINE)[1:]
+    pinned = re.findall(r"^([a-z0-9-]+)(?:\[\S+\])?==\S+(?: ; .+)? \\$", LOCK, re.MULTILINE)
+    blocks = re.split(r"^(?=[a-z0-9-]+(?:\[\S+\])?==)", LOCK, flags=re.MULTILINE)[1:]
 
     assert len(pinned) == len(blocks)
     assert all("--hash=sha256:" in block for block in blocks)
     assert "://" not in LOCK
     wanted = {re.sub(r"[_.]", "-", name) for extra in EXTRAS for name in declared(extra)}
     assert wanted <= set(pinned)
+
+
+def test_an_extra_that_is_needed_is_pinned_with_its_name() -> None:
+    """Debian 12's pip takes `name[extra]` for unpinned where only `name` is pinned."""
+    names = re.findall(r"^([a-z0-9-]+)(?:\[\S+\])?==", LOCK, re.MULTILINE)
+    installed = {one.name.lower(): one for one in importlib.metadata.distributions()}
+    needed = set()
+    for name in names:
+        for line in (installed[name].requires or []) if name in installed else []:
+            asked = re.match(r"([A-Za-z0-9_.-]+)\[([a-z0-9,_-]+)\]", line)
+            if asked and "extra ==" not in line and asked[1].lower() in names:
+                needed.add(f"{asked[1].lower()}[{asked[2]}]==")
+
+    assert needed
+    assert [one for one in needed if f"\n{one}" not in f"\n{LOCK}"] == []
 
 
 def test_the_three_package_names_belong_to_us_alone() -> None:
