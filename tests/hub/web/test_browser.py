@@ -128,7 +128,7 @@ def test_a_frozen_board_does_not_look_healthy(browser: Any) -> None:
     with serving() as url:
         page.goto(f"{url}/board?lang=zh", wait_until="load")
         assert "实时" in page.locator("er-asof").inner_text()
-    # The hub is gone. Once the browser has failed to reach it again, no beat is on its way any more.
+    # The hub is gone. Once the browser failed to reach it again, no beat is on its way any more.
     page.wait_for_event("requestfailed", lambda one: one.url.endswith("/api/v1/stream"))
     page.clock.fast_forward(20_000)
     assert "old" not in (page.locator("er-asof").get_attribute("class") or "")
