@@ -70,7 +70,8 @@ def main(args: argparse.Namespace) -> int:
     town = plan_town(out, guests, _timed())
     _stop_on_signal(town)
     try:
-        outcome = _play(town, guests, seed=args.seed, pace=args.speed)
+        opened = (lambda: None) if args.headless else (lambda: _say_doors(town))
+        outcome = _play(town, guests, seed=args.seed, pace=args.speed, opened=opened)
         if not args.headless:
             _stay(town, outcome)
         sys.stdout.write(outcome.line() + "\n")
@@ -97,12 +98,16 @@ def _paired_guests(seed: int, count: int) -> list[str]:
     return random.Random(seed).sample(units["pairings"][HOME], count)  # noqa: S311 - a script
 
 
-def _play(town: Town, guests: list[str], *, seed: int, pace: float) -> Outcome:
+def _play(
+    town: Town, guests: list[str], *, seed: int, pace: float, opened: Callable[[], None]
+) -> Outcome:
+    """Plays every act; `opened` is called as soon as somebody could look at the hub."""
     rng = random.Random(seed)  # noqa: S311 - invents people, no secret
     day = Day(town=town, rng=rng, members=committee(rng, HOME, guests), pace=pace, say=town.say)
     acts: list[Callable[[Day], None]] = [play_booking, play_evaluation, wait_uploads]
     try:
         open_town(town)
+        opened()
         for act in acts:
             act(day)
         for site in town.rooms:
@@ -117,6 +122,16 @@ def _play(town: Town, guests: list[str], *, seed: int, pace: float) -> Outcome:
 def _stay(town: Town, outcome: Outcome) -> None:
     """Leaves the console open until somebody stops it."""
     _say("")
+    _say_doors(town)
+    if outcome.package:
+        _say(f"移交包 / package:   {outcome.package}")
+        _say(f"校验 / verify:      evalroom verify {outcome.package} --trust {outcome.trust}")
+    _say("按 Ctrl-C 结束 / Ctrl-C ends it")
+    town.supervisor.wait()
+
+
+def _say_doors(town: Town) -> None:
+    """Where to look and how to sign in: the day can be followed live, and afterwards."""
     _say(f"控制台 / console:   {town.url}")
     for site in town.rooms:
         _say(f"现场屏 / room screen {site.place}: http://127.0.0.1:{site.screen_port}")
@@ -125,11 +140,6 @@ def _stay(town: Town, outcome: Outcome) -> None:
     for login, about in town.accounts.items():
         if about["org"] in shown:
             _say(f"  {login:<28} {about['password']:<22} {about['pin']}")
-    if outcome.package:
-        _say(f"移交包 / package:   {outcome.package}")
-        _say(f"校验 / verify:      evalroom verify {outcome.package} --trust {outcome.trust}")
-    _say("按 Ctrl-C 结束 / Ctrl-C ends it")
-    town.supervisor.wait()
 
 
 def _stop_on_signal(town: Town) -> None:
