@@ -7,7 +7,6 @@ import json
 import shutil
 import subprocess
 import sys
-import tarfile
 from collections.abc import Iterator
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime, timedelta
@@ -174,8 +173,7 @@ def test_a_package_is_taken_away_as_one_file(day: Day, tmp_path: Path) -> None:
     assert "path" not in day.answer
     folder = town.archive.download(who, ident)
     (tmp_path / "p.tar").write_bytes(b"".join(tar_of(folder, ident)))
-    with tarfile.open(tmp_path / "p.tar") as tar:
-        tar.extractall(tmp_path, filter="data")
+    subprocess.run(["tar", "-xf", tmp_path / "p.tar", "-C", tmp_path], check=True)
     assert check(tmp_path / ident, day.trust).code == 0
     told = town.archive.who_looked(who, ident)
     assert [one["act"] for one in told].count("package.download") == 1
