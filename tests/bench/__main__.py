@@ -7,11 +7,13 @@ import os
 import statistics
 import sys
 import tempfile
+from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.bench.measure import ROUNDS, Result, journal_figures, measure, verifier_figure
 from tests.bench.proof import commit
+from tests.bench.recording import recording_figure
 
 OUT = Path("out/bench.json")
 
@@ -49,8 +51,10 @@ def table(rows: list[dict[str, object]]) -> str:
 
 def main() -> int:
     OUT.parent.mkdir(exist_ok=True)
-    with tempfile.TemporaryDirectory(dir=OUT.parent) as folder:
-        results = measure([*journal_figures(Path(folder)), verifier_figure()])
+    with tempfile.TemporaryDirectory(dir=OUT.parent) as name, ExitStack() as stack:
+        folder = Path(name)
+        recording = stack.enter_context(recording_figure(folder))
+        results = measure([*journal_figures(folder), recording, verifier_figure()])
     rows = [row(one) for one in results]
     load = os.getloadavg()[0]
     about = {"at": f"{datetime.now(UTC):%Y-%m-%dT%H:%M:%SZ}", "commit": commit(), "load": load}

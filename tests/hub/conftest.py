@@ -15,12 +15,11 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 
 from hub.app import Hub, build
-from hub.config import Config, load
-from hub.enroll import enroll
-from hub.initialise import init, new_hub_id
+from hub.config import load
 from hub.problems import MEDIA_TYPE, Problem
 from hub.web import api_accounts, api_media, api_plans
 from tests.hub.booking.town import CHEAP, Town, build_town, published
+from tests.hub.enrolled_hub import ROOM, make_folder
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # Starlette warns about the transport of its own test client
@@ -31,13 +30,7 @@ with warnings.catch_warnings():
 def demo_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     """One `hub init --demo` for the whole run, with a room; each test works on a copy."""
     data = tmp_path_factory.mktemp("hub") / "data"
-    config = Config(data=data, hub=new_hub_id(), demo=True, pack="demo.yaml")
-    init(config, demo_orgs=("hubei", "changsha", "hunan"), stretch=CHEAP)
-    rows = json.loads((data / "demo-accounts.json").read_text(encoding="utf-8"))
-    secret = next(r["password"] for r in rows if r["login"] == "changsha.home_manager")
-    hub = build(load(data), services=False, stretch=CHEAP)
-    enroll(hub, org="changsha", room="2", name="二室", secret=secret, out=data / "room")
-    hub.close()
+    make_folder(data)
     return data
 
 
@@ -82,7 +75,7 @@ def hub(open_hub: Callable[..., Hub]) -> Hub:
 @pytest.fixture
 def room_folder(hub_data: Path) -> Path:
     """Credentials of an enrolled guest room, changsha-2."""
-    return hub_data / "room"
+    return hub_data / ROOM
 
 
 @pytest.fixture

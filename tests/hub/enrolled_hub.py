@@ -1,0 +1,25 @@
+"""A hub's data folder as `evalroom hub init --demo` makes it, with one enrolled guest room."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+
+from hub.app import build
+from hub.config import Config, load
+from hub.enroll import enroll
+from hub.initialise import init, new_hub_id
+from tests.hub.booking.town import CHEAP
+
+ROOM = "room"  # the room's credentials, in the data folder
+
+
+def make_folder(data: Path) -> None:
+    """Makes it; `data / ROOM` holds the credentials of changsha-2."""
+    config = Config(data=data, hub=new_hub_id(), demo=True, pack="demo.yaml")
+    init(config, demo_orgs=("hubei", "changsha", "hunan"), stretch=CHEAP)
+    rows = json.loads((data / "demo-accounts.json").read_text(encoding="utf-8"))
+    secret = next(r["password"] for r in rows if r["login"] == "changsha.home_manager")
+    hub = build(load(data), services=False, stretch=CHEAP)
+    enroll(hub, org="changsha", room="2", name="二室", secret=secret, out=data / ROOM)
+    hub.close()
