@@ -36,6 +36,7 @@ from protocols.messages.bodies import (
     WIRE_VERSION,
     Ack,
     Birth,
+    OtherWire,
     Pong,
     Will,
     decode_status,
@@ -326,10 +327,10 @@ class Ingest:
         if not self._known(ctl):
             log.warning("ingest: %s is not enrolled here and gets no answer", ctl)
             return
-        if status.wire != WIRE_VERSION:
+        if isinstance(status, OtherWire):
             refused = f"wire {status.wire}, this hub speaks {WIRE_VERSION}"
             log.warning("ingest: %s: %s; update the older of the two", ctl, refused)
-            self._rooms.birth(ctl, status, refused=refused)
+            self._rooms.refuse(ctl, refused)
             return
         self._born(ctl, status, payload)
 

@@ -237,14 +237,16 @@ class LiveRooms:
             conn.execute(telemetry.delete().where(telemetry.c.ctl == ctl))
             conn.execute(telemetry.insert().values(ctl=ctl, raw=raw, seen_at=at))
 
-    def birth(self, ctl: str, birth: Birth, refused: str = "") -> None:
-        """A room connected; `refused` says why the hub does not speak with it."""
+    def birth(self, ctl: str, birth: Birth) -> None:
+        """A room connected."""
         self._change(
             ctl,
-            lambda link: replace(
-                link, birth=birth, refused=refused, epoch=birth.epoch, seq=birth.seq
-            ),
+            lambda link: replace(link, birth=birth, refused="", epoch=birth.epoch, seq=birth.seq),
         )
+
+    def refuse(self, ctl: str, refused: str) -> None:
+        """A room connected that the hub does not speak with, and why."""
+        self._change(ctl, lambda link: replace(link, refused=refused))
 
     def check_silence(self) -> None:
         """Marks rooms whose last pong is too old; called each second."""

@@ -43,6 +43,7 @@ from protocols.messages.plan import (
 from protocols.messages.status import (
     WIRE_VERSION,
     Birth,
+    OtherWire,
     Ping,
     PlanRef,
     Pong,
@@ -96,6 +97,7 @@ __all__ = [
     "HubKey",
     "Keyring",
     "Order",
+    "OtherWire",
     "Ping",
     "Plan",
     "PlanRef",

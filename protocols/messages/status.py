@@ -94,17 +94,25 @@ class Will:
         return dump({"kind": "will", "ctl": self.ctl, "boot": self.boot}, where="will")
 
 
-def decode_status(raw: bytes) -> Birth | Will:
-    """What `up/st` carries. `RemoteError` for anything else.
+@dataclass(frozen=True, slots=True)
+class OtherWire:
+    """A birth in a wire version this program does not speak; what else it says is not looked at."""
 
-    The wire number is read but not judged here, so that the hub can answer a newer room.
-    """
+    ctl: str
+    wire: int
+
+
+def decode_status(raw: bytes) -> Birth | Will | OtherWire:
+    """What `up/st` carries. `RemoteError` for anything else."""
     reader = Reader(load(raw, where="up/st"), where="up/st")
     kind = reader.one_of("kind", ("birth", "will"))
     ctl, boot = reader.text("ctl", _CTL), reader.text("boot", _BOOT)
     if kind == "will":
         reader.end()
         return Will(ctl=ctl, boot=boot)
+    wire = reader.integer("wire", 1, 999)
+    if wire != WIRE_VERSION:
+        return OtherWire(ctl, wire)
     keys = reader.object("keys")
     birth = Birth(
         ctl=ctl,
@@ -114,7 +122,6 @@ def decode_status(raw: bytes) -> Birth | Will:
         ask=reader.text("ask", NONCE),
         plan=PlanRef.read(reader.object("plan")),
         software=reader.text("software", chars_max=128),
-        wire=reader.integer("wire", 1, 999),
         keys=RoomKeys(sign=keys.text("sign", HEX64), seal=keys.text("seal", _SEALING)),
     )
     keys.end()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
@@ -306,8 +307,10 @@ def test_a_pong_behind_the_head_is_acknowledged_again(hub: Hub, room: Any, wire:
 
 def test_a_wire_the_hub_does_not_speak_is_refused(hub: Hub, room: Any, wire: Any) -> None:
     stream = room.open()
-    hub.ingest.handle(room.topic(UP_ST), room.birth(stream, wire=2))
+    newer = {**json.loads(room.birth(stream, wire=2)), "what_we_do_not_know_yet": 1}
+    hub.ingest.handle(room.topic(UP_ST), json.dumps(newer).encode())
     assert wire.sent == []
+    assert _count(hub, quarantine) == 0
     assert "wire 2" in hub.rooms.link(room.ctl).refused
 
 

@@ -15,6 +15,7 @@ from protocols.messages.bodies import (
     CommandWrapper,
     Expect,
     Order,
+    OtherWire,
     Ping,
     PlanRef,
     PlanVerdict,
@@ -158,6 +159,11 @@ def test_a_birth_says_its_plan_as_version_and_hash():
 def test_births_are_strict(changes):
     with pytest.raises(RemoteError):
         decode_status(changed(BIRTH.encode(), **changes))
+
+
+def test_a_birth_of_another_wire_is_told_apart_whatever_else_it_says():
+    newer = changed(BIRTH.encode(), wire=2, more=1, plan="elsewhere")
+    assert decode_status(newer) == OtherWire(CTL, 2)
 
 
 def test_a_will_has_nothing_more():
