@@ -26,7 +26,6 @@ from hub.counts import Counts
 from hub.facts import Facts
 from hub.fleet import RESEND_AFTER, Fleet
 from hub.keys import Keys
-from hub.liveness import Liveness
 from hub.recorder import Outcome, Recorder
 from hub.rooms import LiveRooms
 from hub.store.engine import Store, get_meta, set_meta
@@ -95,10 +94,7 @@ class Ingest:
         self._rooms = rooms
         self._fleet = fleet
         self._bus = bus
-        self._alive = Liveness()
-        self.recorder = Recorder(
-            store=store, clock=clock, keys=keys, facts=facts, alive=self._alive
-        )
+        self.recorder = Recorder(store=store, clock=clock, keys=keys, facts=facts)
         self._queue: queue.Queue[tuple[str, bytes]] = queue.Queue(QUEUE_MAX)
         self._thread: threading.Thread | None = None
         self._n = 0
@@ -377,7 +373,7 @@ class Ingest:
             return
         self._fleet.note_ask(ctl, body.ask)
         self._rooms.pong(ctl, body)
-        self._alive.heard(ctl, body.epoch)
+        self.recorder.ponged(ctl, body.epoch)
         if self._restored_since_ms is not None:
             return
         if ctl not in self._greeted:

@@ -7,7 +7,7 @@ import threading
 from typing import Final
 
 STREAMS_MAX: Final = 20_000
-"""Streams of one hub's run: rooms times starts; the oldest are forgotten, which alarms nobody."""
+"""Streams of one hub's run: rooms times starts; the oldest are forgotten."""
 
 
 class Liveness:
@@ -16,6 +16,7 @@ class Liveness:
     def __init__(self) -> None:
         self._count = itertools.count(1)
         self._heard: dict[tuple[str, str], int] = {}
+        self._ponged: dict[tuple[str, str], int] = {}
         self._opened: dict[tuple[str, str], int] = {}
         self._lock = threading.Lock()
 
@@ -24,15 +25,31 @@ class Liveness:
         self._note(self._opened, ctl, epoch, keep=True)
 
     def heard(self, ctl: str, epoch: str) -> None:
-        """An epoch was appended to, or its room answered a ping."""
+        """An epoch was appended to."""
         self._note(self._heard, ctl, epoch, keep=False)
+
+    def ponged(self, ctl: str, epoch: str) -> None:
+        """A room answered a ping in this epoch, so it is the one that is written there now."""
+        self._note(self._heard, ctl, epoch, keep=False)
+        self._note(self._ponged, ctl, epoch, keep=False)
+
+    def was_heard(self, ctl: str, epoch: str) -> bool:
+        """Whether there was a sign of life in this run of the hub."""
+        with self._lock:
+            return (ctl, epoch) in self._heard
 
     def later(self, ctl: str, other: str, epoch: str) -> bool:
         """Whether `other` was heard of after `epoch` began."""
+        return self._after(self._heard, ctl, other, epoch)
+
+    def ponged_later(self, ctl: str, other: str, epoch: str) -> bool:
+        """Whether a room answered in `other` after `epoch` began."""
+        return self._after(self._ponged, ctl, other, epoch)
+
+    def _after(self, signs: dict[tuple[str, str], int], ctl: str, other: str, epoch: str) -> bool:
         with self._lock:
-            began = self._opened.get((ctl, epoch))
-            heard = self._heard.get((ctl, other))
-        return began is not None and heard is not None and heard > began
+            # What began before this run of the hub began before everything heard in it.
+            return signs.get((ctl, other), 0) > self._opened.get((ctl, epoch), 0)
 
     def _note(self, where: dict[tuple[str, str], int], ctl: str, epoch: str, *, keep: bool) -> None:
         with self._lock:

@@ -9,53 +9,40 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
-from typing import Any, Final
+from typing import Final
 
 from sqlalchemy import Connection, func, select
 
 from hub import crypto, quarantine, streams
 from hub.clock import Clock
 from hub.facts import Facts
-from hub.fleet import hold
 from hub.keys import Keys
-from hub.liveness import Liveness
+from hub.lineage import Lineages
 from hub.store.engine import Store
-from hub.store.tables_core import events, forks, notices, seals
+from hub.store.tables_core import controllers, events, forks, notices, seals
 from protocols.messages.bodies import Batch, decode_batch
 from protocols.messages.errors import RemoteError
 from protocols.messages.event import Event, decode_event, event_hash
 from protocols.messages.recording import (
-    Branch,
     Fork,
     Gap,
-    Lineage,
-    Opened,
     Quarantine,
     Record,
     StreamHead,
     StreamState,
     declare_gap,
     judge_batch,
-    judge_opened,
     read_gap,
     read_opened,
 )
 from protocols.messages.signed import Signed, check_signatures, parse_message
+from protocols.messages.strict import INTEGER_MAX
 from protocols.messages.topics import MESSAGE_BYTES_MAX, UP_EV, UP_NOTICE
 
 LATE: Final = timedelta(minutes=10)
 """WIRE §5: cases from older events open as found later and page nobody."""
 NOTICES_MAX: Final = 1_000
 """Notices of one controller that wait for their rows; what comes beyond waits for its row."""
-ALARMING: Final = frozenset(
-    {StreamState.CLONE, StreamState.FORK, StreamState.ROLLBACK, StreamState.TAIL_LOST}
-)
-FACT_OF: Final = {
-    StreamState.CLONE: "stream.clone",
-    StreamState.FORK: "stream.fork",
-    StreamState.ROLLBACK: "stream.rollback",
-    StreamState.TAIL_LOST: "stream.tail_lost",
-}
 
 
 @dataclass(slots=True)
@@ -79,20 +66,17 @@ class Recorder:
 
     Args:
         store, clock, keys, facts: the hub's own.
-        alive: which streams were heard of, in which order.
 
     Attributes:
         notices_dropped: notices that had no place since the start; shown at `/readyz`.
     """
 
-    def __init__(
-        self, *, store: Store, clock: Clock, keys: Keys, facts: Facts, alive: Liveness
-    ) -> None:
+    def __init__(self, *, store: Store, clock: Clock, keys: Keys, facts: Facts) -> None:
         self._store = store
         self._clock = clock
         self._keys = keys
         self._facts = facts
-        self._alive = alive
+        self._lineage = Lineages(store=store, facts=facts)
         self.notices_dropped = 0
         self._told_dropped: dict[str, datetime] = {}
 
@@ -125,8 +109,11 @@ class Recorder:
     def refuse(self, ctl: str, leaf: str, raw: bytes, reason: str) -> None:
         """Keeps bytes of any topic that nobody can read."""
         with self._store.write() as conn:
-            if self._keys.controller_key(conn, ctl) is not None:
-                self._quarantine(conn, ctl, leaf, raw, reason=reason, now=self._clock.wall())
+            self._quarantine(conn, ctl, leaf, raw, reason=reason, now=self._clock.wall())
+
+    def ponged(self, ctl: str, epoch: str) -> None:
+        """A room answered in this epoch."""
+        self._lineage.ponged(ctl, epoch)
 
     # A batch
 
@@ -181,12 +168,12 @@ class Recorder:
         if records:
             decoded = _insert(conn, batch, records, now)
             _keep_seal(conn, signed, batch, now)
-            self._alive.heard(ctl, epoch)
+            self._lineage.heard(ctl, epoch)
         for event in decoded:
             if event is not None:
                 self._meaning(conn, event, outcome, now)
         self._pending_closed(conn, before, verdict.head)
-        self._judge_children(conn, ctl, epoch, outcome)
+        outcome.asked |= self._lineage.moved(conn, ctl, epoch)
         return outcome
 
     def _fork(self, conn: Connection, batch: Batch, fork: Fork, now: datetime) -> None:
@@ -209,6 +196,8 @@ class Recorder:
     def _quarantine(
         self, conn: Connection, ctl: str, leaf: str, raw: bytes, *, reason: str, now: datetime
     ) -> None:
+        if not _is_here(conn, ctl):
+            return  # whoever makes up ids must not fill this disk
         if quarantine.put(conn, ctl=ctl, leaf=leaf, raw=raw, reason=reason, now=now):
             data = {
                 "ctl": ctl,
@@ -242,9 +231,12 @@ class Recorder:
             self._facts.append(conn, type="stream.unreadable", session="", data=data)
 
     def _opened(self, conn: Connection, event: Event, outcome: Outcome, _now: datetime) -> None:
-        streams.set_opened(conn, event.ctl, event.epoch, read_opened(event))
-        self._alive.opened(event.ctl, event.epoch)
-        self._judge_epoch(conn, event.ctl, event.epoch, outcome)
+        opened = read_opened(event)
+        streams.set_opened(conn, event.ctl, event.epoch, opened)
+        # Rows behind the tip it goes on from are not in the room's journal any more.
+        behind = (opened.pred_seq + 1, INTEGER_MAX)
+        self._source_lost(conn, event.ctl, opened.pred_epoch, behind)
+        outcome.asked |= self._lineage.opened(conn, event.ctl, event.epoch)
 
     def _gap(self, conn: Connection, event: Event, outcome: Outcome, now: datetime) -> None:
         gap = read_gap(event)
@@ -254,7 +246,7 @@ class Recorder:
         outcome.moved.add(gap.epoch)
         if verdict.lost is not None:
             self._lost(conn, event.ctl, gap, verdict.lost, told=(event.epoch, event.seq))
-        self._judge_children(conn, event.ctl, gap.epoch, outcome)
+        outcome.asked |= self._lineage.moved(conn, event.ctl, gap.epoch)
 
     def _pending_closed(
         self, conn: Connection, before: StreamHead | None, after: StreamHead
@@ -300,79 +292,6 @@ class Recorder:
             )
             .values(state="source_lost")
         )
-
-    # Lineage
-
-    def _judge_children(self, conn: Connection, ctl: str, epoch: str, outcome: Outcome) -> None:
-        """Epochs whose standing may change because this one moved."""
-        rows = streams.epoch_rows(conn, ctl)
-        own = next((row for row in rows if row.epoch == epoch), None)
-        for row in rows:
-            if row.epoch == epoch or row.standing == "clone":
-                continue
-            # An epoch that went on from the tip goes on from before it once the other one appends.
-            passed = own is not None and row.pred_epoch == epoch and own.head > row.pred_seq
-            if row.standing == "open" and not passed:
-                continue
-            sibling = own is not None and own.pred_epoch and row.pred_epoch == own.pred_epoch
-            if row.pred_epoch == epoch or sibling:
-                self._judge_epoch(conn, ctl, row.epoch, outcome)
-
-    def _judge_epoch(self, conn: Connection, ctl: str, epoch: str, outcome: Outcome) -> None:
-        head = streams.load_head(conn, ctl, epoch)
-        if head is None:
-            return
-        opened = Opened(head.pred_epoch, head.pred_seq, head.pred_hash, self._cause(conn, head))
-        pred = streams.load_head(conn, ctl, opened.pred_epoch) if opened.pred_epoch else None
-        known = (
-            streams.recorded_hash(conn, ctl, opened.pred_epoch, opened.pred_seq)
-            if pred is not None
-            else None
-        )
-        lineage = judge_opened(opened, pred, known, self._branch(conn, head))
-        if lineage is Lineage.WAITS:
-            outcome.asked.add(opened.pred_epoch)
-        if lineage.state is not head.state and head.state not in {
-            StreamState.CLONE,
-            StreamState.FORK,
-        }:
-            self._new_standing(conn, head, lineage.state)
-
-    def _branch(self, conn: Connection, head: StreamHead) -> Branch:
-        rows = [row for row in streams.epoch_rows(conn, head.ctl) if row.epoch != head.epoch]
-        siblings = [
-            row.epoch
-            for row in rows
-            if head.pred_epoch
-            and (row.pred_epoch, row.pred_seq) == (head.pred_epoch, head.pred_seq)
-        ]
-        others = [*siblings, head.pred_epoch]
-        return Branch(
-            sibling=bool(siblings),
-            other_alive=any(self._alive.later(head.ctl, one, head.epoch) for one in others if one),
-            others=any(not streams.descends(rows, row.epoch, head.epoch) for row in rows),
-        )
-
-    def _new_standing(self, conn: Connection, head: StreamHead, state: StreamState) -> None:
-        streams.set_standing(conn, head.ctl, head.epoch, state)
-        if state not in ALARMING:
-            return
-        if state is StreamState.CLONE:
-            hold(conn, head.ctl, held=True)
-        data: dict[str, Any] = {
-            "ctl": head.ctl,
-            "epoch": head.epoch,
-            "pred_epoch": head.pred_epoch,
-            "pred_seq": head.pred_seq,
-        }
-        self._facts.append(conn, type=FACT_OF[state], session="", data=data)
-
-    @staticmethod
-    def _cause(conn: Connection, head: StreamHead) -> str:
-        for row in streams.epoch_rows(conn, head.ctl):
-            if row.epoch == head.epoch:
-                return str(row.cause)
-        return ""
 
     # Notices
 
@@ -453,6 +372,12 @@ def _insert(
         .values(state="recorded")
     )
     return decoded
+
+
+def _is_here(conn: Connection, ctl: str) -> bool:
+    """Whether this controller is or was one of this hub's."""
+    found = conn.execute(select(controllers.c.ctl).where(controllers.c.ctl == ctl))
+    return found.first() is not None
 
 
 def _decoded(line: bytes) -> Event | None:

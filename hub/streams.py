@@ -130,16 +130,14 @@ def move_stream(conn: Connection, ctl: str, epoch: str, *, row_id: int, at: date
         conn.execute(streams.insert().values(ctl=ctl, **values))
 
 
-def descends(rows: list[Any], epoch: str, ancestor: str) -> bool:
-    """Whether an epoch goes back to another one by its predecessors."""
+def line(rows: list[Any], epoch: str) -> list[str]:
+    """An epoch and those it goes back to by its predecessors, newest first."""
     known = {row.epoch: row.pred_epoch for row in rows}
-    seen: set[str] = set()
-    while epoch in known and epoch not in seen:
-        seen.add(epoch)
+    found: dict[str, None] = {}
+    while epoch in known and epoch not in found:
+        found[epoch] = None
         epoch = known[epoch]
-        if epoch == ancestor:
-            return True
-    return False
+    return list(found)
 
 
 def told_gap(conn: Connection, ctl: str, gap: Gap) -> tuple[str, int]:

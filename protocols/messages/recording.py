@@ -305,13 +305,15 @@ class Lineage(enum.Enum):
 class Branch:
     """What else is known about the predecessor's tip.
 
-    `sibling`: another stream names the same predecessor and seq; `other_alive`: that sibling, or
-    the predecessor itself, was appended to or ponged after this epoch opened; `others`: the
-    controller has other streams at all.
+    `sibling`: another stream names the same predecessor and seq; `other_alive`: another line of
+    epochs, or the predecessor itself, was appended to or ponged after this epoch opened;
+    `pred_ponged`: a room still answers in the predecessor; `others`: the controller has other
+    streams at all.
     """
 
     sibling: bool = False
     other_alive: bool = False
+    pred_ponged: bool = False
     others: bool = False
 
 
@@ -331,7 +333,7 @@ def judge_opened(
         return Lineage.WAITS
     if pred_hash_at is not None and pred_hash_at != opened.pred_hash:
         return Lineage.FORK
-    if opened.pred_seq < pred.head or branch.sibling:
+    if opened.pred_seq < pred.head or branch.sibling or branch.pred_ponged:
         return _older(opened, branch)
     return Lineage.CONTINUES
 

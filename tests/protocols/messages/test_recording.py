@@ -245,6 +245,9 @@ AFTER = Opened(OTHER, 9, "9" * 64, "start")
         (AFTER, PRED, "9" * 64, Branch(sibling=True), Lineage.ROLLBACK),
         (AFTER, PRED, "9" * 64, Branch(sibling=True, other_alive=True), Lineage.CLONE),
         (AFTER, PRED, "9" * 64, Branch(other_alive=True), Lineage.CONTINUES),
+        (AFTER, PRED, "9" * 64, Branch(other_alive=True, pred_ponged=True), Lineage.CLONE),
+        (Opened("", 0, GENESIS, "start"), None, None, Branch(others=True, other_alive=True),
+         Lineage.CLONE),
     ],
 )  # fmt: skip
 def test_how_an_epoch_relates_to_its_predecessor(opened, pred, at, branch, expected):

@@ -1,0 +1,153 @@
+"""Rooms that go on from an older journal, or exist twice, and notices whose rows never come."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+import pytest
+from sqlalchemy import select
+
+from hub.app import Hub
+from hub.store.tables_core import epochs, notices, quarantine
+from protocols.messages.topics import UP_EV, UP_NOTICE, UP_ST, UP_TM, topic
+from tests.hub import scripted_room as scripted
+
+
+@pytest.fixture
+def room(room_folder: Path) -> Any:
+    return scripted.ScriptedRoom(room_folder)
+
+
+@pytest.fixture(autouse=True)
+def wire(hub: Hub) -> Any:
+    made = scripted.Wire()
+    hub.fleet.transport = made
+    return made
+
+
+def _send(hub: Hub, room: Any, stream: Any, first: int = 1, last: int | None = None) -> None:
+    hub.ingest.handle(room.topic(UP_EV), room.batch(stream, first, last))
+
+
+def _more(hub: Hub, room: Any, stream: Any) -> None:
+    room.write(stream)
+    _send(hub, room, stream, len(stream.lines))
+
+
+def _pong(hub: Hub, room: Any, stream: Any) -> None:
+    hub.ingest.handle(room.topic(UP_TM), room.pong(stream, acked=len(stream.lines)))
+
+
+def _standing(hub: Hub, stream: Any) -> str:
+    query = select(epochs.c.standing).where(epochs.c.epoch == stream.epoch)
+    with hub.store.read() as conn:
+        return str(conn.execute(query).scalar_one())
+
+
+def _first(hub: Hub, room: Any) -> Any:
+    stream = room.open()
+    _send(hub, room, stream)
+    _more(hub, room, stream)
+    return stream
+
+
+def _opened(hub: Hub, room: Any, after: Any, **how: Any) -> Any:
+    stream = room.open(after=after, **how)
+    _send(hub, room, stream)
+    return stream
+
+
+def test_a_room_that_still_answers_in_an_epoch_that_was_left_is_a_clone(
+    hub: Hub, room: Any
+) -> None:
+    first = _first(hub, room)
+    copy = _opened(hub, room, first)
+    _pong(hub, room, copy)
+    assert _standing(hub, copy) == "open"
+    _pong(hub, room, first)
+    assert _standing(hub, copy) == "clone"
+
+
+def test_a_branch_that_only_answers_makes_the_other_one_a_clone(hub: Hub, room: Any) -> None:
+    first = _first(hub, room)
+    one, other = _opened(hub, room, first), _opened(hub, room, first)
+    assert (_standing(hub, one), _standing(hub, other)) == ("open", "rollback")
+    _pong(hub, room, one)
+    assert _standing(hub, other) == "clone"
+
+
+def test_a_branch_lives_on_in_the_epoch_of_its_next_start(hub: Hub, room: Any) -> None:
+    first = _first(hub, room)
+    one, other = _opened(hub, room, first), _opened(hub, room, first)
+    _opened(hub, room, one)
+    assert _standing(hub, other) == "clone"
+
+
+def test_a_second_controller_with_the_same_keys_and_an_empty_journal_is_a_clone(
+    hub: Hub, room: Any
+) -> None:
+    first = _first(hub, room)
+    copy = _opened(hub, room, None)
+    assert _standing(hub, copy) == "rollback"
+    _more(hub, room, first)
+    assert _standing(hub, copy) == "clone"
+
+
+def test_a_clone_is_found_although_the_hub_was_started_anew(
+    open_hub: Callable[..., Hub], hub: Hub, room: Any
+) -> None:
+    first = _first(hub, room)
+    copy = _opened(hub, room, first)
+    again = open_hub()
+    again.rooms.rebuild()
+    _more(again, room, first)
+    assert _standing(again, copy) == "clone"
+
+
+def test_a_card_that_is_restored_twice_is_no_clone(hub: Hub, room: Any) -> None:
+    first = _first(hub, room)
+    _more(hub, room, first)
+    dead = _opened(hub, room, first, seq=2)
+    alive = _opened(hub, room, first, seq=2)
+    for _ in range(2):
+        _more(hub, room, alive)
+        _pong(hub, room, alive)
+    assert (_standing(hub, dead), _standing(hub, alive)) == ("rollback", "rollback")
+
+
+def test_a_backlog_in_front_of_a_new_epoch_is_no_clone(hub: Hub, room: Any) -> None:
+    first = _first(hub, room)
+    for _ in range(3):
+        room.write(first)
+    second = _opened(hub, room, first)
+    _pong(hub, room, second)
+    _send(hub, room, first, 3)
+    third = _opened(hub, room, second)
+    assert [_standing(hub, one) for one in (first, second, third)] == ["open"] * 3
+
+
+def _notices(hub: Hub) -> list[tuple[int, str]]:
+    with hub.store.read() as conn:
+        return [(row.seq, row.state) for row in conn.execute(select(notices))]
+
+
+def test_a_notice_from_behind_the_tip_a_room_went_on_from_has_lost_its_source(
+    hub: Hub, room: Any
+) -> None:
+    first = _first(hub, room)
+    for _ in range(3):
+        room.write(first)
+    hub.ingest.handle(room.topic(UP_NOTICE), room.batch(first, 3))
+    _opened(hub, room, first, seq=4, cause="salvage")
+    assert _notices(hub) == [(3, "ahead"), (4, "ahead"), (5, "source_lost")]
+    _send(hub, room, first, 3, 4)
+    assert _notices(hub) == [(3, "recorded"), (4, "recorded"), (5, "source_lost")]
+
+
+@pytest.mark.parametrize("leaf", [UP_EV, UP_NOTICE, UP_ST, UP_TM])
+def test_an_id_that_was_never_enrolled_fills_no_disk(hub: Hub, leaf: str) -> None:
+    hub.ingest.handle(topic("c-ffffffffffff", leaf), b"rubbish")
+    with hub.store.read() as conn:
+        assert conn.execute(select(quarantine)).all() == []
