@@ -186,7 +186,9 @@ class Intake:
             retained=retained,
         )
         if isinstance(found, Refused):
-            about = {"id": str(signed.header.get("id", ""))[:64], "reason": _reason(found)}
+            # Anyone may have written the id: it is no answer to the genuine one of that name.
+            named = str(signed.header.get("id", ""))[:64]
+            about = {"id": "", "named": named, "reason": _reason(found)}
             return [Turn("system", {"type": "cmd.refused", "session": "", "data": about})]
         if found.kind == "order":
             return self.order(found.inner, via="hub")
@@ -199,6 +201,8 @@ class Intake:
         judged = judge_order(self._book(), signed, self.keyring, verify, self.trust)
         header = signed.header
         if isinstance(judged, Refused):
+            if judged.code == "other_session" and self._plan_under_way():
+                return []
             about = {
                 "id": str(header.get("id", ""))[:64],
                 "session": str(header.get("session", ""))[:64],
@@ -228,6 +232,8 @@ class Intake:
         """A statement's untouched bytes."""
         judged = judge_statement(self._book(), signed, self.keyring, verify)
         if isinstance(judged, Refused):
+            if judged.code == "other_session" and self._plan_under_way():
+                return []
             about = {"id": "", "reason": _reason(judged)}
             session = str(signed.header.get("session", ""))[:64]
             known = session if session in self.sessions else ""
@@ -338,6 +344,14 @@ class Intake:
             self.identifier.learn(one["session"], SessionTags(one["salt"], tags))
             self.roster.learn(one["session"], [_duty(one, person) for person in one["duty"]])
         return [turn]
+
+    def _plan_under_way(self) -> bool:
+        """Whether a newer plan's body is being fetched: it may know more sessions.
+
+        What cannot be judged until then is left unanswered, and the hub sends it again.
+        """
+        wanted = self._wanted
+        return wanted is not None and judge_plan(self._ref, wanted.ref) is PlanVerdict.APPLY
 
     def _plan_out_of_place(self, plan: Plan, signed: Signed, *, retained: bool) -> str:
         if retained:

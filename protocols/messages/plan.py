@@ -46,13 +46,13 @@ class Plan:
 
 
 class PlanVerdict(enum.Enum):
-    """What a room does with a plan."""
+    """What a room does with a plan; a refusal's value is the reason that the hub's alarm knows."""
 
     APPLY = "apply"
     SAME = "same"
-    LOWER = "lower"
+    LOWER = "older"
     """Refused: a lower version than the one in force."""
-    DIFFERENT = "different"
+    DIFFERENT = "other_hash"
     """Refused and alarmed: the version in force, with another hash."""
 
 

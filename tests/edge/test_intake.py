@@ -21,6 +21,7 @@ from edge.journal import Journal
 from edge.plan_fetch import PlanFetcher
 from edge.turn import Turn
 from hub import crypto
+from protocols.messages.acts import CommandWrapper, Order, Statement
 from protocols.messages.plan import plan_body, seal_plan
 from tests.system.room_hub import Keys, body_of, demo_pack, session_plan
 
@@ -210,11 +211,12 @@ def test_a_plan_without_what_the_rules_read_is_refused_whole(
 
 
 def test_versions_only_go_up_and_a_version_has_one_content(desk: Desk) -> None:
+    """And the reasons are those the hub has alarms for."""
     body = desk.body()
     assert desk.send(body, n=2)[0].kind == "plan"
     assert desk.send(body, n=2) == []
-    assert refusal(desk.send(desk.body(), n=2)) == "different"
-    assert refusal(desk.send(body, n=1)) == "lower"
+    assert refusal(desk.send(desk.body(), n=2)) == "other_hash"
+    assert refusal(desk.send(body, n=1)) == "older"
 
 
 def large(desk: Desk) -> dict[str, Any]:
@@ -261,6 +263,27 @@ def test_a_large_plan_is_fetched_by_the_hash_that_was_signed(desk: Desk) -> None
     assert desk.intake.plan_body(bodies[0]) == []
     desk.restart()
     assert desk.intake.resume()[0].data["hash"] == digest
+
+
+def test_an_order_that_overtakes_its_plan_is_left_to_be_sent_again(desk: Desk) -> None:
+    body, manager = large(desk), desk.keys.manager
+    order = Order("a" * 32, SESSION, 1, "open", manager.person).seal([manager.signer])
+    said = Statement(SESSION, "x1", "report", "signed", "d" * 64)
+    statement = said.seal([manager.signer])
+    wrapped = [
+        CommandWrapper(CTL, "", "a" * 32, kind, raw).seal([crypto.signer(desk.keys.hub, "hub")])
+        for kind, raw in (("order", order), ("statement", statement))
+    ]
+    desk.send(body)
+    assert [desk.intake.command(raw, retained=False) for raw in wrapped] == [[], []]
+    desk.intake.plan_body(plan_body(body))
+    first = [desk.intake.command(raw, retained=False)[0] for raw in wrapped]
+    assert first[0].kind == "order"
+    assert first[1].data["data"]["reason"].startswith("unsigned")
+    strange = Order("b" * 32, "s-ffffffffffff", 1, "open", manager.person).seal([manager.signer])
+    again = CommandWrapper(CTL, "", "b" * 32, "order", strange)
+    (turn,) = desk.intake.command(again.seal([crypto.signer(desk.keys.hub, "hub")]), retained=False)
+    assert (turn.kind, turn.data["reason"]) == ("order_refused", "other_session")
 
 
 def test_a_body_with_other_bytes_is_refused_and_still_waited_for(desk: Desk) -> None:

@@ -85,7 +85,7 @@ def test_a_retained_command_is_refused_when_the_line_comes_back(rig: Rig) -> Non
     network = hub.found("fault.raised", kind="network")
     until("the fault is seen", lambda: _fault_open(rig, "network"), within_s=40)
     rig.hand("link", "restore")
-    assert hub.wait("cmd.refused", id=order.id).data["reason"].startswith("retained")
+    assert hub.wait("cmd.refused", named=order.id).data["reason"].startswith("retained")
     hub.publish(DOWN_CMD, b"", retain=True)
     hub.wait("fault.raised", kind="network", count=len(network) + 1)
     hub.wait("fault.cleared", kind="network", count=len(network) + 1, within_s=40)
