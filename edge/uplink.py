@@ -122,7 +122,8 @@ class Uplink:
         entropy: n random bytes.
         vitals: the loop's own state, for the pong.
         reporter: says when telemetry is due.
-        on_rollback: told when the hub has come back from an older copy; must not wait.
+        on_rollback: told when the hub has come back from an older copy, which may lack contents
+            too although it has every row; must not wait.
         answered_ms: when the newest question went out that the hub has answered with its
             signature; None before the first.
     """
@@ -293,6 +294,8 @@ class Uplink:
             # As if it had not come: the hub acknowledges again while our pongs say otherwise.
             self.state = before
             raise
+        if run[0] != before.generation or any(isinstance(one, Rewound) for one in outcomes):
+            self.on_rollback()
         self._pump()
         return turns
 
@@ -303,7 +306,6 @@ class Uplink:
                 self._set_cursor(outcome.epoch, outcome.upto)
             elif isinstance(outcome, Rewound):
                 self._set_cursor(outcome.epoch, outcome.upto)
-                self.on_rollback()
                 turns.append(
                     _note(
                         "hub.rollback",
@@ -367,7 +369,8 @@ class Uplink:
             end = self.journal.gap_end(plan.epoch, plan.first)
             if end is None:
                 return False
-            self._declare_gap(plan.epoch, plan.first, end, "rotten")
+            rotten = (plan.epoch, plan.first) in self.journal.rotten
+            self._declare_gap(plan.epoch, plan.first, end, "rotten" if rotten else "lost")
         chance = int.from_bytes(self.entropy(4), "big")
         self.state = on_hole(
             self.state, epoch=plan.epoch, last=end, now_ms=self.mono_ms(), entropy=chance

@@ -39,6 +39,7 @@ from protocols.messages.topics import (
     topic,
 )
 from protocols.messages.trust import HubKey, TrustFile, VenueKey
+from protocols.policy.room_facts import answer_of
 
 CTL = "c-0123456789ab"
 HUB = "h-0123456789ab"
@@ -263,6 +264,17 @@ def test_a_restored_hub_makes_the_room_rewind(bench: Bench) -> None:
     assert batches(bench) == [(1, 4)]
 
 
+def test_a_new_generation_may_lack_contents_although_it_has_every_row(bench: Bench) -> None:
+    """So they are offered again, once."""
+    write(bench, 3)
+    bench.ack()
+    told: list[bool] = []
+    bench.uplink.on_rollback = lambda: told.append(True)
+    for n in (1, 2):
+        assert bench.ack(generation=2, run="cd" * 16, n=n) == []
+    assert told == [True]
+
+
 def test_a_hub_that_knows_more_than_the_journal_is_on_the_record(bench: Bench) -> None:
     """A restored card: the room opens a new epoch and says so."""
     epoch = bench.journal.epoch
@@ -370,8 +382,20 @@ def test_a_rotten_row_becomes_a_named_gap_and_blocks_nothing(bench: Bench) -> No
     ]
 
 
+def test_a_row_that_is_not_there_any_more_is_lost_and_not_rotten(bench: Bench) -> None:
+    batches(bench)
+    bench.ack()
+    bench.uplink.link(up=False)
+    write(bench, 4)
+    epoch = bench.journal.epoch
+    bench.journal.port.execute("DELETE FROM event WHERE seq = 3 AND type = 'help.called'")
+    bench.uplink.link(up=True)
+    gap = [dict(event.data) for event in bench.journal.replay() if event.type == "record.gap"]
+    assert gap == [{"epoch": epoch, "from": 3, "to": 3, "cause": "lost"}]
+
+
 def test_a_retained_or_unsigned_command_is_refused_by_name(bench: Bench) -> None:
-    """It moves nothing and is on the record."""
+    """It moves nothing, is on the record, and answers for no genuine one of the same name."""
     order = Order("a" * 32, "s-000000000001", 1, "end", "hub", committee="complete")
     wrapped = CommandWrapper(CTL, "", "a" * 32, "order", order.seal([bench.hub.signer]))
     for raw, retained, word in (
@@ -380,7 +404,9 @@ def test_a_retained_or_unsigned_command_is_refused_by_name(bench: Bench) -> None
     ):
         turns = bench.uplink.arrived(DOWN_CMD, raw, retained=retained)
         assert [turn.data["type"] for turn in turns] == ["cmd.refused"]
-        assert turns[0].data["data"]["reason"].startswith(word)
+        about = turns[0].data["data"]
+        assert about["reason"].startswith(word)
+        assert (about["named"], answer_of("cmd.refused", about)) == ("a" * 32, None)
     turns = bench.uplink.arrived(DOWN_CMD, wrapped.seal([bench.hub.signer]), retained=False)
     assert [(turn.kind, turn.data["reason"]) for turn in turns] == [
         ("order_refused", "other_session")
