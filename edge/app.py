@@ -258,6 +258,7 @@ class _Builder:
             entropy=secrets.token_bytes,
             link_up=side.pipe.up,
             waiting=uplink.waiting,
+            trouble=uplink.trouble,
         )
         return RoomService(
             room=room,

@@ -6,9 +6,10 @@ A row whose bytes no longer match their hash is never given out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 from edge.journal_file import ConnectionPort
 from protocols.messages.event import GENESIS, Event, decode_event, event_hash
@@ -127,14 +128,14 @@ class JournalReader:
 
     def gaps(self) -> list[tuple[str, int, int]]:
         """(epoch, first, last) of every hole this journal has declared; they are never pruned."""
-        found: list[tuple[str, int, int]] = []
-        for line, digest in self.port.execute(
-            "SELECT line, hash FROM event WHERE type = 'record.gap' ORDER BY id"
-        ):
-            if event_hash(line) == digest:
-                data = decode_event(line).data
-                found.append((str(data["epoch"]), int(data["from"]), int(data["to"])))
-        return found
+        return [
+            (str(data["epoch"]), int(data["from"]), int(data["to"]))
+            for data in self._said("record.gap")
+        ]
+
+    def rolled_back(self) -> list[str]:
+        """Epochs of which this journal has said that the hub has more than it."""
+        return [str(data["epoch"]) for data in self._said("journal.rolled_back")]
 
     def acked(self, epoch: str) -> int:
         """How far the hub has this epoch, 0 when nothing or unknown."""
@@ -197,6 +198,16 @@ class JournalReader:
     def close(self) -> None:
         """Closes the file; twice is once."""
         self.port.close()
+
+    def _said(self, kind: str) -> list[Mapping[str, Any]]:
+        """Data of every sound event of this type, oldest first."""
+        return [
+            decode_event(line).data
+            for line, digest in self.port.execute(
+                "SELECT line, hash FROM event WHERE type = ? ORDER BY id", (kind,)
+            )
+            if event_hash(line) == digest
+        ]
 
     def _note_rotten(self, epoch: str, seq: int) -> None:
         if (epoch, seq) not in self.rotten and len(self.rotten) < ROTTEN_MAX:

@@ -82,6 +82,7 @@ class RoomDesk:
     Args:
         link_up: whether the MQTT connection stands.
         waiting: rows not yet acknowledged by the hub.
+        trouble: what is wrong with the hub's answers; see `edge.uplink`.
     """
 
     runtime: Runtime
@@ -93,6 +94,7 @@ class RoomDesk:
     entropy: Callable[[int], bytes]
     link_up: Callable[[], bool]
     waiting: Callable[[], int]
+    trouble: Callable[[], str]
 
     def view(self) -> dict[str, Any]:
         """The room as the core sees it now: keys and numbers, no texts and no names.
@@ -103,7 +105,11 @@ class RoomDesk:
 
         def look() -> dict[str, Any]:
             shown = dict(room_view(self.runtime.state, self.runtime.pack, self.runtime.now_ms()))
-            shown["link"] = {"up": self.link_up(), "waiting": self.waiting()}
+            shown["link"] = {
+                "up": self.link_up(),
+                "waiting": self.waiting(),
+                "trouble": self.trouble(),
+            }
             shown["storage"] = self.runtime.storage()
             shown["at"] = self.runtime.clock.wall().isoformat()
             return shown

@@ -143,6 +143,7 @@ class Uplink:
     _up: bool = False
     _asked: dict[str, int] = field(default_factory=dict)
     _gaps: dict[tuple[str, int], int] = field(default_factory=dict)
+    _told_before: frozenset[str] = frozenset()
 
     def __post_init__(self) -> None:
         """Takes up the positions that the journal kept."""
@@ -154,7 +155,9 @@ class Uplink:
             run=kept.get("run", ""),
             n=kept.get("n", 0),
             epochs={one.epoch: EpochCursor(acked=one.acked) for one in self.journal.epochs()},
+            lost_reported=frozenset(self.journal.rolled_back()),
         )
+        self._told_before = self.state.lost_reported
 
     def link(self, *, up: bool) -> None:
         """The connection came up (birth, then what waits) or went down."""
@@ -213,6 +216,15 @@ class Uplink:
     def waiting(self) -> int:
         """Rows of all epochs the hub has not acknowledged."""
         return self._waiting()
+
+    def trouble(self) -> str:
+        """What is wrong with the hub's answers, '' for nothing.
+
+        `ack_bad` until a good one comes, `rolled_back` where it was found since this start.
+        """
+        if self.state.bad_reported:
+            return "ack_bad"
+        return "rolled_back" if self.state.lost_reported - self._told_before else ""
 
     def _report(self) -> None:
         due = self.reporter.due() if self._up and self.reporter is not None else None

@@ -283,6 +283,21 @@ def test_a_hub_that_knows_more_than_the_journal_is_on_the_record(bench: Bench) -
     assert bench.journal.epoch != epoch
 
 
+def test_what_is_wrong_with_the_hubs_answers_is_shown_in_the_room(bench: Bench) -> None:
+    """A bad ack until a good one comes; a journal that is too old once, and not at each start."""
+    assert bench.uplink.trouble() == ""
+    bench.ack(hash="f" * 64)
+    assert bench.uplink.trouble() == "ack_bad"
+    bench.ack()
+    assert bench.uplink.trouble() == ""
+    (turn,) = bench.ack(epoch="e" * 32, upto=9, hash="e" * 64)
+    assert bench.uplink.trouble() == "rolled_back"
+    bench.journal.append([Fact(turn.data["type"], "", turn.data["data"])])
+    again = fresh(bench)
+    assert bench.ack(uplink=again, epoch="e" * 32, upto=9, hash="e" * 64) == []
+    assert again.trouble() == ""
+
+
 def test_a_row_is_confirmed_by_its_hash_only(bench: Bench) -> None:
     """The hash of nothing counts where this room has declared a hole, and nowhere else."""
     write(bench, 3)

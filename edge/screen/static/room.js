@@ -196,6 +196,7 @@ function drawStrip() {
     ["plug", `strip.power.${strip.power}`, ups, strip.power],
     ["net", `strip.network.${strip.network}`, line, strip.network],
   ];
+  if (link?.trouble) rows.push(["net", `strip.link.${link.trouble}`, "", "bad"]);
   if (strip.lockers === "bad") rows.push(["lock", `strip.lockers.${strip.lockers}`, "", strip.lockers]);
   const looks = { unknown: "unk", bad: "bad" };
   swap("strip", ...rows.map(([name, key, more, word]) => h("li", { class: looks[word] || "" },
