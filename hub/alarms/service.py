@@ -149,7 +149,7 @@ class Alarms:
                 seq=stored.seq,
                 id=stored.id,
                 at=at,
-                found_later=stored.late or self._old(at),
+                found_later=stored.late or self._old(stored.recorded_at),
             )
             if rows.put(conn, said, row):
                 self._tell()

@@ -48,7 +48,6 @@ def on_fact(conn: Connection, stored: StoredEvent, parts: Parts) -> None:
     told = data["told"]
     name = ident(GAP, str(told["epoch"]), int(told["seq"]))
     at, late = _told_at(conn, hole.ctl, told, stored)
-    found_later = late or stored.recorded_at - at > opening.FOUND_LATER
     fault = {
         "ctl": hole.ctl,
         "fault": name,
@@ -58,7 +57,7 @@ def on_fact(conn: Connection, stored: StoredEvent, parts: Parts) -> None:
     }
     for session, phase in touched(conn, hole) or [NO_SESSION]:
         if cases.in_session(conn, hole.ctl, name, session) is None:
-            opening.enter(conn, parts, fault, session=session, phase=phase, found_later=found_later)
+            opening.enter(conn, parts, fault, session=session, phase=phase, found_later=late)
 
 
 def touched(conn: Connection, hole: Hole) -> list[tuple[str, str]]:

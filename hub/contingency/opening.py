@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
-from datetime import datetime, timedelta
+from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
@@ -45,8 +45,6 @@ TYPES: Final = (
 RUNNING: Final = frozenset(
     {"prepared", "check_in", "evaluating", "on_break", "suspended", "adjourned", "signing"}
 )
-FOUND_LATER: Final = timedelta(minutes=10)
-"""WIRE §5: an older event opens its case as found later and pages nobody."""
 UNREACHABLE: Final = "unreachable"
 SILENT: Final = "hub"
 """`source` of what the hub itself noticed: no sign of life."""
@@ -133,7 +131,6 @@ def _raised(conn: Connection, stored: StoredEvent, parts: Parts) -> None:
     data = stored.event.data
     kind, fault = str(data["kind"]), str(data["fault"])
     at = datetime.fromisoformat(stored.event.at)
-    found_later = stored.late or stored.recorded_at - at > FOUND_LATER
     one = {"ctl": stored.ctl, "fault": fault, "kind": kind, "source": "room", "at": at}
     opens = opens_case(parts.pack, kind, reported=data.get("what") == REPORTED)
     for session, phase in running(conn, stored.ctl):
@@ -143,7 +140,7 @@ def _raised(conn: Connection, stored: StoredEvent, parts: Parts) -> None:
         if cause is not None and cause.row["state"] != cases.CLOSED:
             _join(conn, parts, cause, one)
         elif opens:
-            enter(conn, parts, one, session=session, phase=phase, found_later=found_later)
+            enter(conn, parts, one, session=session, phase=phase, found_later=stored.late)
 
 
 def enter(

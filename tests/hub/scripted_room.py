@@ -41,6 +41,7 @@ class ScriptedRoom:
         self.streams: dict[str, Stream] = {}
         self.ask = secrets.token_hex(8)
         self.at = AT
+        self.at_trust = "ntp"
 
     def open(
         self, *, after: Stream | None = None, seq: int | None = None, cause: str = "start"
@@ -80,7 +81,7 @@ class ScriptedRoom:
             boot="boot",
             mono_ms=seq * 1000,
             at=self.at,
-            at_trust="ntp",
+            at_trust=self.at_trust,
             type=type_,
             data={"station": 1, "state": "vacant"} if data is None else data,
         )

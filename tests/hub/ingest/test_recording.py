@@ -105,6 +105,19 @@ def test_another_version_of_a_row_is_kept_beside_and_alarmed(
     assert wire.acks()[-1].upto == 3
 
 
+@pytest.mark.parametrize(("trust", "late"), [("ntp", True), ("rtc", True), ("none", False)])
+@pytest.mark.usefixtures("wire")
+def test_only_a_trusted_clock_makes_an_event_old(
+    hub: Hub, room: Any, trust: str, late: bool
+) -> None:
+    """A room whose clock was never set must not be a room whose faults page nobody."""
+    room.at, room.at_trust = "2020-01-01T00:00:00.000Z", trust
+    hub.ingest.handle(room.topic(UP_EV), room.batch(room.open()))
+    with hub.store.read() as conn:
+        found = conn.execute(select(events.c.late).where(events.c.ctl == room.ctl))
+        assert found.scalar_one() is late
+
+
 def test_a_declared_gap_closes_and_recording_goes_on(hub: Hub, room: Any, wire: Any) -> None:
     stream = room.open()
     for _ in range(6):
