@@ -2,7 +2,7 @@
 
 A handler reads rows in the order they were stored, in a transaction that also moves its cursor:
 after a crash it goes on where it was. A row it cannot read is written down as unreadable and
-blocks nothing; a newer program may read it later.
+blocks nothing; each start tries it again, for the program may be a newer one.
 """
 
 from __future__ import annotations
@@ -10,11 +10,11 @@ from __future__ import annotations
 import logging
 import threading
 from collections.abc import Callable, Iterable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, and_, func, select
 from sqlalchemy.exc import OperationalError
 
 from hub.bus import Bus
@@ -129,6 +129,28 @@ class Projector:
             self._bus.publish("board")
         return total
 
+    def reread(self) -> int:
+        """Gives rows marked as unreadable to their handlers once more; returns how many were read.
+
+        Called at a start, for the program may be a newer one. What it reads only now is late.
+        """
+        place = [unreadable.c[key] == events.c[key] for key in ("ctl", "epoch", "seq")]
+        with self._turn, self._store.write() as conn:
+            rows = conn.execute(
+                select(unreadable.c.handler, events)
+                .join(events, and_(*place))
+                .order_by(events.c.id)
+            ).all()
+            return sum(self._read_now(conn, row) for row in rows)
+
+    def _read_now(self, conn: Connection, row: Row[tuple[object, ...]]) -> bool:
+        one = self._handlers.get(row.handler)
+        if one is None or self._handle(conn, one, row, again=True):
+            return False
+        key = {"handler": one.name, "ctl": row.ctl, "epoch": row.epoch, "seq": row.seq}
+        conn.execute(unreadable.delete().where(*(unreadable.c[k] == v for k, v in key.items())))
+        return True
+
     def wake(self) -> None:
         """Something was stored; the thread looks at once."""
         self._wake.set()
@@ -189,19 +211,30 @@ class Projector:
         """One transaction of one handler, its cursor with it."""
         with self._store.write() as conn:
             for row in rows:
-                self._handle(conn, one, row)
+                reason = self._handle(conn, one, row)
+                if reason:
+                    self._mark(conn, one.name, row, reason=reason)
             _set_cursor(conn, one.name, upto)
 
-    def _handle(self, conn: Connection, one: _Registered, row: Row[tuple[object, ...]]) -> None:
+    def _handle(
+        self,
+        conn: Connection,
+        one: _Registered,
+        row: Row[tuple[object, ...]],
+        *,
+        again: bool = False,
+    ) -> str:
+        """Gives one row to one handler; returns why it could not be read, '' where it was."""
         try:
             stored = stored_event(row)
             with conn.begin_nested():
-                one.handle(conn, stored)
+                one.handle(conn, replace(stored, late=True) if again else stored)
         except OperationalError:
             raise
         except Exception as error:  # noqa: BLE001 - the loop's edge: no row may block those behind
             log.warning("projection %s: row %s unreadable: %s", one.name, row.id, error)
-            self._mark(conn, one.name, row, reason=f"{type(error).__name__}: {error}")
+            return f"{type(error).__name__}: {error}"
+        return ""
 
     def _mark(
         self, conn: Connection, name: str, row: Row[tuple[object, ...]], *, reason: str

@@ -42,6 +42,7 @@ class Running:
         hub = self.hub
         hub.rooms.rebuild()
         hub.projector.run_pending()
+        hub.projector.reread()
         hub.projector.start()
         hub.ingest.begin()
         hub.ingest.start()

@@ -99,6 +99,24 @@ def test_a_failing_handler_undoes_its_own_row_alone(hub: Hub) -> None:
         assert [row[0] for row in marked] == ["test.fails"]
 
 
+def test_a_newer_program_reads_what_an_older_one_could_not(hub: Hub) -> None:
+    able, seen = [False], list[tuple[int, bool]]()
+
+    def handle(_conn: Connection, stored: StoredEvent) -> None:
+        if not able[0] and stored.event.data["n"] == 1:
+            raise KeyError("missing")
+        seen.append((stored.event.data["n"], stored.late))
+
+    hub.projector.register("test.learns", handle, ("alarm.acked",))
+    for n in range(3):
+        _fact(hub, n)
+    hub.projector.run_pending()
+    assert hub.projector.reread() == 0
+    able[0] = True
+    assert [hub.projector.reread() for _ in range(2)] == [1, 0]
+    assert seen == [(0, False), (2, False), (1, True)]
+
+
 def test_a_name_is_registered_once(hub: Hub) -> None:
     with pytest.raises(ValueError, match="new handler name"):
         hub.projector.register("media.refs", lambda _c, _r: None)
