@@ -19,7 +19,7 @@ END = b"\r"
 LINE_BYTES_MAX = 80
 # One lead-acid cell never reaches this; a string of six never falls so low.
 CELL_V_MAX = 9.0
-_NUMBER = rb"([0-9]{1,4}(?:\.[0-9]{1,3})?|-+(?:\.-+)?)"
+_NUMBER = rb"([0-9]{1,4}(?:\.[0-9]{1,3})?|-{1,4}(?:\.-{1,3})?)"
 _ANSWER = re.compile(rb"\(" + rb" ".join([_NUMBER] * 7) + rb" ([01]{8})\Z")
 _ECHO = re.compile(rb"[A-Z][A-Z0-9.]{0,15}\Z")
 
@@ -130,7 +130,7 @@ def _number(raw: bytes) -> float | None:
 
 def parse_line(line: bytes) -> Status | Echo | None:
     """Reads one line without its end, noise before it allowed; None when it says nothing."""
-    found = _ANSWER.search(line, max(line.rfind(b"("), 0))
+    found = _ANSWER.search(line, _begin(line))
     if found is None:
         echo = _ECHO.match(line)
         return Echo(line.decode("ascii")) if echo else None
@@ -138,6 +138,11 @@ def parse_line(line: bytes) -> Status | Echo | None:
     bits = [bit == ord("1") for bit in found.group(8)]
     load_pct = None if load is None else round(load)
     return Status(in_v, fault_v, out_v, load_pct, hertz, battery_v, celsius, *bits)
+
+
+def _begin(line: bytes) -> int:
+    """Where an answer in this line begins; what stands before it is noise."""
+    return max(line.rfind(b"("), 0)
 
 
 @dataclass(slots=True)
@@ -164,6 +169,7 @@ class HostDecoder:
             if event is None:
                 self._lines.dropped_bytes += len(line) + len(END)
             else:
+                self._lines.dropped_bytes += _begin(line)
                 events.append(event)
         return events
 

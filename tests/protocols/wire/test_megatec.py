@@ -94,6 +94,21 @@ def test_noise_before_an_answer_is_passed_over() -> None:
         host = HostDecoder()
 
         assert host.receive_data(noise + ON_LINE) == [ON_LINE_STATUS]
+        assert host.dropped_bytes == len(noise)
+
+
+def test_noise_counts_the_same_however_the_line_was_split() -> None:
+    stream = b"\xff" * 3 * wire.LINE_BYTES_MAX + ON_LINE
+    for size in (1, 7, len(stream)):
+        host = HostDecoder()
+        heard = [
+            event
+            for at in range(0, len(stream), size)
+            for event in host.receive_data(stream[at : at + size])
+        ]
+
+        assert heard == [ON_LINE_STATUS]
+        assert host.dropped_bytes == len(stream) - len(ON_LINE)
 
 
 def test_a_damaged_answer_then_a_good_one_in_one_read() -> None:
@@ -103,7 +118,7 @@ def test_a_damaged_answer_then_a_good_one_in_one_read() -> None:
         host = HostDecoder()
 
         assert host.receive_data(bytes(damaged) + NO_MAINS)[-1] != ON_LINE_STATUS
-        assert host.dropped_bytes in {0, len(ON_LINE)}
+        assert host.dropped_bytes == len(ON_LINE)
 
 
 @pytest.mark.parametrize(
