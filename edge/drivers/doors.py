@@ -17,8 +17,9 @@ from edge.drivers.port import PortDriver
 
 POLL_MS = 250
 ANSWER_MS = 150
-# Ends a frame of boards whose frames tell no length; USB adapters add up to 16 ms between bytes.
-QUIET_MS = 20
+# Ends a frame of boards whose frames tell no length. USB adapters add up to 16 ms between bytes, a
+# busy board or machine more; a read waits this long after its last byte, which no one waits for.
+QUIET_MS = 60
 WATCH_EVERY_MS, WATCH_READS = 100, 30
 SETTLE_READS = 4
 # More than the largest cabinet has doors: nobody waits for more.
@@ -135,7 +136,8 @@ class DoorDriver(PortDriver):
         sent = False
         try:
             read = [self._poll(line) for _ in range(SETTLE_READS)]
-            if not any(read):
+            if not any(read) or self._doors[lock].confirmed is None:
+                # Silent, or heard only once since it was: no two reads agree on what the door is.
                 self._outcome(lock, "no_answer")
                 return
             if self._doors[lock].confirmed == "open":

@@ -5,13 +5,15 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+import serial
 
 from edge.devices import DeviceError, LockBoard
 from edge.drivers.cu16 import LockBoardCu16
-from edge.drivers.doors import PULSES_MAX, DoorDriver
+from edge.drivers.doors import PULSES_MAX, DoorAndItem, DoorDriver
+from edge.drivers.line import Line
 from edge.drivers.lockboard import LockBoard8a80
 from edge.simulators.bench import RunningBoard
-from edge.simulators.board import Board
+from edge.simulators.board import Board, Faults, Outgoing
 from edge.simulators.cu16 import SimulatedCu16
 from edge.simulators.lockboard import SimulatedLockBoard
 from protocols.wire.lockboard import BitOrder, Feedback
@@ -120,6 +122,66 @@ def test_a_bad_line_never_makes_a_door_move(board: RunningBoard, readings: Any, 
 
     for told in readings.of("lockers"):
         assert told["states"]["2"][0] == told["states"]["3"][0] == "closed"
+
+
+class SlowLine(Faults):
+    """Bytes as a busy USB adapter hands them on: one at a time, 30 ms apart."""
+
+    def pass_on(self, answer: bytes) -> list[Outgoing]:
+        return [Outgoing(answer[at : at + 1], at * 30) for at in range(len(answer))]
+
+
+def test_a_board_whose_bytes_come_slowly_one_by_one_is_read(
+    make: Make, tmp_path: Path, readings: Any, mono: Any
+) -> None:
+    slow = make[0]()
+    slow.faults = SlowLine(slow.chance)
+    with (
+        RunningBoard(slow, tmp_path) as board,
+        make[1](device="lockers", port=str(board.pty), sink=readings, mono=mono, count=3),
+    ):
+        first = readings.wait("lockers")
+        assert first == {"states": {str(lock): ["closed", make[2]] for lock in (1, 2, 3)}}
+
+
+class ScriptedDoors(LockBoard8a80):
+    """Doors that answer as told, read by read, and then no more; pulses are kept, not sent."""
+
+    def script(self, *reads: str | None) -> None:
+        self.reads, self.pulsed = list(reads), list[int]()
+
+    def ask(self, line: Line) -> dict[int, DoorAndItem] | None:
+        door = self.reads.pop(0) if self.reads else None
+        return None if door is None else {lock: (door, "unknown") for lock in self._locks}
+
+    def pulse_frame(self, lock: int) -> bytes:
+        self.pulsed.append(lock)
+        return super().pulse_frame(lock)
+
+
+@pytest.mark.parametrize(
+    ("reads", "pulses"),
+    [
+        ((None, None, None, "closed"), 0),
+        ((None, None, "closed", "open"), 0),
+        (("closed", None, None, None), 0),
+        (("open", "open", None, None), 0),
+        ((None, None, "closed", "closed"), 1),
+    ],
+)
+def test_a_pulse_is_sent_only_when_two_reads_agree_that_the_door_is_not_open(
+    readings: Any, mono: Any, reads: tuple[str | None, ...], pulses: int
+) -> None:
+    driver = ScriptedDoors(device="lockers", port="x", sink=readings, mono=mono, count=1)
+    driver.script(*reads)
+    driver.open(1)
+    with serial.serial_for_url("loop://") as port:
+        if pulses:
+            driver.close()  # nobody waits three seconds for what the door does then
+        driver.turn(Line(port, mono, lambda: False))
+
+    assert len(driver.pulsed) == pulses
+    assert len(readings.of("pulse")) == 1
 
 
 def test_a_pulse_that_waits_for_a_lost_port_is_answered_and_not_kept(
