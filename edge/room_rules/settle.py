@@ -22,7 +22,7 @@ from protocols.policy.room_model import Member, Session
 from protocols.policy.session import Phase
 
 OPEN_WAIT_MS = 8_000
-"""A lock that has not moved this long after its pulse has not opened; the board answers in 2 s."""
+"""A lock still read shut this long after its pulse has not opened; the board answers in 2 s."""
 LATE_PHASES = (Phase.CHECK_IN, Phase.EVALUATING)
 
 
@@ -46,6 +46,9 @@ def _doors(work: Work) -> None:
     for locker in tuple(work.state.lockers.values()):
         opening = locker.opening
         if opening is None or opening.stage is not Stage.WAITING:
+            continue
+        if locker.door == "unknown" or opening.interrupted:
+            # Not read shut since the pulse: what became of it the board says once it speaks.
             continue
         if work.now_ms - opening.since_ms >= OPEN_WAIT_MS:
             doors.failed(work, locker.number, opening, "timeout")

@@ -237,6 +237,39 @@ def test_a_lock_that_does_not_move_has_failed() -> None:
     assert room.last == ()
 
 
+@pytest.mark.parametrize(("door", "word"), [("open", "opened"), ("closed", "open_failed")])
+def test_a_board_silent_after_the_pulse_decides_once_it_speaks(door: str, word: str) -> None:
+    room = Bench().ended()
+    room.card(3)
+    intent = room.only("locker.opening")["intent"]
+    room.door(1, "unknown", "unknown")
+    room.feed("device", {"device": "locker", "state": "lost", "reason": "no_answer"})
+    room.feed("pulse", {"lock": 1, "outcome": "unknown"})
+    room.wait(30)
+    room.door(1, door, "present")
+    room.wait(1)
+    told = [
+        (draft.type, draft.data["intent"])
+        for draft, *_ in room.rows
+        if draft.type in ("locker.opened", "locker.open_failed")
+    ]
+    assert told[-1] == (f"locker.{word}", intent)
+    assert [one for _, one in told].count(intent) == 1
+    assert room.journal("locker.unexplained") == [], "the pulse opened it, nobody forced it"
+
+
+def test_a_door_that_opened_while_the_controller_was_away_was_opened_by_its_pulse() -> None:
+    room = Bench().ended()
+    room.card(3)
+    room.state = room.refold()
+    room.now_ms += 30_000
+    room.feed("started", {})
+    room.wait(2)
+    room.door(1, "open", "present")
+    assert "locker.opened" in room.types()
+    assert room.journal("locker.open_failed") == room.journal("locker.unexplained") == []
+
+
 def test_a_board_may_say_less_than_expected() -> None:
     room = Bench().begin()
     room.feed("lockers", {"states": {"1": [], "2": ["ajar"], "3": "open", "99": ["open"]}})

@@ -150,9 +150,9 @@ class ScriptedDoors(LockBoard8a80):
     def script(self, *reads: str | None) -> None:
         self.reads, self.pulsed = list(reads), list[int]()
 
-    def ask(self, line: Line) -> dict[int, DoorAndItem] | None:
+    def ask(self, line: Line) -> dict[int, DoorAndItem] | None:  # noqa: ARG002 one signature
         door = self.reads.pop(0) if self.reads else None
-        return None if door is None else {lock: (door, "unknown") for lock in self._locks}
+        return None if door is None else dict.fromkeys(self._locks, (door, "unknown"))
 
     def pulse_frame(self, lock: int) -> bytes:
         self.pulsed.append(lock)
