@@ -78,7 +78,7 @@ def room_config(room: RoomFile) -> RoomConfig:
         place=room.credentials.place,
         stations=tuple(seat.station for seat in room.seats),
         lockers=tuple(range(1, room.get("locker", "count") + 1)),
-        item_sensor=room.get("locker", "board") == "cu16",
+        item_sensor=room.get("locker", "board") == "cu16" and room.get("locker", "item_sensor"),
         streams=tuple(camera.stream for camera in room.cameras),
         devices=tuple(devices),
     )
@@ -97,6 +97,7 @@ def build_board(room: RoomFile, sink: Sink, mono: Mono) -> LockBoard:
             count=count,
             baud=baud or 19_200,
             address=address,
+            item_sensor=room.get("locker", "item_sensor"),
         )
     return LockBoard8a80(
         device="locker",

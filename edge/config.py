@@ -8,12 +8,13 @@ from __future__ import annotations
 
 import json
 import tomllib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from protocols.messages.identity import is_controller
+from protocols.wire import cu16, lockboard
 
 FILE_BYTES_MAX = 64 * 1024  # a room's wiring is a page of text; more is the wrong file
 PORT_MAX = 65_535
@@ -24,6 +25,7 @@ CAMERAS_MAX = 8
 SEGMENT_S_MAX = 10  # WIRE §8
 UPLOAD_KIB_S_MAX = 128 * 1024  # more than a gigabit line carries is no bound
 PAIR = 2
+PERCENT_MAX = 100
 
 
 class ConfigError(Exception):
@@ -75,15 +77,18 @@ SECTIONS: dict[str, dict[str, Option]] = {
     "locker": {
         "board": Option(str, choices=("cu16", "8a80")),
         "port": Option(str),
-        "baud": Option(int, required=False, default=0, choices=(0, 9600, 19200, 38400, 115200)),
-        "address": Option(int, required=False, default=0, low=0, high=31),
-        "count": Option(int, low=1, high=LOCKERS_MAX),
+        # What these three may be depends on the board, see BOARDS.
+        "baud": Option(int, required=False, default=0),
+        "address": Option(int, required=False, default=0),
+        "count": Option(int),
         "feedback": Option(
             str, required=False, default="closed_short", choices=("closed_short", "open_short")
         ),
         "bit_order": Option(
             str, required=False, default="low_last", choices=("low_last", "low_first")
         ),
+        # Whether the board's item beams are wired; without them staff confirm each deposit.
+        "item_sensor": Option(bool, required=False, default=True),
     },
     "power": {
         "mains_pin": Option(int, low=0, high=GPIO_PIN_MAX),
@@ -121,6 +126,21 @@ LISTS: dict[str, tuple[int, dict[str, Option]]] = {
         {"stream": Option(str), "name": Option(str), "source": Option(str)},
     ),
 }
+BOARDS: dict[str, dict[str, Option]] = {
+    "8a80": {
+        "baud": Option(int, choices=(0, 9600)),
+        "address": Option(int, low=0, high=lockboard.ADDRESS_MAX),
+        "count": Option(int, low=1, high=LOCKERS_MAX),
+    },
+    "cu16": {
+        "baud": Option(int, choices=(0, 9600, 19200, 38400, 115200)),
+        "address": Option(int, low=0, high=cu16.BOARD_MAX),
+        "count": Option(int, low=1, high=cu16.LOCKS),
+    },
+}
+"""What each kind of lock board has; 0 leaves baud and address as the board comes."""
+ONLY_ON = {"feedback": "8a80", "bit_order": "8a80", "item_sensor": "cu16"}
+"""Options that one kind of lock board has and the other does not."""
 OPTIONAL_SECTIONS = frozenset({"clock", "hub", "second_uplink", "system"})
 
 
@@ -181,7 +201,7 @@ def _fail(path: Path, place: str, *, expected: str, got: object, do: str) -> Con
 
 
 def _value(path: Path, place: str, option: Option, got: object) -> Any:
-    if isinstance(got, bool) or not isinstance(got, option.kind):
+    if isinstance(got, bool) is not (option.kind is bool) or not isinstance(got, option.kind):
         raise _fail(
             path, place, expected=option.kind.__name__, got=got, do="write a value of this type"
         )
@@ -261,9 +281,10 @@ def _unique(path: Path, name: str, key: str, values: list[Any]) -> None:
 
 
 def _check_table(path: Path, rows: list[Any]) -> None:
+    last_v = 0.0
     for row in rows:
         numbers = isinstance(row, list) and all(type(one) in (int, float) for one in row)
-        if not numbers or len(row) != PAIR:
+        if not numbers or len(row) != PAIR or row[0] <= last_v or not 0 <= row[1] <= PERCENT_MAX:
             raise _fail(
                 path,
                 "[power] ups_table",
@@ -271,6 +292,34 @@ def _check_table(path: Path, rows: list[Any]) -> None:
                 got=row,
                 do="mend the row; the volts must rise",
             )
+        last_v = row[0]
+
+
+def _check_locker(path: Path, given: Mapping[str, Any], locker: Mapping[str, Any]) -> None:
+    """What one board has another has not; an option that this board does not read is an error."""
+    board = locker["board"]
+    for key, option in BOARDS[board].items():
+        _value(path, f"[locker] {key}", option, locker[key])
+    for key, only in ONLY_ON.items():
+        if key in given and only != board:
+            raise _fail(
+                path,
+                f"[locker] {key}",
+                expected=f'it with board = "{only}" only',
+                got=given[key],
+                do="remove it, or name the board that stands there",
+            )
+
+
+def _check_ports(path: Path, options: Mapping[str, Any], seats: Sequence[Seat]) -> None:
+    """One board, one port: a second owner would never get it. Pins need something to move them."""
+    ports = [options["id_reader"]["port"], options["locker"]["port"], options["power"]["ups_port"]]
+    ports += [seat.radar_port for seat in seats]
+    _unique(path, "seat", "radar_port (or another board's port)", ports)
+    if options["gpio"]["backend"] == "mock" and not options["gpio"]["control"]:
+        raise _fail(
+            path, "[gpio] control", expected="a socket's path", got="", do="add it for mock pins"
+        )
 
 
 def _check_identity(about: Mapping[str, Any], mqtt: Mapping[str, Any]) -> None:
@@ -361,6 +410,8 @@ def read_room_file(path: Path) -> RoomFile:
     _unique(path, "seat", "mat_pin (or [power] mains_pin)", pins)
     _unique(path, "camera", "stream", [camera.stream for camera in cameras])
     _check_table(path, options["power"]["ups_table"])
+    _check_locker(path, document["locker"], options["locker"])
+    _check_ports(path, options, seats)
     folder = (path.parent / options["controller"]["credentials"]).resolve()
     return RoomFile(
         path=path,

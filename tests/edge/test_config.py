@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from edge.app import room_config
 from edge.config import ConfigError, read_room_file
 
 GOOD = """
@@ -90,6 +91,34 @@ def test_a_good_file_is_read_with_its_defaults(room: Path) -> None:
         ("station = 2", "station = 1", ["station", "each value once"]),
         ("port = 9301", "port = 9301\nport = 9302", ["TOML"]),
         ("[[seat]]\nstation = 1", "[[seat]]\nstation = 0", ["[seat 1] station", "1 to 16", "0"]),
+        ("address = 1", "baud = 19200", ["[locker] baud", "one of 0, 9600", "19200"]),
+        ('"8a80"', '"cu16"\nbaud = 57600', ["[locker] baud", "19200, 38400", "57600"]),
+        (
+            '"8a80"\nport = "/dev/locker"\naddress = 1',
+            '"cu16"\nport = "l"\naddress = 10',
+            ["[locker] address", "0 to 9", "10"],
+        ),
+        ("count = 12", "count = 25", ["[locker] count", "1 to 24", "25"]),
+        (
+            'board = "8a80"\nport = "/dev/locker"\naddress = 1\ncount = 12',
+            'board = "cu16"\nport = "l"\ncount = 17',
+            ["[locker] count", "1 to 16", "17"],
+        ),
+        ('"8a80"', '"cu16"\nbit_order = "low_last"', ["[locker] bit_order", "8a80", "remove"]),
+        ("address = 1", "item_sensor = false", ["[locker] item_sensor", "cu16", "remove"]),
+        ('"8a80"', '"cu16"\nitem_sensor = 0', ["[locker] item_sensor", "bool", "0"]),
+        ('"/dev/radar2"', '"/dev/ups"', ["port", "each value once", "/dev/ups"]),
+        ('control = "pins.sock"\n', "", ["[gpio] control", "a socket", "add it"]),
+        (
+            "mains_pin = 17",
+            "mains_pin = 17\nups_table = [[12.5, 80], [11.7, 40]]",
+            ["[power] ups_table", "[11.7, 40]", "rise"],
+        ),
+        (
+            "mains_pin = 17",
+            "mains_pin = 17\nups_table = [[12.5, 180]]",
+            ["[power] ups_table", "180", "mend"],
+        ),
     ],
 )
 def test_a_mistake_is_named_with_place_and_remedy(
@@ -104,6 +133,15 @@ def test_a_mistake_is_named_with_place_and_remedy(
     assert "do:" in text
     for word in words:
         assert word in text
+
+
+def test_a_cu16_without_beams_says_so_and_its_items_are_unknown(room: Path) -> None:
+    """Its item bits read `absent` for ever: a deposit would never be seen."""
+    assert not room_config(read_room_file(room)).item_sensor
+    for words, known in (("", True), ("\nitem_sensor = false", False)):
+        room.write_text(GOOD.replace('"8a80"', '"cu16"' + words), encoding="utf-8")
+        read = read_room_file(room)
+        assert room_config(read).item_sensor is known
 
 
 def test_a_room_without_seats_or_cameras_is_refused(room: Path) -> None:
