@@ -14,7 +14,7 @@ PIN_CHARS_MAX: Final = 16
 WORD_CHARS_MAX: Final = 64
 ACT_FIELDS: Final = frozenset({"act", "session", "args", "by"})
 ORDER_FIELDS: Final = frozenset(
-    {"session", "order", "members", "committee", "exceptions", "reason", "person", "pin"}
+    {"session", "order", "members", "committee", "reason", "person", "pin"}
 )
 
 

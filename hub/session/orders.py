@@ -234,6 +234,8 @@ def _check(wish: OrderWish, *, actor: Actor, home: str, phase: str) -> None:
         problems.append(("committee", "only with the order end", wish.committee))
     if wish.order == "member_release" and not wish.members:
         problems.append(("members", "at least one member number", "none"))
+    if wish.order != "member_release" and wish.members:
+        problems.append(("members", "none: it is for the whole session", str(wish.members)))
     if any(not 1 <= no <= MEMBER_NO_MAX for no in wish.members):
         problems.append(("members", f"numbers 1 to {MEMBER_NO_MAX}", str(wish.members)))
     if len(wish.reason) > REASON_CHARS_MAX:

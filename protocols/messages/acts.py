@@ -135,6 +135,8 @@ class Order:
         reader.end()
         if kind == "member_release" and not order.members:
             reader.fail("members", "at least one member to release", order.members)
+        if kind != "member_release" and order.members:
+            reader.fail("members", "none: this order is for the whole session", order.members)
         _no_body(signed)
         return order
 

@@ -112,6 +112,10 @@ def test_an_order_reaches_the_room(client: TestClient, port: SamplePort) -> None
     }
     assert client.post("/api/orders", json=body).status_code == 200
     assert port.orders == [body]
+    # What the room would not put into the order is refused, not left out.
+    more = client.post("/api/orders", json={**body, "exceptions": ["av_recording"]})
+    assert (more.status_code, more.json()["where"]) == (422, "exceptions")
+    assert port.orders == [body]
 
 
 @pytest.mark.parametrize(

@@ -234,6 +234,8 @@ def test_orders_there_and_back():
         {"order": "begin"},
         {"order": "end"},
         {"order": "member_release"},
+        {"members": ["x1"]},
+        {"order": "end", "committee": "complete", "members": ["x1"]},
         {"committee": "complete"},
         {"by": "x-0123456789ab"},
         {"n": 0},
