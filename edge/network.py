@@ -18,6 +18,10 @@ CONNECT_S = 2.0
 ECHO_MS_MAX = 15_000  # three of the hub's five-second pings (WIRE §3)
 ROUTES = Path("/proc/net/route")
 LINKS = Path("/sys/class/net")
+NEIGHBOURS = Path("/proc/net/arp")
+EVERYWHERE, NOWHERE = "00000000", "00000000"
+# Modems and tunnels never say "up", see the kernel's operstates.
+CARRIES = frozenset({"up", "unknown"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -26,6 +30,7 @@ class Probe:
 
     carrier: bool | None
     route: bool | None
+    gateway: bool | None
     dns: bool | None
     tcp: bool | None
     mqtt: bool
@@ -33,8 +38,8 @@ class Probe:
 
 
 def diagnose(probe: Probe) -> str:
-    """Returns the lowest failing rung: carrier, route, dns, tcp, mqtt, echo or `ok`."""
-    for name in ("carrier", "route", "dns", "tcp"):
+    """Returns the lowest failing rung: carrier, route, gateway, dns, tcp, mqtt, echo or `ok`."""
+    for name in ("carrier", "route", "gateway", "dns", "tcp"):
         if getattr(probe, name) is False:
             return name
     if not probe.mqtt:
@@ -51,39 +56,54 @@ def _is_loopback(host: str) -> bool:
         return host == "localhost"
 
 
-def look(
-    host: str, port: int, source: str = ""
-) -> tuple[bool | None, bool | None, bool | None, bool | None]:
-    """Looks at carrier, route, DNS and TCP towards the broker; blocks at most about 4 s.
+Rungs = tuple[bool | None, bool | None, bool | None, bool | None, bool | None]
+"""Carrier, route, gateway, DNS and TCP."""
+
+
+def look(host: str, port: int, source: str = "") -> Rungs:
+    """Looks at the rungs up to TCP towards the broker; blocks at most about 4 s.
+
+    Who can connect has a carrier and a way, whatever the tables of this machine say: a network
+    without a default route, or with IPv6 only, is none the worse.
 
     Args:
         host: the broker's.
         port: the broker's.
         source: the address to leave from, '' for any.
     """
-    carrier, route = (None, None) if _is_loopback(host) else _local_rungs()
+    dns = False
     try:
         socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)
-    except OSError:
-        return carrier, route, False, None
-    try:
+        dns = True
         leave = (source, 0) if source else None
         with socket.create_connection((host, port), timeout=CONNECT_S, source_address=leave):
-            return carrier, route, True, True
+            return True, True, True, True, True
     except OSError:
-        return carrier, route, True, False
+        below = (None, None, None) if _is_loopback(host) else local_rungs()
+        return (*below, dns, False if dns else None)
 
 
-def _local_rungs() -> tuple[bool | None, bool | None]:
-    """Carrier and default route of this machine; None where it does not tell."""
+def local_rungs(
+    routes: Path = ROUTES, links: Path = LINKS, neighbours: Path = NEIGHBOURS
+) -> tuple[bool | None, bool | None, bool | None]:
+    """Carrier, default route and gateway of this machine; None where it does not tell."""
     try:
-        lines = ROUTES.read_text(encoding="ascii").splitlines()[1:]
-        route = any(line.split()[1] == "00000000" for line in lines if line.strip())
-        links = [path for path in LINKS.iterdir() if path.name != "lo"]
-        states = [(link / "operstate").read_text(encoding="ascii").strip() for link in links]
-    except (OSError, IndexError):
-        return None, None
-    return any(state == "up" for state in states) if states else None, route
+        rows = [line.split() for line in routes.read_text(encoding="ascii").splitlines()[1:]]
+        ways = [row[2] for row in rows if row and row[1] == EVERYWHERE]
+        found = [path for path in links.iterdir() if path.name != "lo"]
+        states = [(link / "operstate").read_text(encoding="ascii").strip() for link in found]
+        gateway = _gateway_answers(ways, neighbours.read_text(encoding="ascii"))
+    except (OSError, IndexError, ValueError):
+        return None, None, None
+    return (bool(CARRIES & set(states)) if states else None), bool(ways), gateway
+
+
+def _gateway_answers(ways: list[str], table: str) -> bool | None:
+    """Whether a gateway has told its hardware address; many answer no ping, but all answer that."""
+    wanted = {socket.inet_ntoa(bytes.fromhex(way)[::-1]) for way in ways if way != NOWHERE}
+    rows = [line.split() for line in table.splitlines()[1:]]
+    flags = [int(row[2], 16) for row in rows if row and row[0] in wanted]
+    return any(flags) if flags else None
 
 
 @dataclass(slots=True)
@@ -118,18 +138,18 @@ class Prober:
     def _run(self) -> None:
         last = ""
         while not self._stop.is_set():
-            host, port, carrier, route, dns, tcp = self._look()
-            rung = diagnose(Probe(carrier, route, dns, tcp, self.mqtt_up(), self.echo_age_ms()))
+            host, port, rungs = self._look()
+            rung = diagnose(Probe(*rungs, mqtt=self.mqtt_up(), echo_age_ms=self.echo_age_ms()))
             if rung != last:
                 self.report(rung, f"{host}:{port}")
                 last = rung
             self._stop.wait(PROBE_S)
 
-    def _look(self) -> tuple[str, int, bool | None, bool | None, bool | None, bool | None]:
+    def _look(self) -> tuple[str, int, Rungs]:
         host, port, source = "", 0, ""
         try:
             host, port, source = self.where()
         except OSError:
             # The interface of the line in use is gone or has no address: its own lowest rung.
-            return host, port, False, None, None, None
-        return (host, port, *look(host, port, source))
+            return host, port, (False, None, None, None, None)
+        return host, port, look(host, port, source)

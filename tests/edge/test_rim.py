@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 import itertools
+import socket
 import threading
+from pathlib import Path
 
 import pytest
 
 from edge.identify import Identifier, SessionTags
 from edge.inbox import Inbox, Observed
-from edge.network import ECHO_MS_MAX, Probe, diagnose
+from edge.network import ECHO_MS_MAX, Probe, diagnose, local_rungs, look
 
 
 def test_the_matcher_finds_the_member_in_every_open_session() -> None:
@@ -61,8 +63,8 @@ def test_a_closed_inbox_lets_its_writers_go() -> None:
 
 def test_the_lowest_failing_rung_is_the_diagnosis() -> None:
     """Every combination: no rung above a failing one is ever named."""
-    ladder = ("carrier", "route", "dns", "tcp")
-    for seen in itertools.product((True, False, None), repeat=4):
+    ladder = ("carrier", "route", "gateway", "dns", "tcp")
+    for seen in itertools.product((True, False, None), repeat=5):
         for mqtt, age in itertools.product((True, False), (None, 0, ECHO_MS_MAX, ECHO_MS_MAX + 1)):
             failing = [name for name, ok in zip(ladder, seen, strict=True) if ok is False]
             rung = diagnose(Probe(*seen, mqtt=mqtt, echo_age_ms=age))
@@ -72,3 +74,43 @@ def test_the_lowest_failing_rung_is_the_diagnosis() -> None:
                 assert rung == "mqtt"
             else:
                 assert rung == ("ok" if age in (0, ECHO_MS_MAX) else "echo")
+
+
+def test_who_can_connect_has_every_rung_below() -> None:
+    """A network without a default route, or a modem without an `up`, is not a fault."""
+    with socket.create_server(("127.0.0.1", 0)) as broker:
+        port = broker.getsockname()[1]
+        assert look("127.0.0.1", port) == (True, True, True, True, True)
+    assert look("127.0.0.1", port) == (None, None, None, True, False)
+
+
+ROUTE = "Iface Destination Gateway Flags\neth0 {to} {via} 0003\n"
+ARP = "IP address HW type Flags HW address Mask Device\n192.168.1.1 0x1 {flags} 00:00 * eth0\n"
+
+
+@pytest.mark.parametrize(
+    ("state", "to", "via", "flags", "rungs"),
+    [
+        ("up", "00000000", "0101A8C0", "0x2", (True, True, True)),
+        ("unknown", "00000000", "00000000", "0x0", (True, True, None)),
+        ("down", "00000000", "0101A8C0", "0x0", (False, True, False)),
+        ("up", "0001A8C0", "00000000", "0x2", (True, False, None)),
+        ("up", "00000000", "0201A8C0", "0x0", (True, True, None)),
+        ("up", "00000000", "rubbish", "0x2", (None, None, None)),
+    ],
+)
+def test_the_machines_own_tables_tell_carrier_route_and_gateway(
+    tmp_path: Path,
+    state: str,
+    to: str,
+    via: str,
+    flags: str,
+    rungs: tuple[bool | None, ...],
+) -> None:
+    """As the kernel writes them; what cannot be read is not judged."""
+    for name, word in (("eth0", state), ("lo", "unknown")):
+        (tmp_path / "net" / name).mkdir(parents=True)
+        (tmp_path / "net" / name / "operstate").write_text(word + "\n", encoding="ascii")
+    (tmp_path / "route").write_text(ROUTE.format(to=to, via=via), encoding="ascii")
+    (tmp_path / "arp").write_text(ARP.format(flags=flags), encoding="ascii")
+    assert local_rungs(tmp_path / "route", tmp_path / "net", tmp_path / "arp") == rungs
