@@ -29,6 +29,8 @@ CHECKS: Final = {"health": "健康申报", "recusal": "回避询问", "commitmen
 GAP_KINDS: Final = {"media.gap": "缺口", "media.lost": "缺失", "media.damaged": "损坏"}
 CAUSES: Final = {
     "mains_lost": "市电中断",
+    "disagree": "市电触点与 UPS 读数不一致",
+    "unstable": "反复出现，不稳定",
     "power": "市电中断",
     "network": "网络故障",
     "device": "设备故障",
@@ -38,8 +40,11 @@ CAUSES: Final = {
     "unknown": "原因待确认",
     "carrier": "网线无信号",
     "route": "无可用路由",
+    "gateway": "网关无应答",
+    "wan": "外网不通",
     "dns": "域名解析失败",
     "tcp": "无法连接中心",
+    "tls": "安全连接失败",
     "mqtt": "与中心的消息连接中断",
     "echo": "中心无应答",
     "silent": "设备失联",

@@ -22,7 +22,7 @@ from hub.web.views_board import AlarmRow
 from hub.web.views_common import role_text, room_text
 from hub.web.views_events import reason_text
 from protocols.policy.contingency import priority
-from protocols.policy.faults import CONSEQUENCE_KEYS
+from protocols.policy.faults import CONSEQUENCE_KEYS, UNSTABLE
 from protocols.policy.pack import Pack
 from protocols.policy.room_model import Fault, RoomState, Session
 from protocols.terms import FaultKind
@@ -204,9 +204,9 @@ def what_text(fault: Fault) -> Text:
     key = f"fault.what.{fault.kind}.{fault.what}"
     if catalogue().has(key):
         return say(key, device=fault.device)
-    if fault.device:
-        return say("fault.what.device", fault=say(f"term.fault.{fault.kind}"), device=fault.device)
-    return say(f"term.fault.{fault.kind}")
+    kind = say(f"term.fault.{fault.kind}")
+    named = say("fault.what.device", fault=kind, device=fault.device) if fault.device else kind
+    return say("fault.what.unstable", fault=named) if fault.what == UNSTABLE else named
 
 
 def fact_text(alarm: Alarm) -> Text:

@@ -78,8 +78,13 @@ function storageBar() {
     h("span", {}, t(`storage.${storage.state}.means`, shown)));
 }
 const gigabytes = (bytes) => ((bytes || 0) / 1e9).toFixed(1);
-export const faultText = (fault) => (fault.device && fault.device !== "reported"
-  ? `${term("fault", fault.kind)} ${fault.device}` : term("fault", fault.kind));
+/* what is the matter, and why: the lowest rung that fails, mains or contact, or that it comes and goes */
+export const faultText = (one) => {
+  const kind = term("fault", one.kind);
+  const fault = one.device && one.device !== "reported" ? `${kind} ${one.device}` : kind;
+  const why = [`what.${one.what}`, `what.${one.kind}.${one.what}`].find(has);
+  return why ? t("fault.why", { fault, what: t(why) }) : fault;
+};
 
 /* ---- the one sentence ---- */
 const CALM = ["no_session", "wait_open", "wait_start", "evaluating", "on_break", "wait_resume",

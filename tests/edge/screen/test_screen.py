@@ -14,6 +14,7 @@ import yaml
 from edge.room_rules.acts import ACTS
 from edge.screen.app import HEADERS, create_screen
 from edge.screen.page import catalogue
+from protocols.policy.faults import NETWORK_RUNGS, UNSTABLE, power_what
 from tests.edge.screen.sample_port import (
     PACKS,
     PIN,
@@ -201,6 +202,14 @@ def test_every_refusal_of_a_signer_and_every_state_of_the_disk_has_its_words() -
     for state in ("low", "full"):
         for key in (f"storage.{state}", f"storage.{state}.means"):
             assert key in have, key
+
+
+def test_every_diagnosis_has_its_words() -> None:
+    for rung in NETWORK_RUNGS:
+        assert f"what.network.{rung}" in catalogue(), rung
+    for disagree in (False, True):
+        assert f"what.power.{power_what(disagree=disagree)}" in catalogue()
+    assert f"what.{UNSTABLE}" in catalogue()
 
 
 def test_every_word_the_scripts_name_exists() -> None:

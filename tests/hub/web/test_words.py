@@ -9,6 +9,9 @@ from string import Formatter
 import pytest
 
 from hub.web.i18n import HTML_LANG, WordsError, catalogue, choose_lang, official_words, read_words
+from hub.web.views_alarm_make import what_text
+from protocols.policy.faults import NETWORK_RUNGS, UNSTABLE
+from protocols.policy.room_model import Fault
 from protocols.terms import TERMS
 
 WEB = Path(__file__).resolve().parents[3] / "hub" / "web"
@@ -97,3 +100,16 @@ def test_the_language_is_the_links_then_the_cookies_then_chinese(
 ) -> None:
     assert choose_lang(asked, cookie) == lang
     assert lang in HTML_LANG
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_an_alarm_says_which_rung_of_the_network_fails_and_what_comes_and_goes(lang: str) -> None:
+    def said(kind: str, what: str, device: str = "") -> str:
+        fault = Fault("f-1", kind, device, what, "", "", "", 0, "")
+        return catalogue().render(lang, what_text(fault))
+
+    told = {said("network", rung) for rung in (*NETWORK_RUNGS, UNSTABLE)}
+    assert len(told) == len(NETWORK_RUNGS) + 1
+    assert said("network", "unheard of") not in told
+    assert "radar1" in said("device", UNSTABLE, "radar1")
+    assert said("device", UNSTABLE, "radar1") != said("device", "silent", "radar1")
