@@ -207,8 +207,7 @@ def test_every_refusal_of_a_signer_and_every_state_of_the_disk_has_its_words() -
 def test_every_diagnosis_has_its_words() -> None:
     for rung in NETWORK_RUNGS:
         assert f"what.network.{rung}" in catalogue(), rung
-    for disagree in (False, True):
-        assert f"what.power.{power_what(disagree=disagree)}" in catalogue()
+    assert f"what.power.{power_what(disagree=True)}" in catalogue()
     assert f"what.{UNSTABLE}" in catalogue()
 
 
