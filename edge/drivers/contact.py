@@ -28,6 +28,10 @@ class Debounce:
     _raw: bool | None = field(default=None, repr=False)
     _since_ms: int = field(default=0, repr=False)
 
+    def forget(self) -> None:
+        """What was known is old: the next two equal polls are told again."""
+        self.state = self._raw = None
+
     def poll(self, *, raw: bool, mono_ms: int) -> bool:
         """Takes one poll; returns whether it changed the state."""
         if raw is not self._raw:

@@ -61,17 +61,11 @@ class GpioInputs:
         self._lost = ""
         self._polled_ms: int | None = None
         self._contacts: list[Contact] = []
-        mains = self._mains = Debounce(on_ms=mains_back_ms, off_ms=mains_lost_ms)
-        with ExitStack() as stack:
-            pins = self._pins(backend, control, mains_pin)
-            stack.callback(pins.close)
-            if mains_pin is not None:
-                self._add(stack, pins, Wiring(mains_pin, "mains", {}, "present"), mains)
-            for station, pin in sorted((mat_pins or {}).items()):
-                mat = Debounce(on_ms=MAT_ON_MS, off_ms=MAT_OFF_MS)
-                self._add(stack, pins, Wiring(pin, "mat", {"station": station}, "on"), mat)
-            pins.settle()
-            self._owned = stack.pop_all()
+        self._mains = Debounce(on_ms=mains_back_ms, off_ms=mains_lost_ms)
+        self._mains_pin, self._mat_pins = mains_pin, dict(mat_pins or {})
+        self._backend, self._control = backend, control
+        self._owned: ExitStack | None = None
+        self._open()
 
     def __repr__(self) -> str:
         state = "open" if self._thread else "closed"
@@ -90,8 +84,19 @@ class GpioInputs:
         self._mains.on_ms = back_ms
 
     def start(self) -> None:
-        """Starts the polling thread."""
+        """Starts the polling thread; opens the pins again after a close.
+
+        Raises:
+            DeviceError: a pin cannot be opened again; the device is told lost.
+        """
+        if self._owned is None:
+            try:
+                self._open()
+            except DeviceError as error:
+                self._lose(error)
+                raise
         if self._thread is None:
+            self._stop.clear()
             self._thread = threading.Thread(target=self._run, name=f"gpio[{self.device}]")
             self._thread.daemon = True
             self._thread.start()
@@ -102,7 +107,9 @@ class GpioInputs:
         if self._thread is not None:
             self._thread.join(CLOSE_S)
             self._thread = None
-        self._owned.close()
+        if self._owned is not None:
+            self._owned.close()
+            self._owned = None
 
     def selftest(self) -> dict[str, object]:
         """Whether the pins can be read now: {"ok", "detail"}, also put as a reading."""
@@ -138,19 +145,36 @@ class GpioInputs:
     def _lose(self, error: Exception) -> None:
         if not self._lost:
             self._lost = f"pins: {error}"
+            for contact in self._contacts:
+                contact.debounce.forget()
             self._report("device", {"state": "lost", "reason": "pins"})
 
     def _report(self, kind: str, data: Mapping[str, object]) -> None:
         self._sink(Reading(self.device, kind, data, self._mono()))
 
-    def _pins(self, backend: str, control: Path | None, mains_pin: int | None) -> Pins:
-        if backend == "lgpio":
+    def _open(self) -> None:
+        self._contacts = []
+        with ExitStack() as stack:
+            pins = self._pins()
+            stack.callback(pins.close)
+            if self._mains_pin is not None:
+                wiring = Wiring(self._mains_pin, "mains", {}, "present")
+                self._add(stack, pins, wiring, self._mains)
+            for station, pin in sorted(self._mat_pins.items()):
+                mat = Debounce(on_ms=MAT_ON_MS, off_ms=MAT_OFF_MS)
+                self._add(stack, pins, Wiring(pin, "mat", {"station": station}, "on"), mat)
+            pins.settle()
+            self._owned = stack.pop_all()
+
+    def _pins(self) -> Pins:
+        control, mains_pin = self._control, self._mains_pin
+        if self._backend == "lgpio":
             return HeaderPins()
-        if backend == "mock" and control is not None:
+        if self._backend == "mock" and control is not None:
             return SimulatedPins(control, levels={} if mains_pin is None else {mains_pin: 0})
         raise DeviceError(
             f"{self.device}: expected backend lgpio, or mock with a control socket, "
-            f"got {backend} with {control}"
+            f"got {self._backend} with {control}"
         )
 
     def _add(self, stack: ExitStack, pins: Pins, wiring: Wiring, debounce: Debounce) -> None:

@@ -53,6 +53,36 @@ def test_a_contact_is_what_it_has_been_for_long_enough() -> None:
     assert not contact.poll(raw=True, mono_ms=6_999)
     assert contact.poll(raw=True, mono_ms=7_000)
     assert not contact.poll(raw=True, mono_ms=20_000)
+    contact.forget()
+    assert contact.state is None
+    assert not contact.poll(raw=True, mono_ms=20_025)
+    assert contact.poll(raw=True, mono_ms=20_050)
+
+
+def test_contacts_that_are_reset_are_heard_again(tmp_path: Path, readings: Any, mono: Any) -> None:
+    """What `device.reset` does; contacts that were dead after it would stay as they were."""
+    with inputs(tmp_path, readings, mono, mains_lost_ms=1) as contacts:
+        readings.wait("mains", lambda data: data == {"present": True})
+        contacts.close()
+        contacts.start()
+        move(tmp_path, f'{{"pin":{MAINS},"level":1}}')
+        readings.wait("mains", lambda data: data == {"present": False})
+        assert contacts.selftest()["ok"]
+
+
+def test_contacts_that_cannot_be_opened_again_are_lost(
+    tmp_path: Path, readings: Any, mono: Any
+) -> None:
+    contacts = inputs(tmp_path, readings, mono)
+    contacts.close()
+    levels = tmp_path / "pins.sock.levels.json"
+    levels.write_text("rubbish", encoding="utf-8")
+    with pytest.raises(DeviceError, match="levels"):
+        contacts.start()
+    assert readings.of("device") == [{"state": "lost", "reason": "pins"}]
+    levels.unlink()
+    with contacts:
+        assert readings.wait("device", lambda data: data["state"] == "back")
 
 
 @pytest.mark.slow
@@ -156,6 +186,11 @@ def test_a_pin_that_cannot_be_read_is_a_lost_device_once(
         assert readings.wait("device") == {"state": "lost", "reason": "pins"}
         assert contacts.selftest()["ok"] is False
         assert len(readings.of("device")) == 1
+        # The room knows nothing of the contacts now: once they are back, all are told again.
+        contacts.close()
+        contacts.start()
+        assert readings.wait("device")["state"] == "back"
+        assert readings.wait("mains") == {"present": True}
 
 
 def test_a_machine_without_a_header_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
