@@ -78,7 +78,7 @@ class Card:
 
     Args:
         layout: which of the four cards.
-        name: Chinese name; of an old foreigner's card the name in Latin letters.
+        name: Chinese name; in Latin letters on an old foreigner's card, and on one without it.
         number: 18 characters, 15 on an old foreigner's card.
         sex: `1` male, `2` female.
         nation: `01`..`56`, `97`, `98`; blank on cards that carry none.
@@ -146,6 +146,8 @@ def _believe(layout: Layout, fields: dict[str, str]) -> Card | TextFault:
     known = {
         key: fields.pop(key, "") for key in ("name", "number", "sex", "nation", "birth", "valid_to")
     }
+    # Many a foreigner has no Chinese name: then the one in Latin letters is the name.
+    known["name"] = known["name"] or fields.get("name_en", "")
     if not known["name"]:
         return TextFault.NAME
     if not known["number"]:

@@ -74,6 +74,13 @@ def test_every_layout_fills_the_256_bytes_without_overlap(layout: Layout) -> Non
         assert at + size == following
 
 
+def test_a_foreigner_without_a_chinese_name_is_called_by_his_own() -> None:
+    card = parse_text(encode_text(dataclasses.replace(FOREIGNER_2023, name="")))
+
+    assert isinstance(card, Card)
+    assert (card.name, card.number) == ("DOE, JOHN", FOREIGNER_2023.number)
+
+
 @pytest.mark.parametrize("card", CARDS)
 def test_every_card_is_256_bytes_and_reads_back(card: Card) -> None:
     text = encode_text(card)
