@@ -16,6 +16,12 @@ RESTART_MS = 1_000
 TARGETS = tuple(target.name.lower() for target in Target)
 CONFIG_PROTOCOL = b"\x01\x00\x40\x00"
 FIRMWARE = b"\x00\x01\x07\x01\x16\x24\x06\x22"
+# As from the factory: gates 8 and 8, thresholds of moving and still per gate, 5 s.
+GATE_MAX, CLEAR_S = 8, 5
+MOVING_FACTORY = (50, 50, 40, 30, 20, 15, 15, 15, 15)
+STILL_FACTORY = (0, 0, 40, 40, 30, 30, 20, 20, 20)
+EVERY_GATE = 0xFFFF
+WORD_BYTES = 6
 
 
 class SimulatedRadar(Board):
@@ -33,6 +39,8 @@ class SimulatedRadar(Board):
         self._configuring = False
         self._engineering = False
         self._restarting = False
+        self._limits = (GATE_MAX, GATE_MAX, CLEAR_S)
+        self._moving, self._still = list(MOVING_FACTORY), list(STILL_FACTORY)
         self._next_ms = 0
         self._last = Report(Target.NONE, 0, 0, 0, 0, 0)
 
@@ -94,8 +102,33 @@ class SimulatedRadar(Board):
             self._restarts += 1
         elif number in {wire.ENGINEERING_ON.command, wire.ENGINEERING_OFF.command}:
             self._engineering = number == wire.ENGINEERING_ON.command
+        elif number in {wire.SET_GATES, wire.SET_SENSITIVITY}:
+            return wire.encode_event(Ack(number, ok=self._set(number, _words(command.value))))
         value = FIRMWARE if number == wire.READ_FIRMWARE.command else b""
+        if number == wire.READ_PARAMETERS.command:
+            value = self._parameters()
         return wire.encode_event(Ack(number, ok=True, value=value))
+
+    def _set(self, number: int, words: list[int]) -> bool:
+        if len(words) != 3:  # noqa: PLR2004 - both commands have three words
+            return False
+        first, second, third = words
+        if number == wire.SET_GATES:
+            if max(first, second) > GATE_MAX:
+                return False
+            self._limits = (first, second, third)
+            return True
+        gates = range(wire.GATES) if first == EVERY_GATE else (first,)
+        if max(gates) > GATE_MAX or max(second, third) > 100:  # noqa: PLR2004 - per cent
+            return False
+        for gate in gates:
+            self._moving[gate], self._still[gate] = second, third
+        return True
+
+    def _parameters(self) -> bytes:
+        moving_max, still_max, clear_s = self._limits
+        gates = bytes((0xAA, GATE_MAX, moving_max, still_max, *self._moving, *self._still))
+        return gates + clear_s.to_bytes(2, "little")
 
     def orders(self) -> Mapping[str, str]:
         """The control commands."""
@@ -133,3 +166,9 @@ class SimulatedRadar(Board):
         self._target = Target[str(state["target"]).upper()]
         self._silent, self._frozen = bool(state["silent"]), bool(state["frozen"])
         self._restarts = int(str(state["restarts"]))
+
+
+def _words(value: bytes) -> list[int]:
+    """The numbers of a command's value: a two-byte key and four bytes each."""
+    parts = [value[at : at + WORD_BYTES] for at in range(0, len(value), WORD_BYTES)]
+    return [int.from_bytes(part[2:4], "little") for part in parts if len(part) == WORD_BYTES]

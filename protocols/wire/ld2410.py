@@ -93,6 +93,7 @@ END_CONFIG = Command(0xFE)
 ENGINEERING_ON = Command(0x62)
 ENGINEERING_OFF = Command(0x63)
 READ_PARAMETERS = Command(0x61)
+SET_GATES, SET_SENSITIVITY = 0x60, 0x64
 READ_FIRMWARE = Command(0xA0)
 FACTORY_RESET = Command(0xA2)
 RESTART = Command(0xA3)
@@ -131,7 +132,7 @@ def set_gates(*, moving_max: int, still_max: int, clear_s: int) -> Command:
     _check_range("moving_max", moving_max, low=2, high=GATES - 1)
     _check_range("still_max", still_max, low=2, high=GATES - 1)
     _check_range("clear_s", clear_s, low=0, high=0xFFFF)
-    return Command(0x60, _words((0, moving_max), (1, still_max), (2, clear_s)))
+    return Command(SET_GATES, _words((0, moving_max), (1, still_max), (2, clear_s)))
 
 
 def set_sensitivity(*, gate: int, moving: int, still: int) -> Command:
@@ -143,7 +144,7 @@ def set_sensitivity(*, gate: int, moving: int, still: int) -> Command:
     _check_range("gate", gate, low=0, high=GATES - 1)
     _check_range("moving", moving, low=0, high=100)
     _check_range("still", still, low=0, high=100)
-    return Command(0x64, _words((0, gate), (1, moving), (2, still)))
+    return Command(SET_SENSITIVITY, _words((0, gate), (1, moving), (2, still)))
 
 
 def _wrap(head: bytes, payload: bytes, foot: bytes) -> bytes:

@@ -150,6 +150,36 @@ def test_the_battery_drains_by_the_boards_clock_while_the_mains_is_gone() -> Non
     assert ups.state()["charge_permille"] == 300
 
 
+def test_a_radar_tells_the_parameters_that_were_set() -> None:
+    radar, host = SimulatedRadar(), ld2410.HostDecoder()
+
+    def ask(command: ld2410.Command) -> ld2410.Ack:
+        [answer] = radar.heard(ld2410.encode(command))
+        [ack] = host.receive_data(answer)
+        assert isinstance(ack, ld2410.Ack)
+        return ack
+
+    ask(ld2410.ENABLE_CONFIG)
+    assert ask(ld2410.set_gates(moving_max=2, still_max=3, clear_s=300)).ok
+    assert ask(ld2410.set_sensitivity(gate=3, moving=40, still=41)).ok
+    value = ask(ld2410.READ_PARAMETERS).value
+    assert (len(value), value[:4], value[-2:]) == (24, b"\xaa\x08\x02\x03", b"\x2c\x01")
+    assert (value[4 + 3], value[4 + 9 + 3]) == (40, 41)
+    every = ld2410.Command(0x64, ld2410.set_sensitivity(gate=0, moving=7, still=8).value)
+    every = ld2410.Command(0x64, every.value[:2] + b"\xff\xff" + every.value[4:])
+    assert ask(every).ok
+    assert ask(ld2410.READ_PARAMETERS).value[4:-2] == bytes([7] * 9 + [8] * 9)
+    for wrong in (
+        ld2410.Command(0x60),
+        ld2410.Command(0x60, ld2410.set_gates(moving_max=8, still_max=8, clear_s=5).value[:12]),
+        ld2410.Command(0x60, b"\0\0\x09\0\0\0\1\0\x08\0\0\0\2\0\5\0\0\0"),
+        ld2410.Command(0x64, b"\0\0\x09\0\0\0\1\0\x28\0\0\0\2\0\x28\0\0\0"),
+        ld2410.Command(0x64, b"\0\0\3\0\0\0\1\0\x65\0\0\0\2\0\x28\0\0\0"),
+    ):
+        assert not ask(wrong).ok
+    assert ask(ld2410.READ_PARAMETERS).value[4:-2] == bytes([7] * 9 + [8] * 9)
+
+
 def test_a_radar_obeys_only_in_configuration_mode() -> None:
     radar, host = SimulatedRadar(), ld2410.HostDecoder()
 
