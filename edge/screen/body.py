@@ -34,7 +34,7 @@ class BodyError(Exception):
 
 @dataclass(frozen=True, slots=True)
 class ActBody:
-    """One act and those who answer for it with their PINs."""
+    """One act and those who answer for it with their PINs; `session` is empty between sessions."""
 
     act: str
     session: str
@@ -72,7 +72,7 @@ def read_act(raw: bytes) -> ActBody:
         raise BodyError("by", expected=f"a list of at most {BY_MAX} {{person, pin}}", got=by)
     return ActBody(
         act=_word(body, "act"),
-        session=_word(body, "session"),
+        session="" if body.get("session") == "" else _word(body, "session"),
         args=args,
         by=tuple(_signer(one) for one in by),
     )

@@ -69,9 +69,10 @@ const ACTS = {
   outside_contact: { group: "notes", fields: [free("purpose")] },
   help: { group: "", signers: 0, fields: [] },
 };
+const onDuty = () => (shownState().duty || []).filter((one) => one.session === shownState().current);
+const nobody = () => h("p", { class: "big" }, t(session() ? "panel.no_duty" : "panel.no_session"));
 function posts() {
-  const duty = (shownState().duty || []).filter((one) => one.session === shownState().current);
-  return duty.map((one) => [one.post, one.post]);
+  return onDuty().map((one) => [one.post, one.post]);
 }
 function show(text, ...parts) {
   title.textContent = text;
@@ -84,6 +85,7 @@ const button = (text, act, cls = "") => h("button", { class: `btn ${cls}`, type:
 /* ---- menu ---- */
 export function openMenu() {
   if (!shownState()) return;
+  if (!onDuty().length) { show(t("panel.title"), nobody()); return; }
   const groups = ["in", "out", "faults", "notes"].map((group) => h("section", { class: "group" },
     h("h3", {}, t(`panel.group.${group}`)), h("div", { class: "menu" },
       ...Object.entries(ACTS).filter(([, act]) => act.group === group)
@@ -100,6 +102,8 @@ export function openMenu() {
 export function openAct(name, known) {
   if (!shownState()) return;
   const act = ACTS[name];
+  // Said before anything is filled in: who cannot sign would fill it in for nothing.
+  if (act.signers !== 0 && !onDuty().length) { show(t(`act.${name}`), nobody()); return; }
   const missing = act.fields.filter((field) => known[field.name] === undefined);
   if (!missing.length) { sign(name, known, act); return; }
   const args = { ...known };
@@ -194,8 +198,8 @@ function sign(name, args, act) {
   const need = act.signers ?? 1;
   const what = name === "order" ? term("order", args.order) : t(`act.${name}`);
   if (need === 0) { send(name, args, [], { what, need }); return; }
-  const duty = (shownState().duty || []).filter((one) => one.session === shownState().current);
-  if (!duty.length) { show(what, h("p", { class: "big" }, t(session() ? "panel.no_duty" : "panel.no_session"))); return; }
+  const duty = onDuty();
+  if (!duty.length) { show(what, nobody()); return; }
   nextSigner(name, args, { what, need, duty, by: [] });
 }
 function nextSigner(name, args, job) {

@@ -17,7 +17,7 @@ function drawHead(session) {
   const here = session?.venues.find((one) => one.org === session.org);
   // Without the second name in brackets, as the console says it; the plate has no room for both.
   const place = document.getElementById("place");
-  if (here?.name) place.textContent = here.name.replace(/（[^）]*）/g, "");
+  place.textContent = (here?.name || place.textContent).replace(/（[^）]*）/g, "");
   place.classList.toggle("long", place.textContent.length > HEAD_CHARS);
   document.body.classList.toggle("drill", session?.kind === "drill");
   document.getElementById("drill").hidden = session?.kind !== "drill";
@@ -32,7 +32,7 @@ const STEP_OF = {
 };
 function drawSteps(session) {
   const names = ["selftest", "check_in", "evaluating", "signing", "leaving"];
-  const at = session ? STEP_OF[session.phase] : 0;
+  const at = session ? STEP_OF[session.phase] : -1;
   const counts = session?.counts || {};
   const done = session ? session.members.filter((m) => !["expected", "late"].includes(m.state)).length : 0;
   const extra = { check_in: `${done}/${counts.here || 0}`, leaving: `${counts.left || 0}/${counts.here || 0}` };
@@ -219,6 +219,7 @@ function draw() {
     drawSeats(session);
     drawStrip();
   }
+  tick();
   drawBars();
 }
 let asking = false;

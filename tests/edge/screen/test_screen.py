@@ -89,6 +89,11 @@ def test_an_act_reaches_the_room_with_its_pins(client: TestClient, port: SampleP
     ]
 
 
+def test_help_is_called_between_sessions_too(client: TestClient, port: SamplePort) -> None:
+    assert act(client, act="help", session="", args={}, by=[]) == (200, port.answer)
+    assert port.acts == [("help", "", {}, ())]
+
+
 def test_a_wrong_pin_says_what_to_do_and_never_the_pin(client: TestClient) -> None:
     status, body = act(client, by=[{"person": "p-00000000000c", "pin": "99999999"}])
     assert (status, body["code"], body["reason"]) == (422, "pin_or_person", "pin_wrong")
