@@ -375,7 +375,8 @@ def _fold(room: _Room, raw: bytes, recorded_at: Any) -> None:
             at=event.at,
             epoch=event.epoch,
         )
-        room.as_of = max(room.as_of, event.at)
+        # The newest row, not the latest hour: a clock that was set back is right from then on.
+        room.as_of = event.at
     except (RemoteError, UnreadableEvent) as error:
         room.unreadable += 1
         log.warning("rooms: a row of %s is recorded but cannot be read: %s", room.ctl, error)

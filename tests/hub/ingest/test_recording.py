@@ -337,6 +337,19 @@ def test_a_birth_of_an_impossible_generation_moves_nothing(hub: Hub, room: Any, 
     assert wire.acks()[0].generation == 1
 
 
+def test_a_room_whose_clock_is_set_back_is_as_of_its_newest_row(hub: Hub, room: Any) -> None:
+    stream = room.open()
+    room.at = "2026-11-30T04:46:13.000Z"
+    room.write(stream)
+    room.at = "2026-11-24T01:01:40.000Z"
+    room.write(stream)
+    hub.ingest.handle(room.topic(UP_EV), room.batch(stream))
+    hub.rooms.refresh()
+    view = hub.rooms.view(room.ctl)
+    assert view is not None
+    assert view.as_of == room.at
+
+
 def test_a_notice_is_shown_until_its_row_arrives(hub: Hub, room: Any) -> None:
     stream = room.open()
     for _ in range(3):
