@@ -125,7 +125,7 @@ def day_grid(conn: Connection, begins: datetime, ends: datetime) -> list[dict[st
         .where(
             booking_station.c.occupied_from < ends,
             booking_station.c.occupied_to > begins,
-            booking_station.c.state.in_((*HOLDING_STATES, "ended")),
+            booking_station.c.state.in_((*HOLDING_STATES, "ended", "closed")),
         )
         .order_by(booking_station.c.occupied_from)
     ).mappings()

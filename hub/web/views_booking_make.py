@@ -136,7 +136,7 @@ def _free(run: int) -> list[GridCell]:
 
 def _held(one: Mapping[str, Any], run: int) -> GridCell:
     number = one["booking"]
-    looks = {"requested": "req", "accepted": "req", "ended": "ended"}
+    looks = {"requested": "req", "accepted": "req", "ended": "ended", "closed": "ended"}
     title = say(
         "booking.grid.title",
         number=number or "",
@@ -372,7 +372,9 @@ def _people(people: Sequence[Mapping[str, Any]], booking: Mapping[str, Any]) -> 
     return tuple(
         Person(
             one["person"],
-            one["post"],
+            say("booking.person", post=one["post"], role=role_text(one["roles"][0]))
+            if one["roles"]
+            else one["post"],
             tuple((r, role_text(r)) for r in one["roles"]),
             chosen.get(one["person"], ""),
         )

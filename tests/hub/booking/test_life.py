@@ -10,6 +10,7 @@ from sqlalchemy import select, text
 
 from hub import crypto
 from hub.booking.identity import open_identity
+from hub.booking.rows import set_state
 from hub.duty_keys import unwrap_identity_key, unwrap_identity_key_at_home
 from hub.problems import Problem
 from hub.rooms import UNREACHABLE_MS
@@ -303,6 +304,13 @@ def test_a_withdrawn_booking_leaves_the_plans_and_the_grid(ready: Town) -> None:
     assert waiting == []
     grid = town.booking.day_grid("2026-11-24")
     assert not any(row["held"] for row in grid["stations"])
+
+
+def test_stations_that_were_used_stay_on_their_days_grid(ready: Town) -> None:
+    with ready.store.write() as conn:
+        set_state(conn, NUMBER, "closed", now=ready.clock.wall())
+    grid = ready.booking.day_grid("2026-11-24")
+    assert {one["state"] for row in grid["stations"] for one in row["held"]} == {"closed"}
 
 
 def test_the_directory_lists_who_shares_what_with_whom(town: Town) -> None:
