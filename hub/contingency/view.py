@@ -101,6 +101,7 @@ def case_json(
         **case_line(record, link, now, room=room.name if room is not None else ""),
         "title": _both(rule.title.zh, rule.title.en),
         "stage": rule.stage,
+        "phase_now": _phase_now(record, room),
         "deciders": list(rule.deciders),
         "scope_proposed": row["scope_proposed"],
         "scope": row["scope"],
@@ -150,6 +151,13 @@ def case_json(
         "closed_by": row["closed_by"],
         "summary": row["summary"],
     }
+
+
+def _phase_now(record: CaseRecord, room: RoomView | None) -> str:
+    """The phase of the session as the room last told it, else the one the case was opened in."""
+    sessions = {} if room is None or room.state is None else room.state.sessions
+    found = sessions.get(record.session)
+    return str(record.row["phase"]) if found is None else str(found.phase.value)
 
 
 def may_close(record: CaseRecord) -> list[dict[str, Any]]:

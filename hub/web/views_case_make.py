@@ -242,9 +242,10 @@ def _step(one: Mapping[str, Any], *, current: bool, closed: bool, decided: bool)
 
 def timeline(case: Mapping[str, Any]) -> tuple[TimelineRow, ...]:
     """The case's history, newest first, ending with the start of its clock."""
-    steps_by_key = {one["key"]: Both(one["zh"], one["en"]) for one in case["steps"]}
-    options = {one["key"]: Both(one["zh"], one["en"]) for one in case["options"]}
-    rows = [_entry(one, steps_by_key, options) for one in case["entries"]]
+    names = {one["key"]: Both(one["zh"], one["en"]) for one in (*case["steps"], *case["options"])}
+    faults = {one["fault"]: _fault_text(one) for one in case["faults"]}
+    last = _stopping(case)
+    rows = [_entry(one, names, faults, stops=i in last) for i, one in enumerate(case["entries"])]
     rows.append(
         TimelineRow(
             datetime.fromisoformat(case["started_at"]),
@@ -256,16 +257,41 @@ def timeline(case: Mapping[str, Any]) -> tuple[TimelineRow, ...]:
     return tuple(sorted(rows, key=lambda row: row.at, reverse=True))
 
 
+def _fault_text(fault: Mapping[str, Any]) -> Text:
+    """`网络故障（现场发现）`: a case's faults by kind and by who noticed, never by their ids."""
+    return say(f"case.fault.{fault['source']}", fault=say(f"term.fault.{fault['kind']}"))
+
+
+def _stopping(case: Mapping[str, Any]) -> set[int]:
+    """Which entries stopped the clock: those after which no fault of the case stood any more."""
+    standing: set[str] = set()
+    found = set()
+    for i, one in enumerate(case["entries"]):
+        fault = one["data"].get("fault", "")
+        if one["what"] in {"opened", "joined", "again"}:
+            standing.add(fault)
+        elif one["what"] == "cleared":
+            standing.discard(fault)
+            if not standing:
+                found.add(i)
+    return found
+
+
 def _entry(
-    one: Mapping[str, Any], steps_by_key: Mapping[str, Both], options: Mapping[str, Both]
+    one: Mapping[str, Any],
+    names: Mapping[str, Both],
+    faults: Mapping[str, Text],
+    *,
+    stops: bool,
 ) -> TimelineRow:
     what, data = one["what"], one["data"]
     key = f"case.entry.{what}"
     values: dict[str, object] = {
         **data,
         "by": one["by"],
-        "step": steps_by_key.get(data.get("key", ""), data.get("key", "")),
-        "choice": options.get(data.get("option", ""), data.get("option", "")),
+        "step": names.get(data.get("key", ""), data.get("key", "")),
+        "choice": names.get(data.get("option", ""), data.get("option", "")),
+        "fault": faults.get(data.get("fault", ""), data.get("fault", "")),
         "why": data.get("reason") or "–",
     }
     if data.get("scope"):
@@ -274,6 +300,8 @@ def _entry(
         values["phase"] = phase_text(data["phase"])
     if what == "step" and data.get("state") != "done":
         key = "case.entry.step_skipped"
+    if what == "cleared" and stops:
+        key = "case.entry.stopped"
     text: Text = say(key, **values) if catalogue().has(key) else f"{what} {data.get('text', '')}"
     emphasis = "key" if what in KEY_ENTRIES else ""
     kind = say(f"kind.{ENTRY_KINDS.get(what, 'system')}")
@@ -416,9 +444,7 @@ def case_view(
         ),
         place=place(case, names),
         session_href=f"/sessions/{case['session']}",
-        session_text=say("case.session", no=short(case["booking"]), phase=phase_text(case["phase"]))
-        if case["booking"]
-        else "",
+        session_text=_session_text(case),
         scope=say(scope_key, scope=say(f"term.scope.{scope}"), by=case["scope_by"] or ""),
         clock=clock_view(case, now),
         reserve=reserve(case),
@@ -444,6 +470,12 @@ def case_view(
         evidence=evidence(case),
         summary=case["summary"],
     )
+
+
+def _session_text(case: Mapping[str, Any]) -> Text:
+    if not case["booking"]:
+        return ""
+    return say("case.session", no=short(case["booking"]), phase=phase_text(case["phase_now"]))
 
 
 def _decision_state(case: Mapping[str, Any]) -> State:

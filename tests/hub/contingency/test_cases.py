@@ -17,6 +17,8 @@ from hub.problems import Problem
 from hub.rooms import Link
 from hub.store.tables_business import case_decision, session_order
 from hub.store.tables_core import users
+from hub.web.i18n import catalogue
+from hub.web.views_case_make import timeline
 from tests.hub.booking.roomscript import Room, order
 from tests.hub.booking.town import PIN, Town
 
@@ -111,6 +113,31 @@ def test_the_hubs_case_and_the_rooms_for_one_silence_are_one(
     assert one_case(ready)["cleared_at"] is None
     mended(rooms["changsha"], "network-1", "network")
     assert one_case(ready)["cleared_at"] is not None
+
+
+def test_the_page_tells_faults_in_words_and_stops_the_clock_once(
+    ready: Town, rooms: dict[str, Room]
+) -> None:
+    ctl = rooms["changsha"].ctl
+    ready.contingency.on_link(ctl, Link(reachable=False))
+    cut(rooms["changsha"], "network-7", "network")
+    ready.contingency.on_link(ctl, Link(reachable=True))
+    mended(rooms["changsha"], "network-7", "network")
+    rows = timeline(ready.contingency.view(one_case(ready)["case"]))
+    told = [catalogue().render("zh", row.text) for row in rows]
+    assert not any("network" in line for line in told)
+    assert "并入：网络故障（现场发现）" in told
+    assert "网络故障（中心发现）消除" in told
+    assert [line for line in told if "计时停止" in line] == ["网络故障（现场发现）消除，计时停止"]
+
+
+def test_a_case_knows_the_phase_it_was_opened_in_and_the_one_now(
+    ready: Town, rooms: dict[str, Room]
+) -> None:
+    cut(rooms["changsha"])
+    order(ready, rooms, "suspend", "suspended")
+    case = ready.contingency.view(one_case(ready)["case"])
+    assert (case["phase"], case["phase_now"]) == ("evaluating", "suspended")
 
 
 def test_a_fault_found_later_pages_nobody(ready: Town, rooms: dict[str, Room]) -> None:
