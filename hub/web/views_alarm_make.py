@@ -17,7 +17,7 @@ from hub.alarms.rows import Act, HubAlarm
 from hub.alarms.service import CLOSING
 from hub.rooms import RoomView
 from hub.web.i18n import Both, Text, catalogue, say
-from hub.web.templating import hms
+from hub.web.templating import duration, hms
 from hub.web.views_board import AlarmRow
 from hub.web.views_common import role_text, room_text
 from hub.web.views_events import reason_text
@@ -33,6 +33,7 @@ WAITING: Final = ("prepared", "idle")
 OVER: Final = ("ended", "closed", "postponed", "terminated")
 ACK_WITHIN: Final = {"p1": timedelta(minutes=2), "p2": timedelta(minutes=10)}
 """How soon somebody has to have it in hand (HUB study §2.2); P3 within the day."""
+HOUR_S: Final = 3600
 SILENCE: Final = "link"
 """Fault word of a room the hub cannot reach."""
 
@@ -174,7 +175,6 @@ def _of_record(data: BoardData, room: RoomView, one: HubAlarm, phase: str) -> Al
 
 def _silence(data: BoardData, room: RoomView, phase: str) -> Alarm:
     since = room.link.pong_at or room.recorded_at or data.now
-    level = "p2" if phase in ACTIVE else "p3"
     case = next(
         (
             c
@@ -186,6 +186,8 @@ def _silence(data: BoardData, room: RoomView, phase: str) -> Alarm:
         None,
     )
     acked = bool(case and case.get("acked_at"))
+    # As grave as its case: one trouble has one level on every screen.
+    level = str(case["priority"]).lower() if case else "p2" if phase in ACTIVE else "p3"
     return Alarm(f"{room.ctl}:{SILENCE}", level, SILENCE, room, since, None, acked, case)
 
 
@@ -235,7 +237,8 @@ def _value(name: str, value: object) -> object:
 def must_text(alarm: Alarm) -> Text:
     """Who must do what."""
     if alarm.hub is None:
-        return say("alarm.must.case" if alarm.case else "alarm.must.fault")
+        acked = ".acked" if alarm.acked else ""
+        return say(f"alarm.must.case{acked}" if alarm.case else f"alarm.must.fault{acked}")
     kind = KINDS.get(alarm.hub.kind)
     if kind is None:
         return say("alarm.must.fault")
@@ -313,7 +316,9 @@ def _ack_text(data: BoardData, alarm: Alarm) -> tuple[Text, bool]:
     if data.now <= due:
         return say("alarm.ack_before", at=hms(due)), True
     late = int((data.now - due).total_seconds())
-    return say("alarm.ack_late", n=f"{late // 60:02d}:{late % 60:02d}"), True
+    long = late >= HOUR_S
+    span = duration(late) if long else f"{late // 60:02d}:{late % 60:02d}"
+    return say("alarm.ack_late", n=span), True
 
 
 def _acked_text(alarm: Alarm) -> Text:

@@ -158,8 +158,20 @@ def _p1_foot(alarm: Alarm, session: Session | None) -> Text:
     number = running(session.booking)
     if alarm.case is None:
         return say("board.tile.session", no=number)
-    state = say(f"term.case.{alarm.case.get('state', 'fault_open')}")
-    return say("board.tile.case", no=number, case=case_number(alarm.case), state=state)
+    return say(
+        "board.tile.case",
+        no=number,
+        phase=phase_text(phase_of(session)),
+        case=case_number(alarm.case),
+        state=case_text(alarm.case),
+    )
+
+
+def case_text(case: Mapping[str, Any]) -> Text:
+    """Where a case stands; a decision that is due is what has to be seen."""
+    if case.get("waiting_for") == "decision":
+        return say("case.step_due_decision")
+    return say(f"term.case.{case.get('state', 'fault_open')}")
 
 
 def _right(session: Session | None) -> Text:
@@ -304,8 +316,16 @@ def members_text(data: BoardData, booking: Mapping[str, Any], phase: str) -> Tex
         done = sum(step in {"identified", "deposited", *SEATED_STEPS} for step in steps)
         return say("board.members.in", n=done, all=everyone)
     if phase in ACTIVE:
-        return say("board.members.seated", n=steps.count("seated"), all=everyone)
+        seated = say("board.members.seated", n=steps.count("seated"), all=everyone)
+        return say("last_known", text=seated) if _unheard(data, booking) else seated
     return say("board.members.not_yet", n=0, all=everyone)
+
+
+def _unheard(data: BoardData, booking: Mapping[str, Any]) -> bool:
+    """Whether a room of the session does not answer, so that its members are as last known."""
+    places = {venue["place"] for venue in booking["venues"]}
+    mine = (room for room in data.rooms if room.place in places)
+    return any(room.link.reachable is not True for room in mine)
 
 
 def attention(booking: Mapping[str, Any], alarms: Sequence[Alarm]) -> State:
@@ -316,8 +336,9 @@ def attention(booking: Mapping[str, Any], alarms: Sequence[Alarm]) -> State:
         return State(Shape.OK, say("board.att.none"))
     worst = mine[0]
     if worst.case is not None:
-        state = say(f"term.case.{worst.case.get('state', 'fault_open')}")
-        text: Text = say("board.att.case", case=case_number(worst.case), state=state)
+        text: Text = say(
+            "board.att.case", case=case_number(worst.case), state=case_text(worst.case)
+        )
     else:
         text = fact_text(worst)
     return State(Shape(worst.level), text, acked=worst.acked)

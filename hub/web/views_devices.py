@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
@@ -11,6 +12,7 @@ from hub.rooms import RoomView
 from hub.web.i18n import Both, Text, catalogue, say
 from hub.web.templating import local
 from hub.web.views_common import Shape, State, room_text
+from hub.web.views_lanes_make import stream_text
 from hub.web.views_told import CommandRow, ToldView, age_text, command_rows, told_view
 
 
@@ -107,8 +109,8 @@ def _devices(room: RoomView) -> tuple[DeviceRow, ...]:
     rows = [
         DeviceRow(
             one.name,
-            kind_text(one.kind),
-            looks.get(one.state, State(Shape.UNKNOWN, say("unknown"))),
+            _numbered(one.kind, one.name),
+            _as_told(room, looks.get(one.state, State(Shape.UNKNOWN, say("unknown")))),
             say(
                 "fleet.since",
                 age=age_text((state.mono_ms - one.since_ms) / 1000),
@@ -123,8 +125,24 @@ def _devices(room: RoomView) -> tuple[DeviceRow, ...]:
         shape = {"on": Shape.OK, "off": Shape.NONE}.get(stream.state, Shape.UNKNOWN)
         word = {"on": "av.on", "off": "av.off", "fault": "av.fault"}.get(stream.state, "unknown")
         note = say("fleet.stream", n=stream.segments, gaps=stream.gaps)
-        rows.append(DeviceRow(stream.name, say("fleet.kind.stream"), State(shape, say(word)), note))
+        kind = say("fleet.kind.n", kind=say("fleet.kind.stream"), n=stream_text(stream.name))
+        rows.append(DeviceRow(stream.name, kind, _as_told(room, State(shape, say(word))), note))
     return tuple(rows)
+
+
+def _as_told(room: RoomView, state: State) -> State:
+    """What a silent room last said of a device is not how it is."""
+    if room.link.reachable is True:
+        return state
+    return State(Shape.UNKNOWN, say("last_known", text=state.text))
+
+
+def _numbered(kind: str, name: str) -> Text:
+    """`人体雷达 2`: the kind in words with the number its name ends in."""
+    number = re.search(r"\d{1,3}$", name)
+    if number is None:
+        return kind_text(kind)
+    return say("fleet.kind.n", kind=kind_text(kind), n=number.group())
 
 
 def kind_text(kind: str) -> Text:

@@ -36,7 +36,8 @@ def span_text(seconds: float) -> Text:
 
 def av(data: Mapping[str, Any], cases: Sequence[Mapping[str, Any]]) -> AvView | None:
     """Lanes over the session's time; None as long as nothing was recorded."""
-    streams = data["av"]["streams"]
+    rank = {venue["org"]: i for i, venue in enumerate(data["venues"])}
+    streams = sorted(data["av"]["streams"], key=lambda one: rank.get(one["org"], len(rank)))
     if not streams:
         return None
     begin, end = _span(data)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
+from dataclasses import replace
 from datetime import datetime
 from http import HTTPStatus
 from typing import Any, Final, Protocol
@@ -149,8 +150,10 @@ class ServiceViews:
         """Sessions of every day, newest first."""
         data = self._board_data(viewer, day="")
         alarms = alarms_of(data)
+        # How far a session's members are is told to whoever sees the session, of all its venues.
+        whole = replace(data, rooms=self._hub.rooms.snapshot())
         rows = tuple(
-            _session_line(data, one, attention(one, alarms))
+            _session_line(whole, one, attention(one, alarms))
             for one in data.sessions
             if one["state"] in RUNNING and one["published_n"]
         )
@@ -198,7 +201,7 @@ class ServiceViews:
     def _package(self, viewer: Viewer, session: str) -> tuple[str, Text]:
         """Address and words of the session's newest package, or by when one is due."""
         if not viewer.may(*ARCHIVE_READING):
-            return "", say("session.package_none")
+            return "", say("session.package_hidden")
         found = self._hub.archive.list(self._actor(viewer), session=session)
         if found:
             state = package_state(found[0]).text

@@ -178,13 +178,15 @@ def _document(row: Mapping[str, Any], name: str, *, signing: bool) -> State:
     return State(Shape.NOW, say("cell.sign_wait"), note=note, current=True)
 
 
-def _leave(row: Mapping[str, Any]) -> State:
+def _leave(row: Mapping[str, Any], *, ended: bool) -> State:
     if row["left"] is not None:
         return _done(row["left"], say("cell.left"))
     if row["released"] is not None:
         return _done(row["released"], say("cell.released"))
     if row["step"] in GONE:
         return State(Shape.NONE, say("case.k.na"))
+    if ended and all(row["documents"].values()):
+        return State(Shape.NOW, say("cell.may_collect"))
     return State(Shape.LOCK, say("cell.locked"))
 
 
@@ -206,7 +208,7 @@ def groups(data: Mapping[str, Any]) -> tuple[MemberGroup, ...]:
                     _deposit(m),
                     _seat(m),
                     *(_document(m, name, signing=signing) for name in DOCUMENTS),
-                    _leave(m),
+                    _leave(m, ended=data["phase"] == "ended"),
                 ),
             )
             for m in data["members"]

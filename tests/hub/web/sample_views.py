@@ -180,7 +180,13 @@ def guest_tiles() -> tuple[Tile, ...]:
         tile(
             "二室",
             say("term.fault.power"),
-            say("board.tile.case", no="03", case="#0417", state=say("term.case.decision_due")),
+            say(
+                "board.tile.case",
+                no="03",
+                phase=ph("suspended"),
+                case="#0417",
+                state=say("term.case.decision_due"),
+            ),
             look=Look.P1,
             since=at("10:34:44"),
             href=f"/cases/{CASE}",

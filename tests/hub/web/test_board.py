@@ -1,0 +1,107 @@
+"""The board says what is so: one level a trouble, what is due, and what is only last known."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+from datetime import timedelta
+from pathlib import Path
+from typing import Any
+
+import yaml
+
+from hub.web.i18n import Both, catalogue
+from hub.web.views_alarm_make import BoardData, alarm_row, alarms_of
+from hub.web.views_board_make import board_view
+from hub.web.views_devices import devices_view
+from protocols.policy.pack import Pack
+from tests.hub.web.sample_rooms import SESSION, evaluating, fold, room
+from tests.hub.web.sample_views import NOW
+
+PACKS = Path(__file__).resolve().parents[3] / "protocols" / "policy" / "packs"
+BOOKING: dict[str, Any] = {
+    "number": "2026-1124-03",
+    "session": SESSION,
+    "home_org": "changsha",
+    "start_at": "2026-11-24T01:00:00.000Z",
+    "published_n": 1,
+    "state": "in_use",
+    "venues": [
+        {
+            "org": "changsha",
+            "role": "home",
+            "place": "changsha-3",
+            "room": "三室",
+            "name": "长沙",
+            "name_en": "Changsha",
+            "experts": 2,
+            "tenderer_reps": 0,
+        }
+    ],
+}
+CASE: dict[str, Any] = {
+    "case": "k-000000000001",
+    "number": "#0002",
+    "place": "changsha-3",
+    "kind": "network",
+    "state": "paused",
+    "priority": "P1",
+    "acked_at": None,
+    "waiting_for": "decision",
+}
+
+
+def silent(**case: Any) -> BoardData:
+    """One room in the middle of an evaluation that does not answer, its case open."""
+    pack = Pack.parse(yaml.safe_load((PACKS / "demo.yaml").read_text("utf-8")))
+    return BoardData(
+        now=NOW,
+        rooms=[room("3", fold(evaluating()[:-4]), reachable=False)],
+        sessions=[BOOKING],
+        cases=[{**CASE, **case}],
+        names={"changsha": Both("长沙", "Changsha")},
+        home_orgs=frozenset({"changsha"}),
+        pack=pack,
+        may_ack=True,
+    )
+
+
+def zh(text: Any) -> str:
+    return catalogue().render("zh", text)
+
+
+def test_a_silent_room_is_as_grave_as_its_case() -> None:
+    view = board_view(silent())
+    assert [(one.level, one.acked) for one in view.alarms] == [("p1", False)]
+    assert (view.p1, view.p2) == (1, 0)
+
+
+def test_what_is_due_is_said_before_the_state_of_the_case() -> None:
+    (due,) = board_view(silent()).today
+    assert zh(due.attention.text) == "#0002 待决定"
+    (waits,) = board_view(silent(waiting_for="fault")).today
+    assert zh(waits.attention.text) == "#0002 已暂停"
+
+
+def test_members_of_a_silent_room_are_as_last_known() -> None:
+    (row,) = board_view(silent()).today
+    assert zh(row.members).startswith("最后已知：")
+
+
+def test_whoever_has_it_in_hand_is_not_asked_to_acknowledge_again() -> None:
+    data = silent(acked_at=NOW.isoformat(), acked_by="HB-08")
+    (row,) = board_view(data).alarms
+    assert zh(row.must) == "故障处置人员：按处置单办理"
+
+
+def test_an_overdue_acknowledgement_is_counted_in_hours_after_the_first() -> None:
+    data = silent()
+    (alarm,) = alarms_of(data)
+    late = alarm.since + timedelta(hours=25, minutes=2, seconds=7)
+    row = alarm_row(replace(data, now=late), alarm)
+    assert zh(row.ack_text) == "确认已超时 25:00:07"
+
+
+def test_what_a_silent_room_said_of_its_devices_is_last_known() -> None:
+    (shown,) = devices_view([room("3", fold(evaluating()), reachable=False)], {}, NOW).rooms
+    assert shown.devices
+    assert all(zh(one.state.text).startswith("最后已知：") for one in shown.devices)
