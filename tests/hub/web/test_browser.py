@@ -185,3 +185,13 @@ def test_a_dialog_opens_and_escape_keeps_what_was_typed(browser: Any, address: s
     page.click('[data-open="order-break"]')
     assert page.input_value("#order-break [name=reason]") == "午餐"
     page.close()
+
+
+def test_a_devices_words_stay_inside_its_row_on_a_phone(browser: Any, address: str) -> None:
+    page, _ = opened(browser, f"{address}/devices?lang=zh", SIZES[1])
+    over = page.evaluate(
+        "[...document.querySelectorAll('.fleet tbody td')]"
+        ".filter(one => one.scrollHeight > one.clientHeight + 1).length"
+    )
+    page.close()
+    assert over == 0
