@@ -361,7 +361,7 @@ def session() -> SessionView:
 
 def session_list() -> SessionListView:
     """Two sessions of the sample day."""
-    none = State(Shape.OK, say("board.att.none"))
+    opened = State(Shape.P2, say("alarm.k.locker.unexplained", locker=11))
     due = State(
         Shape.P1,
         say("board.att.case", case="#0417", state=say("term.case.decision_due")),
@@ -389,7 +389,7 @@ def session_list() -> SessionListView:
             Both("南京市公共资源交易中心", "Nanjing Centre"),
             ph("ended"),
             say("board.members.left", n=5, all=5),
-            none,
+            opened,
         ),
     )
     return SessionListView(LATER, rows)

@@ -42,6 +42,8 @@ ARGS = [
 SIZES = ((1366, 768), (390, 844))
 PAGES = (
     "/board",
+    "/sessions",
+    "/cases",
     f"/sessions/{SESSION}",
     f"/cases/{CASE}",
     "/bookings",
