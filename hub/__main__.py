@@ -254,7 +254,7 @@ def verify_parser() -> argparse.ArgumentParser:
 
 
 def _init(args: argparse.Namespace) -> int:
-    from hub.initialise import init, new_hub_id
+    from hub.cli.initialise import init, new_hub_id
 
     config = Config(
         data=args.data.absolute(),
@@ -276,7 +276,7 @@ def _init(args: argparse.Namespace) -> int:
 
 def _serve(args: argparse.Namespace) -> int:
     from hub.app import build
-    from hub.serving import serve
+    from hub.cli.serving import serve
     from hub.web.app import create_app
 
     logging.basicConfig(
@@ -309,7 +309,7 @@ def _overrides(args: argparse.Namespace) -> dict[str, Any]:
 
 
 def _backup(args: argparse.Namespace) -> int:
-    from hub.restore import backup
+    from hub.cli.restore import backup
 
     made = backup(load(args.data), args.file)
     print(json.dumps(made, ensure_ascii=False))
@@ -317,7 +317,7 @@ def _backup(args: argparse.Namespace) -> int:
 
 
 def _restore(args: argparse.Namespace) -> int:
-    from hub.restore import restore
+    from hub.cli.restore import restore
 
     made = restore(args.file, args.data, mirror=args.mirror)
     print(json.dumps(made, ensure_ascii=False))
@@ -326,7 +326,7 @@ def _restore(args: argparse.Namespace) -> int:
 
 def _user(args: argparse.Namespace) -> int:
     from hub.app import build
-    from hub.people import add_user, reset_user
+    from hub.cli.people import add_user, reset_user
 
     hub = build(load(args.data), services=False)
     try:
@@ -359,7 +359,7 @@ def _user(args: argparse.Namespace) -> int:
 
 def _enroll(args: argparse.Namespace) -> int:
     from hub.app import build
-    from hub.enroll import enroll
+    from hub.cli.enroll import enroll
 
     secret = _secrets(args.secret_file, [f"password of a manager of {args.org}"])[0]
     hub = build(load(args.data), services=False)
@@ -375,7 +375,7 @@ def _enroll(args: argparse.Namespace) -> int:
 
 def _release(args: argparse.Namespace) -> int:
     from hub.app import build
-    from hub.clones import release
+    from hub.fleet.clones import release
 
     secret = _secrets(args.secret_file, [f"password of {args.by}"])[0]
     hub = build(load(args.data), services=False)
@@ -440,7 +440,7 @@ def _hub(words: Sequence[str]) -> int:
 
 
 def _verify(words: Sequence[str]) -> int:
-    from hub.verify import verify_folder
+    from hub.cli.verify import verify_folder
 
     args = verify_parser().parse_args(words)
     return verify_folder(args.package, trust=args.trust, lang=args.lang)

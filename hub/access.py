@@ -10,7 +10,7 @@ from collections.abc import Collection, Iterable, Mapping
 from dataclasses import replace
 from typing import Any, Final, Protocol
 
-from hub.rooms import RoomView
+from hub.fleet.rooms import RoomView
 from protocols.policy.room_model import RoomState
 
 BOOKING_ROLES: Final = frozenset({"operator", "home_manager", "deputy", "guest_coordinator"})

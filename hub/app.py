@@ -20,13 +20,13 @@ from hub.clock import Clock
 from hub.config import FILE, Config, ConfigError
 from hub.crypto import FULL, Stretch
 from hub.facts import Facts
-from hub.fleet import Fleet
+from hub.fleet.outbound import Fleet
+from hub.fleet.rooms import LiveRooms
 from hub.guard import Guard
-from hub.ingest import Ingest
-from hub.keys import Keys
+from hub.keys.keyring import Keys
 from hub.media.blobs import Blobs
 from hub.projection import Projector
-from hub.rooms import LiveRooms
+from hub.recording.ingest import Ingest
 from hub.store.engine import Store
 from hub.store.migrate import check, upgrade
 from hub.store.mirror import Mirror

@@ -18,7 +18,7 @@ from hub.access import (
     sees_case,
     sees_session,
 )
-from hub.rooms import RoomView
+from hub.fleet.rooms import RoomView
 from hub.store.engine import Store
 from hub.store.tables_business import (
     booking,

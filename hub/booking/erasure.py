@@ -13,11 +13,11 @@ from typing import Any, Final
 from sqlalchemy import Connection, select, update
 
 from hub.booking import rows
+from hub.keys.tags import forget
 from hub.ports import Actor, Parts, allow, by, refuse
 from hub.problems import Problem
 from hub.store.tables_business import booking_identity, booking_member
 from hub.store.tables_core import events
-from hub.tags import forget
 from protocols.messages.errors import RemoteError
 from protocols.messages.event import decode_event
 from protocols.policy.plain_text import personal_number

@@ -20,7 +20,7 @@ from hub.booking.body import DutyEntry, MemberEntry, read_duty, read_members
 from hub.booking.identity import mask, number_fault, seal_identity
 from hub.booking.plan import session_plan
 from hub.booking.rows import Record
-from hub.duty_keys import seal_tags, system_certificates, wrap_identity_key
+from hub.keys.duty import seal_tags, system_certificates, wrap_identity_key
 from hub.ports import Actor, Parts, allow, by, decoding, refuse
 from hub.store.tables_core import users
 

@@ -24,9 +24,9 @@ from hub.booking.rows import Record
 from hub.booking.view import booking_json, instant, taken
 from hub.clock import iso_ms
 from hub.free_text import free_text
+from hub.keys.tags import wipe
 from hub.ports import Actor, Parts, allow, decoding, refuse
 from hub.reach import ties_of_numbers
-from hub.tags import wipe
 
 BUFFER_BEFORE: Final = timedelta(minutes=30)
 """Setting up and self-test before the start; stored with the booking, not computed again."""

@@ -10,7 +10,7 @@ from sqlalchemy import Connection
 
 from hub.booking_link import link_of
 from hub.contingency.cases import CaseRecord
-from hub.duty_keys import on_duty
+from hub.keys.duty import on_duty
 from hub.ports import Actor, refuse
 from protocols.policy.contingency import Signer
 

@@ -16,7 +16,7 @@ from hub.clock import iso_ms
 from hub.contingency import cases, opening
 from hub.contingency.cases import CaseRecord
 from hub.contingency.deciders import named_decider
-from hub.duty_keys import OnDuty, session_signer
+from hub.keys.duty import OnDuty, session_signer
 from hub.ports import Actor, Parts, refuse
 from protocols.messages.signed import Signer
 from protocols.messages.strict import canonical

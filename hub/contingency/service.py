@@ -14,9 +14,9 @@ from hub.contingency import cases, lost_rows, opening, view
 from hub.contingency.cases import CaseRecord
 from hub.contingency.decisions import SCOPES, Choice, decide, load, no_case, opened_key
 from hub.contingency.stamp import stamp
+from hub.fleet.rooms import Link, RoomView
 from hub.ports import Actor, Parts, allow, by, refuse
 from hub.projection import Projector, StoredEvent
-from hub.rooms import Link, RoomView
 from protocols.policy.contingency import CASE_TABLE, CaseInput, CaseState, Stamp, clock
 
 CLOSING: Final = ("fault_handler", "operator", "home_manager", "deputy")

@@ -10,7 +10,7 @@ from hub.booking_link import SessionLink
 from hub.clock import iso_ms
 from hub.contingency import cases
 from hub.contingency.cases import CaseRecord
-from hub.rooms import RoomView
+from hub.fleet.rooms import RoomView
 from protocols.policy.contingency import CaseState, Stamp, clock
 from protocols.terms import TERMS
 

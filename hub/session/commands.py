@@ -8,8 +8,8 @@ from collections.abc import Mapping
 from typing import Any, Final
 
 from hub.booking_link import SessionLink
-from hub.duty_keys import session_signer
 from hub.free_text import free_text
+from hub.keys.duty import session_signer
 from hub.ports import Actor, Parts, decoding, refuse
 from protocols.messages.acts import VERBS, Command, Expect
 from protocols.messages.signed import parse_message

@@ -15,7 +15,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, func, insert, select
 
 from hub.clock import iso_ms
-from hub.duty_keys import session_signer
+from hub.keys.duty import session_signer
 from hub.ports import Actor, Parts, decoding, refuse
 from hub.projection import StoredEvent
 from hub.store.tables_business import booking, session_order, session_plan

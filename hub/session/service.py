@@ -11,6 +11,7 @@ from hub import av_lanes as av
 from hub.access import sees_session
 from hub.booking_link import SessionLink, link_of
 from hub.clock import iso_ms
+from hub.keys.tags import wipe
 from hub.ports import Actor, Parts, refuse
 from hub.projection import Projector, StoredEvent
 from hub.session import commands, orders, statements, view
@@ -19,7 +20,6 @@ from hub.session.timeline import timeline
 from hub.session_record import SessionRecord, fold
 from hub.store.tables_business import appraisal, booking, booking_station
 from hub.store.tables_core import blob_refs, blobs
-from hub.tags import wipe
 from protocols.policy.room_model import Session
 
 IN_USE: Final = frozenset({"check_in", "evaluating"})

@@ -11,7 +11,7 @@ from sqlalchemy import Connection, insert, select
 from hub import crypto
 from hub.booking_link import SessionLink, link_of
 from hub.clock import iso_ms
-from hub.duty_keys import session_signer
+from hub.keys.duty import session_signer
 from hub.ports import Actor, Parts, decoding, refuse
 from hub.session.orders import no_session, rooms_of
 from hub.store.tables_business import session_statement

@@ -13,7 +13,7 @@ from typing import Any, Final
 from hub.booking_link import SessionLink, VenueLink
 from hub.booking_link import VenueLink as _Venue
 from hub.clock import iso_ms
-from hub.rooms import RoomView
+from hub.fleet.rooms import RoomView
 from hub.session_record import Seen, SessionRecord, moment
 from protocols.messages.acts import DOCUMENTS
 from protocols.policy.room_model import Fault, Member, RoomState, Session

@@ -11,7 +11,7 @@ from typing import Annotated, Any
 
 from fastapi import APIRouter, Depends, Request
 
-from hub import clones
+from hub.fleet import clones
 from hub.ports import Parts
 from hub.web.api_body import Fields, json_body
 

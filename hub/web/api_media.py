@@ -16,7 +16,7 @@ from sqlalchemy import Connection, select
 from hub import crypto
 from hub.access import Reader, home_only, sees_recordings, sees_session
 from hub.accounts.service import Accounts
-from hub.keys import Keys
+from hub.keys.keyring import Keys
 from hub.media.blobs import Blobs
 from hub.problems import Problem, not_found
 from hub.reach import ties_of_numbers

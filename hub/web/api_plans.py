@@ -7,7 +7,7 @@ from typing import Protocol
 from fastapi import APIRouter, Request
 from fastapi.responses import Response
 
-from hub.fleet import Fleet
+from hub.fleet.outbound import Fleet
 from hub.problems import not_found
 from hub.web.api_media import HasMedia, controller_of
 

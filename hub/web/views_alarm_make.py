@@ -15,7 +15,7 @@ from hub.alarms.kinds import CLONE, GAP, KINDS
 from hub.alarms.kinds import level as level_of_kind
 from hub.alarms.rows import Act, HubAlarm
 from hub.alarms.service import CLOSING
-from hub.rooms import RoomView
+from hub.fleet.rooms import RoomView
 from hub.web.i18n import Both, Text, catalogue, say
 from hub.web.templating import duration, hms
 from hub.web.views_board import AlarmRow

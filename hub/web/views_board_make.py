@@ -11,7 +11,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from hub.clock import iso_ms
-from hub.rooms import RoomView
+from hub.fleet.rooms import RoomView
 from hub.web.i18n import Both, Text, say
 from hub.web.templating import hm, hms
 from hub.web.views_alarm_make import (

@@ -7,8 +7,8 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 
-from hub.confirming import SentCommand
-from hub.rooms import RoomView
+from hub.fleet.confirming import SentCommand
+from hub.fleet.rooms import RoomView
 from hub.web.i18n import Both, Text, catalogue, say
 from hub.web.templating import local
 from hub.web.views_common import Shape, State, room_text

@@ -10,18 +10,18 @@ from typing import Any, Final, Protocol
 
 from starlette.requests import Request
 
-from hub import confirming
 from hub.accounts.actor import Actor
 from hub.archive.service import Archive
 from hub.booking.service import Booking
-from hub.clones import RELEASING
 from hub.contingency.service import Contingency
-from hub.counts import Counting
-from hub.duty_keys import on_duty
+from hub.fleet import confirming
+from hub.fleet.clones import RELEASING
 from hub.guard import Guard
+from hub.keys.duty import on_duty
 from hub.ports import Parts
 from hub.problems import Problem
 from hub.reach import visible_rooms
+from hub.recording.counts import Counting
 from hub.session.service import Sessions
 from hub.web.i18n import Both, Text, say
 from hub.web.templating import local, ymd

@@ -11,8 +11,8 @@ from dataclasses import dataclass
 from datetime import datetime
 from typing import Any, Final
 
-from hub.confirming import SentCommand
-from hub.rooms import TELEMETRY_OLD_S, Told
+from hub.fleet.confirming import SentCommand
+from hub.fleet.rooms import TELEMETRY_OLD_S, Told
 from hub.web.i18n import Text, catalogue, say
 from hub.web.views_common import Shape, State
 from hub.web.views_events import reason_text

@@ -6,9 +6,9 @@ import json
 from pathlib import Path
 
 from hub.app import build
+from hub.cli.enroll import enroll
+from hub.cli.initialise import init, new_hub_id
 from hub.config import Config, load
-from hub.enroll import enroll
-from hub.initialise import init, new_hub_id
 from tests.hub.booking.town import CHEAP
 
 ROOM = "room"  # the room's credentials, in the data folder

@@ -8,9 +8,9 @@ from typing import Any
 import pytest
 
 import hub.app
-import hub.initialise
 from hub import crypto
-from hub.keys import Keys
+from hub.cli import initialise
+from hub.keys.keyring import Keys
 
 PIN = "13572468"
 SEED = bytes(range(32))
@@ -41,7 +41,7 @@ def test_what_the_product_wraps_costs_what_the_contract_says(wrapped: dict[str, 
         "p": 1,
     }
     assert crypto.Stretch(wrap_n=2**17, tag_n=2**15) == crypto.FULL
-    for built in (Keys.__init__, hub.app.build, hub.initialise.init):
+    for built in (Keys.__init__, hub.app.build, initialise.init):
         assert inspect.signature(built).parameters["stretch"].default is crypto.FULL
 
 

@@ -14,8 +14,8 @@ import pytest
 
 from hub import crypto
 from hub.app import build
+from hub.cli.verify import verify_folder
 from hub.config import load
-from hub.verify import verify_folder
 from protocols.evidence.verifier import PAYLOAD, SIGNATURE, TAGS
 from tests.system.conftest import LivedDay
 from tests.system.day_package import Package, first_named, flipped, kind_of

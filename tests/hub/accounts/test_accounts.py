@@ -16,10 +16,10 @@ from hub.accounts import Actor, require
 from hub.accounts.limiter import FAILURES_PER_ADDRESS, TRACKED_MAX, WINDOW_MS, Limiter
 from hub.accounts.service import COOKIE, SESSION_IDLE, check_pin, hash_password
 from hub.app import Hub
-from hub.people import add_user, reset_user
+from hub.cli.people import add_user, reset_user
+from hub.keys.tries import LOCK_MS, Tries
 from hub.problems import Problem
 from hub.store.tables_core import secret_tries
-from hub.tries import LOCK_MS, Tries
 from protocols.messages.signed import parse_message
 
 

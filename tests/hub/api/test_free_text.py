@@ -13,9 +13,9 @@ from fastapi import FastAPI, Request
 from fastapi.responses import JSONResponse
 from sqlalchemy import select
 
-from hub import clones
 from hub.app import Hub
 from hub.booking_link import SessionLink
+from hub.fleet import clones
 from hub.free_text import free_text
 from hub.problems import MEDIA_TYPE, Problem
 from hub.session import commands

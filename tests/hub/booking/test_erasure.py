@@ -15,12 +15,12 @@ from hub.__main__ import EX_OK, EX_USAGE, main
 from hub.app import Hub, build
 from hub.booking import erasure
 from hub.booking.identity import open_identity, seal_identity
+from hub.cli.restore import backup, restore
 from hub.clock import iso_ms
 from hub.config import load
-from hub.duty_keys import unwrap_identity_key, wrap_identity_key
+from hub.keys.duty import unwrap_identity_key, wrap_identity_key
 from hub.ports import Actor
 from hub.problems import Problem
-from hub.restore import backup, restore
 from hub.store.mirror import Mirror
 from hub.store.tables_business import (
     booking,

@@ -13,8 +13,8 @@ from sqlalchemy.exc import IntegrityError
 from hub import crypto
 from hub.clock import iso_ms
 from hub.contingency.decisions import LABEL
+from hub.fleet.rooms import Link
 from hub.problems import Problem
-from hub.rooms import Link
 from hub.store.tables_business import case_decision, session_order
 from hub.store.tables_core import users
 from hub.web.i18n import catalogue

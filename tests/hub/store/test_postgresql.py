@@ -12,8 +12,8 @@ from sqlalchemy import Connection, Table, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from hub.app import build
+from hub.cli.initialise import init, new_hub_id
 from hub.config import Config, ConfigError, load
-from hub.initialise import init, new_hub_id
 from hub.store import engine
 from hub.store.engine import Store, get_meta, set_meta
 from hub.store.migrate import SchemaError, check, upgrade

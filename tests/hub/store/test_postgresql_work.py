@@ -15,13 +15,13 @@ import pytest
 from sqlalchemy import insert, select
 from sqlalchemy.exc import IntegrityError
 
-from hub import streams
 from hub.archive.checking import check as check_package
 from hub.bus import Bus
 from hub.clock import Clock
-from hub.ingest import Ingest
 from hub.problems import Problem
 from hub.projection import Projector
+from hub.recording import streams
+from hub.recording.ingest import Ingest
 from hub.store.engine import Store
 from hub.store.tables_business import booking_station
 from hub.store.tables_core import events, gaps, seals, unreadable

@@ -8,7 +8,7 @@ from typing import Any
 
 import yaml
 
-from hub.rooms import Link, RoomView
+from hub.fleet.rooms import Link, RoomView
 from protocols.policy.pack import Pack
 from protocols.policy.room_model import RoomConfig, RoomState
 from protocols.policy.room_state import apply, initial

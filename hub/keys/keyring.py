@@ -16,6 +16,7 @@ from sqlalchemy import Connection, select
 from hub import crypto
 from hub.clock import Clock, iso_ms
 from hub.crypto import Derived, Stretch
+from hub.keys.tries import TRIES_MAX, Tries
 from hub.problems import Problem
 from hub.store.engine import Store
 from hub.store.tables_core import (
@@ -26,7 +27,6 @@ from hub.store.tables_core import (
     keys,
     organisations,
 )
-from hub.tries import TRIES_MAX, Tries
 from protocols.messages.bodies import (
     Certificate,
     HubKey,

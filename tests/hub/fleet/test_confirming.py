@@ -7,8 +7,9 @@ from typing import Any
 
 import pytest
 
-from hub import confirming, crypto
+from hub import crypto
 from hub.app import Hub
+from hub.fleet import confirming
 from hub.web.views_devices import devices_view
 from protocols.messages.acts import Command, Order
 from protocols.messages.signed import Signer

@@ -22,12 +22,12 @@ from typing import Any, Final, Protocol
 
 from sqlalchemy import Connection, select
 
-from hub import confirming
 from hub.clock import Clock
 from hub.facts import Facts
-from hub.keys import Keys
+from hub.fleet import confirming
+from hub.fleet.rooms import LiveRooms
+from hub.keys.keyring import Keys
 from hub.projection import Projector, StoredEvent
-from hub.rooms import LiveRooms
 from hub.store.engine import Store, get_meta
 from hub.store.tables_business import session_plan
 from hub.store.tables_core import controllers, organisations, outgoing, plans, rooms

@@ -13,11 +13,12 @@ from typing import Final
 
 from sqlalchemy import Connection, func, select
 
-from hub import crypto, quarantine, streams
+from hub import crypto
 from hub.clock import Clock
 from hub.facts import Facts
-from hub.keys import Keys
-from hub.lineage import Lineages
+from hub.keys.keyring import Keys
+from hub.recording import quarantine, streams
+from hub.recording.lineage import Lineages
 from hub.store.engine import Store
 from hub.store.tables_core import controllers, events, forks, notices, seals
 from protocols.messages.bodies import Batch, decode_batch

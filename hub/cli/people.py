@@ -10,10 +10,10 @@ from hub import crypto
 from hub.accounts.actor import SIGNING_ROLES, VENUE_KEY_ROLES, Actor
 from hub.accounts.service import check_pin, hash_password
 from hub.app import Hub
+from hub.cli.handout import write_trust
+from hub.cli.initialise import POST_PREFIX
 from hub.config import ConfigError
-from hub.handout import write_trust
-from hub.initialise import POST_PREFIX
-from hub.keys import PIN_DIGITS_MIN, ROLE_VENUE
+from hub.keys.keyring import PIN_DIGITS_MIN, ROLE_VENUE
 from hub.store.tables_core import key_wraps, keys
 from protocols.messages.signed import Signer
 

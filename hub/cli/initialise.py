@@ -20,10 +20,10 @@ from hub import crypto
 from hub.accounts.actor import SIGNING_ROLES, VENUE_KEY_ROLES
 from hub.accounts.service import hash_password
 from hub.app import POLICY, Hub, build
+from hub.cli.handout import write_trust
 from hub.config import FILE, Config, ConfigError
 from hub.crypto import FULL, Derived, Stretch
-from hub.handout import write_trust
-from hub.keys import ROLE_VENUE
+from hub.keys.keyring import ROLE_VENUE
 from hub.store.engine import set_meta
 from hub.store.tables_core import organisations, pairings, rooms, stations
 from protocols.messages.identity import hub_id

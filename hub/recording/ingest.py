@@ -19,15 +19,15 @@ from typing import Final
 from sqlalchemy import Connection
 from sqlalchemy.exc import OperationalError, SQLAlchemyError
 
-from hub import streams
 from hub.bus import Bus
 from hub.clock import Clock
-from hub.counts import Counts
 from hub.facts import Facts
-from hub.fleet import RESEND_AFTER, Fleet
-from hub.keys import Keys
-from hub.recorder import Outcome, Recorder
-from hub.rooms import LiveRooms
+from hub.fleet.outbound import RESEND_AFTER, Fleet
+from hub.fleet.rooms import LiveRooms
+from hub.keys.keyring import Keys
+from hub.recording import streams
+from hub.recording.counts import Counts
+from hub.recording.recorder import Outcome, Recorder
 from hub.store.engine import Store, get_meta, set_meta
 from hub.store.tables_core import births
 from protocols.messages.bodies import (

@@ -22,9 +22,9 @@ from sqlalchemy import Connection, select
 
 from hub import crypto
 from hub.app import Hub
+from hub.cli.handout import private_file, write_broker_users, write_trust
+from hub.cli.initialise import ENTROPY_BYTES, add_room
 from hub.config import ConfigError
-from hub.handout import private_file, write_broker_users, write_trust
-from hub.initialise import ENTROPY_BYTES, add_room
 from hub.store.tables_core import controllers, organisations, rooms
 from protocols.messages.identity import controller_id, shard
 

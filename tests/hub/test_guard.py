@@ -16,11 +16,11 @@ from hub.store.tables_core import events, quarantine
 from protocols.messages.topics import UP_EV
 from tests.hub import scripted_room as scripted
 
-HUB = Path(__file__).resolve().parents[3] / "hub"
+HUB = Path(__file__).resolve().parents[2] / "hub"
 # Where everything is caught, and what becomes of it there.
 EDGES = {
-    ("verify.py", "verify_folder"): "exit code 70 says that it is our fault",
-    ("ingest.py", "take"): "counted, shown at /readyz; the bytes are kept in quarantine",
+    ("cli/verify.py", "verify_folder"): "exit code 70 says that it is our fault",
+    ("recording/ingest.py", "take"): "counted, shown at /readyz; the bytes are kept in quarantine",
     ("projection.py", "_handle"): "the row is written down as unreadable",
     ("guard.py", "run"): "named at /readyz until the timer works again",
     ("archive/service.py", "build_package"): "the package is written down as failed, then raised",

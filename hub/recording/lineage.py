@@ -10,10 +10,10 @@ from typing import Any, Final
 
 from sqlalchemy import Connection
 
-from hub import streams
 from hub.facts import Facts, newest_tip
-from hub.fleet import hold
-from hub.liveness import Liveness
+from hub.fleet.outbound import hold
+from hub.recording import streams
+from hub.recording.liveness import Liveness
 from hub.store.engine import Store
 from protocols.messages.recording import (
     Branch,

@@ -10,8 +10,8 @@ import pytest
 from sqlalchemy import select
 
 from hub.app import Hub, build
+from hub.cli.restore import backup, restore
 from hub.config import ConfigError, load
-from hub.restore import backup, restore
 from hub.store.engine import get_meta
 from hub.store.tables_core import blobs, events, organisations
 from protocols.messages.cursor import CursorState, Rewound, on_ack, on_ask

@@ -10,11 +10,11 @@ from typing import Any
 
 import pytest
 
-from hub import clones
 from hub.__main__ import main
 from hub.accounts.actor import Actor
 from hub.alarms import rows
 from hub.app import Hub
+from hub.fleet import clones
 from hub.problems import Problem
 from hub.store.tables_core import events
 from hub.web.app import create_app

@@ -19,7 +19,7 @@ from cryptography.hazmat.primitives.kdf.hkdf import HKDF
 from sqlalchemy import Connection, select
 
 from hub import crypto
-from hub.keys import Keys
+from hub.keys.keyring import Keys
 from hub.ports import Actor, Parts, refuse
 from hub.store.tables_business import booking, booking_duty
 from hub.store.tables_core import certificates, controllers

@@ -10,7 +10,6 @@ from typing import Any
 import pytest
 from sqlalchemy import delete, update
 
-from hub import recorder
 from hub.accounts.actor import Actor
 from hub.alarms import rows
 from hub.alarms.kinds import FACTS, KINDS, ROWS, Said, level, raised
@@ -18,6 +17,7 @@ from hub.alarms.rows import Act, Evidence, HubAlarm
 from hub.app import Hub
 from hub.clock import iso_ms
 from hub.problems import Problem
+from hub.recording import recorder
 from hub.store.tables_core import alarm, alarm_act, controllers, cursors, events
 from hub.web.i18n import LANGS, catalogue
 from hub.web.views_alarm_make import BoardData, alarm_row, alarms_of

@@ -15,8 +15,8 @@ from paho.mqtt.enums import CallbackAPIVersion
 from sqlalchemy import select
 
 from hub.app import Hub, build
+from hub.cli.serving import Running
 from hub.config import load
-from hub.serving import Running
 from hub.store.tables_core import events, outgoing
 from protocols.messages.bodies import Ack, CommandWrapper, Ping
 from protocols.messages.signed import parse_message

@@ -11,7 +11,7 @@ import pytest
 from sqlalchemy import func, select
 
 from hub.app import Hub
-from hub.rooms import TELEMETRY_KEPT_MS, Told
+from hub.fleet.rooms import TELEMETRY_KEPT_MS, Told
 from hub.store.tables_core import telemetry
 from hub.web.app import create_app
 from hub.web.i18n import Say, catalogue
@@ -20,7 +20,7 @@ from hub.web.views_told import ToldView, told_view
 from protocols.messages.status import Telemetry
 from protocols.messages.topics import UP_EV, UP_TM
 from tests.hub import scripted_room as scripted
-from tests.hub.core.test_clones import TestClient
+from tests.hub.fleet.test_clones import TestClient
 
 GB = 1_000_000_000
 VALUES: dict[str, Any] = {

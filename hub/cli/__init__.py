@@ -1,0 +1,1 @@
+"""The commands `evalroom hub …` and `evalroom verify`: one file each, argument parsing aside."""

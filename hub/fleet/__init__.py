@@ -1,0 +1,1 @@
+"""The fleet: every room as its record tells it, and what is sent to it."""
