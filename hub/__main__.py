@@ -408,7 +408,7 @@ def _erase(args: argparse.Namespace) -> int:
 def _secrets(path: Path | None, names: Sequence[str]) -> list[str]:
     """Secrets from the lines of a file, or asked for; never from the command line."""
     if path is None:
-        return [getpass.getpass(f"{name}: ") for name in names]
+        return [_asked(name) for name in names]
     lines = path.read_text(encoding="utf-8").splitlines()
     if len(lines) < len(names):
         raise UsageError(
@@ -416,6 +416,15 @@ def _secrets(path: Path | None, names: Sequence[str]) -> list[str]:
             f"{', '.join(names)}\n  got: {len(lines)}\n  do: add the missing lines"
         )
     return [line.strip() for line in lines[: len(names)]]
+
+
+def _asked(name: str) -> str:
+    if not sys.stdin.isatty():
+        raise UsageError(
+            f"nobody can be asked\n  where: {name}\n  expected: a terminal, or --secret-file\n"
+            "  got: neither\n  do: write the secrets into a file, one a line, and name it"
+        )
+    return getpass.getpass(f"{name}: ")
 
 
 def _absolute(path: str) -> str:

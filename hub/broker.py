@@ -244,10 +244,7 @@ class Broker(ABC):
         return 0
 
     def _use_port(self, port: int) -> None:
-        if not port:
-            with socket.socket() as probe:
-                probe.bind((self.host, 0))
-                port = int(probe.getsockname()[1])
+        port = port or free_port(self.host)
         self.port = port
         self.write_private("port", f"{port}\n")
         self.write_config()
@@ -338,6 +335,13 @@ class Broker(ABC):
                 break
         os.close(self._pidfd)
         return not (self._stopping.is_set() or self._leaving.is_set())
+
+
+def free_port(host: str) -> int:
+    """A TCP port nobody listens on at this moment."""
+    with socket.socket() as probe:
+        probe.bind((host, 0))
+        return int(probe.getsockname()[1])
 
 
 class EmbeddedBroker(Broker):

@@ -8,6 +8,7 @@ database signs nobody in. Lifetimes run on the machine's clock, which no demonst
 from __future__ import annotations
 
 import hashlib
+import re
 import secrets
 import threading
 from collections.abc import Sequence
@@ -17,7 +18,7 @@ from typing import Any, Final
 
 from argon2 import PasswordHasher
 from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, select
 from sqlalchemy.exc import IntegrityError
 from starlette.requests import Request
 
@@ -42,6 +43,9 @@ SESSIONS_PER_PERSON_MAX: Final = 16
 PASSWORD_CHARS_MIN: Final = 12
 PASSWORD_CHARS_MAX: Final = 256
 ENTROPY_BYTES: Final = 6
+LOGIN: Final = re.compile(r"[a-z][a-z0-9._-]{0,63}\Z")
+POST: Final = re.compile(r"[A-Z]{2,4}-[0-9]{2,3}\Z")
+"""A post and its number stand on every screen; names and telephones do not."""
 READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 HASHER: Final = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
@@ -230,8 +234,9 @@ class Accounts:
         """Adds a user in this transaction; returns the person id.
 
         Raises:
-            Problem: 422 unknown role, 409 login or post taken.
+            Problem: 422 unknown role, no login, no post; 409 login or post taken.
         """
+        _check_names(login, post)
         unknown = sorted(set(roles) - set(ROLES))
         if unknown or not roles:
             raise bad_request(
@@ -276,12 +281,33 @@ class Accounts:
         conn.execute(users.update().where(users.c.person == person).values(password=password_hash))
         conn.execute(web_sessions.delete().where(web_sessions.c.person == person))
 
-    def next_post(self, conn: Connection, org: str, prefix: str) -> str:
-        """A free post number of an organisation, `HB-07`."""
-        count = conn.execute(
-            select(func.count()).select_from(users).where(users.c.org == org)
-        ).scalar_one()
-        return f"{prefix}-{int(count) + 1:02d}"
+    def next_post(self, conn: Connection, prefix: str) -> str:
+        """The post after the highest there is with this prefix, `HB-07`."""
+        taken = conn.execute(select(users.c.post).where(users.c.post.startswith(f"{prefix}-")))
+        ends = (post.rsplit("-", 1)[1] for post in taken.scalars())
+        numbers = [int(end) for end in ends if end.isdecimal()]
+        return f"{prefix}-{max(numbers, default=0) + 1:02d}"
+
+
+def _check_names(login: str, post: str) -> None:
+    if LOGIN.match(login) is None:
+        raise bad_request(
+            "login_invalid",
+            what="the login cannot be used",
+            where="user.login",
+            expected="1 to 64 of a-z 0-9 . _ -, beginning with a letter",
+            got=login,
+            do="choose another",
+        )
+    if POST.match(post) is None:
+        raise bad_request(
+            "post_invalid",
+            what="the post cannot be used",
+            where="user.post",
+            expected="2 to 4 capital letters, a hyphen and a number, such as HB-07",
+            got=post,
+            do="choose another; no names, no telephone numbers",
+        )
 
 
 def hash_password(password: str) -> str:

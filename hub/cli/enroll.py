@@ -22,12 +22,16 @@ from sqlalchemy import Connection, select
 
 from hub import crypto
 from hub.app import Hub
+from hub.booking.body import PLACE
+from hub.broker import free_port
 from hub.cli.handout import private_file, write_broker_users, write_trust
 from hub.cli.initialise import ENTROPY_BYTES, add_room
 from hub.config import ConfigError
 from hub.store.tables_core import controllers, organisations, rooms
 from protocols.messages.identity import controller_id, shard
 
+NAME_CHARS_MAX: Final = 40
+"""As much as a tile of the board can show."""
 TLS_DAYS: Final = 3_650
 """A room runs for years unattended; its venue's certificate is what counts, not this date."""
 
@@ -57,6 +61,7 @@ def enroll(hub: Hub, *, org: str, room: str, name: str, secret: str, out: Path) 
         Problem: the secret opens no venue key.
     """
     _refuse(hub, org, out)
+    _refuse_words(org, room, name)
     venue = hub.keys.venue_signer(org, secret)
     ctl = controller_id(secrets.token_bytes(ENTROPY_BYTES))
     seed = crypto.new_seed()
@@ -117,11 +122,17 @@ def _write_folder(
 
 
 def broker_port(hub: Hub) -> int:
-    """The port the broker listens on, as far as it is known before it runs."""
+    """The port the broker listens on; one that the broker has yet to choose is chosen here.
+
+    What is carried to a room must hold from then on, also when the hub has never run.
+    """
     kept = hub.config.broker_folder / "port"
     if hub.config.mqtt_port:
         return hub.config.mqtt_port
-    return int(kept.read_text(encoding="ascii")) if kept.exists() else 0
+    if not kept.exists():
+        hub.config.broker_folder.mkdir(parents=True, exist_ok=True, mode=0o700)
+        private_file(kept, f"{free_port(hub.config.mqtt_host)}\n")
+    return int(kept.read_text(encoding="ascii"))
 
 
 def _identity(hub: Hub, *, ctl: str, place: str, org: str, password: str) -> dict[str, Any]:
@@ -154,6 +165,21 @@ def _refuse(hub: Hub, org: str, out: Path) -> None:
         raise ConfigError(
             f"this folder holds an enrolment already\n  where: {out}\n  expected: a new folder\n"
             "  got: id.json\n  do: choose another --out; keys are never overwritten"
+        )
+
+
+def _refuse_words(org: str, room: str, name: str) -> None:
+    """The place becomes part of addresses and of every station's id."""
+    if PLACE.match(f"{org}-{room}") is None:
+        raise ConfigError(
+            "no room can have this id\n  where: --room\n  expected: 1 to 8 of a-z 0-9, for example "
+            f"301\n  got: {room}\n  do: give a short id; what stands on the door goes into --name"
+        )
+    if not 0 < len(name.strip()) <= NAME_CHARS_MAX or not name.isprintable():
+        raise ConfigError(
+            "no room can have this name\n  where: --name\n  expected: 1 to "
+            f"{NAME_CHARS_MAX} characters on one line\n  got: {name!r}\n"
+            "  do: give the name as on the door"
         )
 
 

@@ -277,7 +277,7 @@ def _people(hub: Hub, conn: Connection, org: str, known: _Secrets) -> list[dict[
 def _person(hub: Hub, conn: Connection, org: str, role: str, known: _Secrets) -> dict[str, Any]:
     roles = [role.rstrip("2")]
     login = f"{org}.{role}"
-    post = hub.accounts.next_post(conn, org, POST_PREFIX.get(org, org[:2].upper()))
+    post = hub.accounts.next_post(conn, POST_PREFIX.get(org, org[:2].upper()))
     person = hub.accounts.create(
         conn, login=login, password_hash=known.password_hash, post=post, org=org, roles=roles
     )

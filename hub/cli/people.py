@@ -43,7 +43,7 @@ def add_user(
     hashed = hash_password(password)
     venue_seed = _venue_seed(hub, org, roles, by)
     with hub.store.write() as conn:
-        post = post or hub.accounts.next_post(conn, org, POST_PREFIX.get(org, org[:2].upper()))
+        post = post or hub.accounts.next_post(conn, POST_PREFIX.get(org, org[:2].upper()))
         person = hub.accounts.create(
             conn, login=login, password_hash=hashed, post=post, org=org, roles=roles
         )

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 
 from hub.app import build
@@ -23,3 +24,4 @@ def make_folder(data: Path) -> None:
     hub = build(load(data), services=False, stretch=CHEAP)
     enroll(hub, org="changsha", room="2", name="二室", secret=secret, out=data / ROOM)
     hub.close()
+    shutil.rmtree(data / "broker")  # each copy's broker takes a port of its own

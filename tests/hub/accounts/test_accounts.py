@@ -308,3 +308,30 @@ def test_a_venue_begins_with_a_manager_and_others_need_one(hub: Hub) -> None:
     assert trust.epochs[-1] == retired.at.epoch
     assert hub.keys.keyring().resolve(retired.kid) is None
     assert COOKIE == "er_session"
+
+
+def test_a_post_given_by_hand_does_not_stand_in_the_next_ones_way(hub: Hub) -> None:
+    common = {"org": "shiyan", "password": "a long password here", "pin": "12345678"}
+    add_user(hub, roles=["home_manager"], login="first", post="SY-02", by=None, **common)
+    by = ("first", common["password"])
+    made = add_user(hub, roles=["witness"], login="second", post="", by=by, **common)
+    assert made.post == "SY-03"
+
+
+@pytest.mark.parametrize(
+    ("login", "post", "code"),
+    [
+        ("w ng/../", "SY-01", "login_invalid"),
+        ("Wang", "SY-01", "login_invalid"),
+        ("", "SY-01", "login_invalid"),
+        ("wang", "张三 13800138000", "post_invalid"),
+        ("wang", "SY", "post_invalid"),
+    ],
+)
+def test_a_login_or_post_that_could_not_stand_on_a_screen_is_refused(
+    hub: Hub, login: str, post: str, code: str
+) -> None:
+    common = {"org": "shiyan", "password": "a long password here", "pin": "12345678"}
+    with pytest.raises(Problem) as caught:
+        add_user(hub, roles=["home_manager"], login=login, post=post, by=None, **common)
+    assert caught.value.code == code

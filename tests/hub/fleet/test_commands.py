@@ -57,6 +57,16 @@ def test_init_makes_a_hub_once(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert "there is a hub already" in _say(capsys)
 
 
+def test_what_nobody_can_type_is_not_asked_for(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "hub"
+    assert main(["hub", "init", str(data)]) == 0
+    words = ["--org", "shiyan", "--role", "home_manager", "--login", "wang"]
+    assert main(["hub", "user", "add", str(data), *words]) == 64
+    assert "expected: a terminal, or --secret-file" in _say(capsys)
+
+
 @pytest.mark.slow
 def test_a_first_manager_a_room_and_a_list(
     tmp_path: Path, capsys: pytest.CaptureFixture[str]
@@ -74,6 +84,9 @@ def test_a_first_manager_a_room_and_a_list(
     assert "SY-01\twang\tshiyan\thome_manager" in capsys.readouterr().out
     about = json.loads((out / "id.json").read_text(encoding="utf-8"))
     assert about["place"] == "shiyan-1"
+    # The hub has never run: what the room carries away must still be where its broker will be.
+    kept = int((data / "broker" / "port").read_text(encoding="ascii"))
+    assert about["mqtt"]["port"] == kept > 0
     for name in ("sign.key", "seal.key", "tls.key", "id.json"):
         assert (out / name).stat().st_mode & 0o077 == 0
     trust = TrustFile.decode((out / "trust.json").read_bytes())
@@ -94,6 +107,32 @@ def test_an_unknown_organisation_is_named(
     words = ["--org", "atlantis", "--room", "1", "--name", "x", "--out", str(tmp_path / "r")]
     assert main(["hub", "enroll", str(hub_data), *words, "--secret-file", str(secret)]) == 64
     assert "got: atlantis" in _say(capsys)
+
+
+@pytest.mark.parametrize(
+    ("room", "name", "where"),
+    [
+        ("2/../x", "二室", "where: --room"),
+        ("", "二室", "where: --room"),
+        ("2", " ", "where: --name"),
+        ("2", "二\n室", "where: --name"),
+    ],
+)
+def test_a_room_that_could_not_be_addressed_is_not_enrolled(
+    hub_data: Path,
+    tmp_path: Path,
+    capsys: pytest.CaptureFixture[str],
+    *,
+    room: str,
+    name: str,
+    where: str,
+) -> None:
+    secret, out = tmp_path / "secret", tmp_path / "r"
+    secret.write_text("x\n", encoding="utf-8")
+    words = ["--org", "changsha", "--room", room, "--name", name, "--out", str(out)]
+    assert main(["hub", "enroll", str(hub_data), *words, "--secret-file", str(secret)]) == 64
+    assert where in _say(capsys)
+    assert not out.exists()
 
 
 @pytest.mark.parametrize(
