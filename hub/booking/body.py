@@ -14,6 +14,8 @@ from typing import Any, Final
 from protocols.messages.strict import Reader
 
 KINDS: Final = ("evaluation", "re_evaluation", "review", "drill")
+PROJECT_KINDS: Final = ("construction", "government_procurement", "other")
+"""Kinds of project a form offers; one that a pack excludes may be named too, to be told why not."""
 MEMBER_KINDS: Final = ("expert", "tenderer_rep")
 
 VENUES_MAX: Final = 8
@@ -37,6 +39,8 @@ NUMBER: Final = re.compile(r"\d{4}-\d{4}-\d{2,4}\Z")
 CODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{1,63}\Z")
 WORD: Final = re.compile(r"[a-z][a-z0-9_]{0,31}\Z")
 INSTANT_CHARS_MAX: Final = 40
+YEARS: Final = range(2000, 2100)
+"""Years a day or an instant may lie in; beyond them something was mistyped, and dates end."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -226,9 +230,12 @@ def _exception(reader: Reader) -> ExceptionWish | None:
 def _instant(reader: Reader, key: str) -> datetime:
     text = reader.text(key, chars_max=INSTANT_CHARS_MAX)
     try:
-        return datetime.fromisoformat(text)
+        found = datetime.fromisoformat(text)
     except ValueError:
         reader.fail(key, "an instant such as 2026-11-24T09:00:00+08:00", text)
+    if found.year not in YEARS:
+        reader.fail(key, f"a year {YEARS[0]} to {YEARS[-1]}", text)
+    return found
 
 
 def _optional_text(reader: Reader, key: str, rule: re.Pattern[str] | None) -> str | None:

@@ -9,7 +9,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, select
 
 from hub.booking import places
-from hub.booking.body import RequestBody
+from hub.booking.body import PROJECT_KINDS, YEARS, RequestBody
 from hub.clock import iso_ms
 from hub.ports import Actor, Parts, refuse
 from hub.problems import Problem
@@ -46,7 +46,7 @@ def judge(
     found = check_request(
         _asked(wish), parts.pack, parts.calendar, pairing(conn), now, known_stations=known
     )
-    found += _strange_rooms(conn, wish)
+    found += _strange_rooms(conn, wish) + _strange_project(wish, parts)
     return [{**asdict(one), "level": str(one.level.value)} for one in found]
 
 
@@ -79,7 +79,7 @@ def refuse_unless_allowed(findings: list[dict[str, Any]]) -> None:
 
 
 def approver(conn: Connection, wish: RequestBody, *, actor: Actor) -> dict[str, Any] | None:
-    """Who answers for the exception: another person than the one who asks, by post.
+    """Who answers for the exception: another person of the home venue than who asks, by post.
 
     Raises:
         Problem: 422 nobody of that post, not entitled, or the same person.
@@ -91,15 +91,19 @@ def approver(conn: Connection, wish: RequestBody, *, actor: Actor) -> dict[str, 
             users.c.post == wish.exception.approver, users.c.active
         )
     ).first()
-    entitled = row is not None and bool(set(row.roles) & set(APPROVING))
-    if row is None or not entitled or row.person == actor.person:
+    if (
+        row is None
+        or row.org != wish.home_org
+        or not set(row.roles) & set(APPROVING)
+        or row.person == actor.person
+    ):
         raise refuse(
             422,
             "exception_approver",
             zh="例外须由另一名有权人员批准",
             en="An exception needs another, entitled person's approval",
             where="booking.exception.approver",
-            expected=f"the post of somebody else who is {' or '.join(APPROVING)}",
+            expected=f"the post of somebody else at the home venue, {' or '.join(APPROVING)}",
             got=wish.exception.approver,
             do="填写批准人岗位编号",
         )
@@ -181,11 +185,12 @@ def read_day(text: str) -> datetime:
         RemoteError: not a date.
     """
     try:
-        return datetime.strptime(text[:10], "%Y-%m-%d").replace(tzinfo=CHINA)
-    except ValueError as error:
-        raise RemoteError(
-            "not a day", where="day", expected="a date such as 2026-11-24", got=text
-        ) from error
+        day = datetime.strptime(text, "%Y-%m-%d").replace(tzinfo=CHINA)
+    except ValueError:
+        day = None
+    if day is None or day.year not in YEARS:
+        raise RemoteError("not a day", where="day", expected="a date such as 2026-11-24", got=text)
+    return day
 
 
 def pairing(conn: Connection) -> Pairing:
@@ -244,6 +249,25 @@ def _strange_rooms(conn: Connection, wish: RequestBody) -> list[Finding]:
         )
         for venue in wish.venues
         if venue.place not in known
+    ]
+
+
+def _strange_project(wish: RequestBody, parts: Parts) -> list[Finding]:
+    """A kind nobody knows could be an excluded one by another spelling."""
+    if wish.project_kind in {*PROJECT_KINDS, *parts.pack.booking.excluded_project_kinds}:
+        return []
+    return [
+        Finding(
+            code="unknown_project",
+            level=Level.REFUSE,
+            zh="没有这种项目类型",
+            en="There is no such kind of project",
+            what="There is no such kind of project",
+            where="project_kind",
+            expected=" or ".join(PROJECT_KINDS),
+            got=wish.project_kind,
+            do="choose one of these",
+        )
     ]
 
 

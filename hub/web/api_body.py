@@ -59,6 +59,15 @@ async def json_body(request: Request) -> dict[str, Any]:
         return load(raw, where="body")
 
 
+def only(body: Mapping[str, Any], *keys: str, where: str) -> None:
+    """Refuses every field but these, which somebody else reads.
+
+    Raises:
+        Problem: 422.
+    """
+    Fields({key: value for key, value in body.items() if key not in keys}, where=where).done()
+
+
 class Fields:
     """Fields of one body, taken one by one; `done` refuses what is left over."""
 

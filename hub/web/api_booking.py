@@ -30,7 +30,7 @@ from hub.booking.ical import MEDIA_TYPE
 from hub.booking.service import Booking
 from hub.free_text import free_text
 from hub.ports import Actor, Parts
-from hub.web.api_body import PIN_CHARS_MAX, SECRET_CHARS_MAX, Fields, json_body
+from hub.web.api_body import PIN_CHARS_MAX, SECRET_CHARS_MAX, Fields, json_body, only
 from hub.web.api_once import once
 
 Body = Annotated[dict[str, Any], Depends(json_body)]
@@ -97,6 +97,7 @@ def _add_life(api: APIRouter, hub: HasBooking) -> None:
     def accept(request: Request, number: str, body: Body) -> dict[str, Any]:
         """A guest accepts."""
         who = hub.accounts.actor(request)
+        only(body, "meal_fen", where="booking")
         return once(hub, who, request, body, lambda: hub.booking.accept(who, number, body))
 
     @api.post("/bookings/{number}/decline", operation_id="decline_booking")
@@ -112,6 +113,7 @@ def _add_life(api: APIRouter, hub: HasBooking) -> None:
     def confirm(request: Request, number: str, body: Body) -> dict[str, Any]:
         """The home venue confirms."""
         who = hub.accounts.actor(request)
+        only(body, where="booking")
         return once(hub, who, request, body, lambda: hub.booking.confirm(who, number))
 
     @api.post("/bookings/{number}/withdraw", operation_id="withdraw_booking")

@@ -10,7 +10,7 @@ import importlib
 import json
 import logging
 import secrets
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator, Callable, Mapping
 from dataclasses import asdict
 from pathlib import PurePosixPath
 from typing import Any, Final
@@ -153,11 +153,25 @@ def _body_problem(error: RequestValidationError) -> Problem:
         title="提交内容不符合要求",
         title_en="The body cannot be read",
         where=where,
+        expected=_wanted(first),
         # What came in may be a password in the wrong field: it is never said back.
-        expected=str(first.get("type", "")).replace("_", " "),
-        got="not shown",
+        got="nothing" if first.get("type") == "missing" else "not shown",
         do="按所列字段更正后重新提交 / correct the named field",
     )
+
+
+def _wanted(error: Mapping[str, Any]) -> str:
+    """What a field ought to be, by the kind of the error pydantic found."""
+    kind, limits = str(error.get("type", "")), error.get("ctx") or {}
+    if kind == "string_too_long":
+        return f"at most {limits.get('max_length')} characters"
+    return {
+        "missing": "a value",
+        "string_type": "a text",
+        "extra_forbidden": "no such field",
+        "int_parsing": "a whole number",
+        "json_invalid": "one JSON object in UTF-8",
+    }.get(kind, "a JSON object")
 
 
 def _http_problem(request: Request, status: int) -> Problem:

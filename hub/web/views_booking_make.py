@@ -6,6 +6,7 @@ from collections.abc import Mapping, Sequence
 from datetime import datetime, timedelta
 from typing import Any, Final
 
+from hub.booking.body import PROJECT_KINDS
 from hub.booking.ical import GIVEN
 from hub.web.i18n import Both, Text, say
 from hub.web.templating import hm, local, ymd
@@ -35,7 +36,6 @@ LAST_HOUR: Final = 20
 """The grid's hours; a booking that reaches beyond is drawn to the edge."""
 SLOT: Final = timedelta(minutes=30)
 KINDS: Final = ("evaluation", "re_evaluation", "review", "drill")
-PROJECT_KINDS: Final = ("construction", "government_procurement", "other")
 STEPS: Final = ("requested", "accepted", "confirmed", "in_use", "ended", "closed")
 ASKING: Final = ("home_manager", "deputy", "operator")
 ANSWERING: Final = ("guest_coordinator", "home_manager", "deputy")

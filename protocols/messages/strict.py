@@ -83,8 +83,10 @@ def load(raw: bytes, *, where: str, floats: bool = False) -> Json:
     except RemoteError:
         raise
     except (ValueError, RecursionError) as error:
+        # Where it breaks off helps; what Python says of its own limits does not.
+        got = str(error) if isinstance(error, json.JSONDecodeError) else "something else"
         raise RemoteError(
-            "not JSON", where=where, expected="one JSON object in UTF-8", got=str(error)
+            "not JSON", where=where, expected="one JSON object in UTF-8", got=got
         ) from None
     if not isinstance(value, dict):
         _refuse(where, f"a {type(value).__name__} instead of an object")
@@ -156,7 +158,12 @@ class Reader:
 
     def _take(self, key: str) -> Any:
         if key not in self._left:
-            raise RemoteError("a field is missing", where=f"{self._where}.{key}", expected=key)
+            raise RemoteError(
+                "a field is missing",
+                where=f"{self._where}.{key}",
+                expected="a value",
+                got="nothing",
+            )
         return self._left.pop(key)
 
     def has(self, key: str) -> bool:

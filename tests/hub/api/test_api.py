@@ -7,13 +7,11 @@ from collections.abc import Callable, Iterator
 from typing import Any
 
 import pytest
-from fastapi import FastAPI, Request
-from fastapi.responses import JSONResponse
 
 from hub.app import Hub
-from hub.problems import MEDIA_TYPE, Problem
-from hub.web import api_accounts, api_archive, api_booking, api_case, api_session
+from hub.problems import MEDIA_TYPE
 from hub.web.api_body import BODY_BYTES_MAX
+from hub.web.app import create_app
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # Starlette warns about the transport of its own test client
@@ -70,15 +68,7 @@ def api(open_hub: Callable[..., Hub]) -> Iterator[TestClient]:
     """The whole JSON API of a demonstration hub."""
     hub = open_hub(services=True)
     hub.rooms.rebuild()
-    app = FastAPI()
-
-    @app.exception_handler(Problem)
-    def _problem(_request: Request, problem: Problem) -> JSONResponse:
-        return JSONResponse(problem.document(), problem.status, media_type=MEDIA_TYPE)
-
-    for one in (api_accounts, api_booking, api_session, api_case, api_archive):
-        app.include_router(one.router(hub))
-    with TestClient(app, base_url="http://127.0.0.1") as made:
+    with TestClient(create_app(hub), base_url="http://127.0.0.1") as made:
         yield made
 
 
@@ -120,7 +110,16 @@ def test_a_booking_from_request_to_confirmation(
     [
         ("GET", "bookings/2026-0101-99", None, 404),
         ("GET", "bookings?day=yesterday", None, 422),
+        ("GET", "bookings?day=9999-12-31", None, 422),
+        ("GET", "day-grid", None, 422),
+        ("GET", "day-grid?day=0001-01-01", None, 422),
         ("POST", "bookings/2026-0101-99/confirm", {}, 404),
+        ("POST", "bookings/2026-0101-99/confirm", {"colour": "red"}, 422),
+        ("POST", "bookings/2026-0101-99/accept", {"meal_fee": 3000}, 422),
+        ("POST", "bookings/2026-0101-99/decline", {}, 422),
+        ("POST", "sign-in", {"login": "hubei.operator"}, 422),
+        ("POST", "sign-in", {"login": "x" * 65, "password": "y"}, 422),
+        ("POST", "sign-in", {"login": ["x"], "password": "y"}, 422),
         ("POST", "bookings/2026-0101-99/decline", {"reason": "x", "more": 1}, 422),
         ("POST", "bookings/2026-0101-99/members", {"members": [{"no": "one"}]}, 422),
         ("POST", "bookings/2026-0101-99/members", {"members": [], "others": []}, 422),
@@ -158,7 +157,9 @@ def test_every_error_is_a_problem_that_says_what_to_do(
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"].startswith(MEDIA_TYPE)
     found = answer.json()
-    assert all(found[key] for key in ("type", "title", "title_en", "what", "where", "do"))
+    assert all(found[key] for key in ("type", "title", "title_en", "what"))
+    for words in (found, found["zh"], found["en"]):
+        assert all(words[key] for key in ("where", "expected", "got", "do")), words
 
 
 @pytest.mark.parametrize(

@@ -50,6 +50,7 @@ def test_a_request_holds_its_stations_and_is_a_fact(town: Town) -> None:
     [
         ({"start_at": "2026-11-10T09:00:00+08:00"}, "past_start"),
         ({"project_kind": "prequalification"}, "excluded_project"),
+        ({"project_kind": "pre_qualification"}, "unknown_project"),
         ({"start_at": "2026-11-17T09:00:00+08:00"}, "lead_time"),
         ({"start_at": "2026-11-24T14:00:00+08:00"}, "not_morning"),
         ({"start_at": "2026-11-22T09:00:00+08:00"}, "not_workday"),
@@ -99,8 +100,31 @@ def test_an_exception_needs_a_reason_and_another_entitled_person(town: Town) -> 
         "approver_org": "hubei",
     }
     own = town.who("hubei.operator").post
-    found = refused(town, **late, exception={"reason": "抗洪应急", "approver": own})
-    assert found["code"] == "exception_approver"
+    strange = town.who("changsha.home_manager").post
+    for post in (own, strange):
+        found = refused(town, **late, exception={"reason": "抗洪应急", "approver": post})
+        assert found["code"] == "exception_approver"
+
+
+@pytest.mark.parametrize(
+    "start_at",
+    [
+        "0001-01-01T00:00:00+08:00",
+        "0001-01-01T00:00:00+14:00",
+        "9999-12-31T23:59:59-12:00",
+        "2126-11-24T09:00:00+08:00",
+    ],
+)
+def test_a_start_at_the_end_of_time_is_a_slip_of_the_pen(town: Town, start_at: str) -> None:
+    found = refused(town, start_at=start_at)
+    assert (found["code"], found["where"]) == ("body_invalid", "booking.start_at")
+
+
+@pytest.mark.parametrize("day", ["0001-01-01", "9999-12-31", "2026-11-24x", "2026-11-24T09:00", ""])
+def test_a_day_that_no_grid_can_show_is_refused(town: Town, day: str) -> None:
+    with pytest.raises(Problem) as caught:
+        town.booking.day_grid(day)
+    assert (caught.value.status, caught.value.where) == (422, "day")
 
 
 @pytest.mark.parametrize(
