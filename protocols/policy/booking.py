@@ -439,14 +439,16 @@ def _check_lead(check: _Check, start: date, today: date, calendar: Calendar) -> 
     strict = latest_request_day(start, days, "clear_days", calendar)
     loose = latest_request_day(start, days, "nth_before", calendar)
     due = strict if check.pack.booking.count_mode == "clear_days" else loose
+    zh, en = ("（暂定）", " (provisional)") if due.provisional else ("", "")
     if today > due.latest:
         check.add(
             "lead_time",
             Level.NEEDS_EXCEPTION,
             where="start_at",
-            zh=f"须在评标开始 {days} 个工作日前申请，最迟 {due.date:%Y-%m-%d}",
-            en=f"To be requested {days} working days ahead, at the latest on {due.date:%Y-%m-%d}",
-            expected=f"requested by {due.date:%Y-%m-%d}",
+            zh=f"须在评标开始 {days} 个工作日前申请，最迟 {due.date:%Y-%m-%d}{zh}",
+            en=f"To be requested {days} working days ahead, at the latest on "
+            f"{due.date:%Y-%m-%d}{en}",
+            expected=f"requested by {due.date:%Y-%m-%d}{en}",
             got=f"{today:%Y-%m-%d}",
             do=_ASK,
         )

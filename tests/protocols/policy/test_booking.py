@@ -300,6 +300,8 @@ def test_a_start_in_an_unannounced_year_is_provisional(check):
         ("lead_time_provisional", "needs_exception"),
     ]
     assert codes(late)[:2] == [("calendar_unknown", "warn"), ("lead_time", "needs_exception")]
+    assert late[1].zh.endswith("（暂定）")
+    assert late[1].expected.endswith("(provisional)")
 
 
 @pytest.mark.parametrize("broken", ["now", "start_at"])
