@@ -10,11 +10,12 @@ from __future__ import annotations
 
 import secrets
 from collections.abc import Mapping
+from dataclasses import replace
 from datetime import datetime
 from functools import partial
 from typing import Any, Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from hub.booking_link import SessionLink, link_of
 from hub.contingency import cases
@@ -51,6 +52,8 @@ SILENT: Final = "hub"
 REPORTED: Final = "reported"
 """`what` of a fault that a person reported in the room."""
 MS_PER_S: Final = 1000
+UNTRUSTED: Final = "none"
+"""`at_trust` of a wall clock that nothing has set."""
 PAUSING: Final = frozenset({"suspended", "on_break"})
 GOING_ON: Final = frozenset({"evaluating", "signing"})
 
@@ -130,17 +133,50 @@ def _raised(conn: Connection, stored: StoredEvent, parts: Parts) -> None:
     """A fault of a room belongs to every session running there."""
     data = stored.event.data
     kind, fault = str(data["kind"]), str(data["fault"])
-    at = datetime.fromisoformat(stored.event.at)
-    one = {"ctl": stored.ctl, "fault": fault, "kind": kind, "source": "room", "at": at}
     opens = opens_case(parts.pack, kind, reported=data.get("what") == REPORTED)
     for session, phase in running(conn, stored.ctl):
+        at = _happened_at(conn, stored, session)
+        one = {
+            "ctl": stored.ctl,
+            "fault": fault,
+            "kind": kind,
+            "source": "room",
+            "at": at or stored.recorded_at,
+        }
         if cases.in_session(conn, stored.ctl, fault, session) is not None:
             continue
         cause = cases.in_session(conn, stored.ctl, str(data.get("cause") or ""), session)
         if cause is not None and cause.row["state"] != cases.CLOSED:
             _join(conn, parts, cause, one)
         elif opens:
-            enter(conn, parts, one, session=session, phase=phase, found_later=stored.late)
+            enter(
+                conn,
+                parts,
+                one,
+                session=session,
+                phase=phase,
+                found_later=stored.late,
+                since_known=at is not None,
+            )
+
+
+def _happened_at(conn: Connection, stored: StoredEvent, session: str) -> datetime | None:
+    """When the row says it happened; None where a clock nobody vouches for cannot be right.
+
+    A controller without a battery clock may begin years back: the fault of a session is not older
+    than the session's plan in that room, and not from tomorrow.
+    """
+    at = datetime.fromisoformat(stored.event.at)
+    if stored.event.at_trust != UNTRUSTED:
+        return at
+    prepared = conn.execute(
+        select(func.min(events.c.recorded_at)).where(
+            events.c.ctl == stored.ctl,
+            events.c.session == session,
+            events.c.type == "session.prepared",
+        )
+    ).scalar_one()
+    return at if prepared is not None and prepared <= at <= stored.recorded_at else None
 
 
 def enter(
@@ -151,6 +187,7 @@ def enter(
     session: str,
     phase: str,
     found_later: bool,
+    since_known: bool = True,
 ) -> None:
     """Joins the open case for the same trouble, or opens one.
 
@@ -161,6 +198,7 @@ def enter(
         session: the session it concerns, '' for none: the room's organisation alone.
         phase: the session's phase at the room.
         found_later: it is older than people are paged for.
+        since_known: whether `at` is when it happened, or only when it was heard of.
     """
     for case in cases.open_at(conn, str(fault["ctl"]), session):
         same = case.row["kind"] == fault["kind"]
@@ -172,7 +210,14 @@ def enter(
             return
     link = link_of(conn, session)
     if link is not None or not session:
-        _open(conn, parts, link, fault, phase=phase, found_later=found_later)
+        clock = _begun(parts, fault["at"], known=since_known)
+        _open(conn, parts, link, fault, phase=phase, found_later=found_later, clock=clock)
+
+
+def _begun(parts: Parts, at: datetime, *, known: bool) -> CaseClock:
+    """A clock that runs since then; of what is only heard of now, the time is a lower bound."""
+    passed_ms = max(0, int((parts.clock.wall() - at).total_seconds() * MS_PER_S))
+    return CaseClock(elapsed_ms=passed_ms, exact=known).run(stamp(parts.clock))
 
 
 def _open(
@@ -183,14 +228,13 @@ def _open(
     *,
     phase: str,
     found_later: bool,
+    clock: CaseClock,
 ) -> None:
     rule = template(parts.pack, str(fault["kind"]), phase)
     org, place = _where(conn, link, str(fault["ctl"]))
     drill = link is not None and link.kind == "drill"
     now, number = parts.clock.wall(), cases.next_number(conn, drill=drill)
     case = f"k-{secrets.token_hex(6)}"
-    passed_ms = max(0, int((now - fault["at"]).total_seconds() * MS_PER_S))
-    clock = CaseClock(elapsed_ms=passed_ms).run(stamp(parts.clock))
     values = {
         "id": case,
         "number": number,
@@ -260,7 +304,7 @@ def _join(conn: Connection, parts: Parts, case: CaseRecord, fault: Mapping[str, 
     cases.add_fault(conn, {**fault, "case": case.id})
     told = {"fault": fault["fault"], "kind": fault["kind"], "source": fault["source"]}
     cases.add_entry(conn, case.id, "joined", told, by="hub", at=now)
-    _restart(conn, parts, case)
+    _restart(conn, parts, case, since=fault["at"])
 
 
 def _again(
@@ -271,7 +315,7 @@ def _again(
         return
     cases.reopen_fault(conn, case.id, ctl, fault, at=at)
     cases.add_entry(conn, case.id, "again", {"fault": fault}, by="hub", at=at)
-    _restart(conn, parts, case)
+    _restart(conn, parts, case, since=at)
 
 
 def settle(conn: Connection, parts: Parts, case: CaseRecord) -> None:
@@ -283,19 +327,21 @@ def settle(conn: Connection, parts: Parts, case: CaseRecord) -> None:
             _clear(conn, parts, known, key, at=parts.clock.wall())
 
 
-def _restart(conn: Connection, parts: Parts, case: CaseRecord) -> None:
+def _restart(conn: Connection, parts: Parts, case: CaseRecord, *, since: datetime) -> None:
     """A cleared case has a standing fault again: its clock goes on from where it stood."""
-    now = parts.clock.wall()
-    clock = case.clock.run(stamp(parts.clock))
+    now, clock = parts.clock.wall(), case.clock
+    if clock.last is None:
+        clock = replace(clock, elapsed_ms=clock.elapsed_ms + _late_ms(parts, since))
+    clock = clock.run(stamp(parts.clock))
     cases.change(conn, case.id, {"cleared_at": None, **cases.clock_values(clock, now)})
     parts.store.after_commit(lambda: _publish(parts, case.id))
 
 
 def _cleared(conn: Connection, stored: StoredEvent, parts: Parts) -> None:
-    at = datetime.fromisoformat(stored.event.at)
     key = (stored.ctl, str(stored.event.data["fault"]))
     for case in cases.of_fault(conn, *key):
-        _clear(conn, parts, case, key, at=at)
+        at = _happened_at(conn, stored, case.session)
+        _clear(conn, parts, case, key, at=at or stored.recorded_at)
 
 
 def _clear(
@@ -314,8 +360,15 @@ def _clear(
         return
     now = parts.clock.wall()
     clock = case.clock.stop(stamp(parts.clock))
+    clock = replace(clock, elapsed_ms=max(0, clock.elapsed_ms - _late_ms(parts, at)))
     cases.change(conn, case.id, {"cleared_at": at, **cases.clock_values(clock, now)})
     parts.store.after_commit(lambda: _publish(parts, case.id))
+
+
+def _late_ms(parts: Parts, at: datetime) -> int:
+    """How long ago a row's act was; 0 where this hub's own clock is not to be believed."""
+    now = stamp(parts.clock)
+    return max(0, now.wall_ms - int(at.timestamp() * MS_PER_S)) if now.trusted else 0
 
 
 def _phase(conn: Connection, stored: StoredEvent, parts: Parts) -> None:

@@ -135,7 +135,10 @@ def clock_view(case: Mapping[str, Any], now: datetime) -> CaseClock:
         stopped_at=stopped,
         limit=_limit_text(told, now),
         used=share,
-        used_text=say("case.clock.used", percent=f"{float(share.rstrip('%')):.0f}%"),
+        used_text=say(
+            "case.clock.used" if told["exact"] else "case.clock.used_at_least",
+            percent=f"{float(share.rstrip('%')):.0f}%",
+        ),
         article=both(told["article"]),
         article_note=_stage_note(told["article"], case["stage"]) if case["session"] else "",
         unverified=None if told["verified"] else say("case.unverified"),

@@ -40,8 +40,7 @@ class ScriptedRoom:
         self.signer: Signer = crypto.signer(crypto.read_private(folder / "sign.key"), "controller")
         self.streams: dict[str, Stream] = {}
         self.ask = secrets.token_hex(8)
-        self.at = AT
-        self.at_trust = "ntp"
+        self.at, self.at_trust = AT, "ntp"
 
     def open(
         self, *, after: Stream | None = None, seq: int | None = None, cause: str = "start"

@@ -393,6 +393,14 @@ def test_an_alarm_that_does_not_end_by_itself_is_closed_by_name_with_a_reason(
     assert _one(hub, room).seq == 3
 
 
+def test_a_clock_that_nothing_has_set_tells_no_age_and_somebody_is_called(
+    hub: Hub, room: Any
+) -> None:
+    room.at, room.at_trust = "1970-01-01T00:00:07.000Z", "none"
+    _said(hub, room, "ack.bad", {"reason": "signature"})
+    assert not _one(hub, room).found_later
+
+
 def test_what_is_older_than_ten_minutes_is_found_later_and_calls_nobody(
     hub: Hub, room: Any
 ) -> None:

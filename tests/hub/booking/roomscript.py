@@ -33,6 +33,7 @@ class Room:
     seq: int = 0
     tip: str = field(default_factory=first_prev)
     waiting: list[bytes] = field(default_factory=list)
+    at_trust: str = "ntp"
     rows: tuple[tuple[int, str, str], ...] = ()
 
     def __post_init__(self) -> None:
@@ -68,7 +69,7 @@ class Room:
             boot="boot",
             mono_ms=self.town.clock.mono_ms(),
             at=at or iso_ms(self.town.clock.wall()),
-            at_trust="ntp",
+            at_trust=self.at_trust,
             type=kind,
             data=data,
         )

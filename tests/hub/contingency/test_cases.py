@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import replace
+from datetime import timedelta
 from typing import Any
 
 import pytest
@@ -40,8 +41,8 @@ def cut(room: Room, fault: str = "power-1", kind: str = "power", **more: Any) ->
     room.say("fault.raised", raised(fault, kind), **more)
 
 
-def mended(room: Room, fault: str = "power-1", kind: str = "power") -> None:
-    room.say("fault.cleared", {"fault": fault, "kind": kind, "duration_ms": 1})
+def mended(room: Room, fault: str = "power-1", kind: str = "power", **more: Any) -> None:
+    room.say("fault.cleared", {"fault": fault, "kind": kind, "duration_ms": 1}, **more)
 
 
 def one_case(town: Town) -> dict[str, Any]:
@@ -148,6 +149,46 @@ def test_a_fault_found_later_pages_nobody(ready: Town, rooms: dict[str, Room]) -
     assert case["found_later"]
     assert case["waiting_for"] == "decision"
     assert case["clock"]["elapsed_s"] == 700
+
+
+def test_what_is_heard_of_late_counts_only_as_long_as_it_lasted(
+    ready: Town, rooms: dict[str, Room]
+) -> None:
+    begun = ready.clock.wall()
+    ready.clock.pass_s(20_000)
+    room = rooms["changsha"]
+
+    def after(seconds: int) -> str:
+        return iso_ms(begun + timedelta(seconds=seconds))
+
+    cut(room, at=after(0))
+    mended(room, at=after(300))
+    case = one_case(ready)
+    assert case["clock"]["elapsed_s"] == 300
+    assert ready.contingency.tick() == []
+    cut(room, "power-2", at=after(1_000))
+    mended(room, "power-2", at=after(1_060))
+    assert one_case(ready)["clock"]["elapsed_s"] == 360
+    assert one_case(ready)["state"] == "fault_open"
+
+
+@pytest.mark.parametrize("at", ["1970-01-01T00:00:07.000Z", "2026-11-23T01:00:00.000Z"])
+def test_a_room_whose_clock_nothing_has_set_opens_a_case_that_begins_now_and_pages(
+    ready: Town, rooms: dict[str, Room], at: str
+) -> None:
+    room = rooms["changsha"]
+    room.at_trust = "none"
+    cut(room, at=at)
+    case = one_case(ready)
+    assert (case["found_later"], case["clock"]["elapsed_s"], case["clock"]["exact"]) == (
+        False,
+        0,
+        False,
+    )
+    ready.clock.pass_s(5)
+    assert ready.contingency.tick() == []
+    mended(room, at=at)
+    assert one_case(ready)["clock"]["elapsed_s"] == 5
 
 
 def test_the_clock_counts_through_wall_steps_and_a_restart_and_stands_when_cleared(

@@ -21,6 +21,7 @@ def told(elapsed_s: float, limit_s: float | None, *, running: bool) -> str:
         "counts_from": None,
         "limit_s": limit_s,
         "running": running,
+        "exact": True,
         "article": {"zh": "第十六条", "en": "article 16"},
         "consequence": {"zh": "届满后提议封存。", "en": "sealing is proposed."},
         "verified": False,
@@ -52,6 +53,7 @@ def test_a_limit_that_runs_from_the_planned_start_says_so_before_it() -> None:
         "counts_from": "2026-11-24T03:00:00.000Z",
         "limit_s": 7200,
         "running": True,
+        "exact": False,
         "article": {"zh": "第十五条", "en": "article 15"},
         "consequence": {"zh": "由招标人决定。", "en": "the tenderer decides."},
         "verified": False,
@@ -60,3 +62,4 @@ def test_a_limit_that_runs_from_the_planned_start_says_so_before_it() -> None:
     said = catalogue().render("zh", view.limit)
     assert said == "时限 02:00:00，自计划开始 11:00 起算，13:00:00 届满"
     assert (NOW - view.since).total_seconds() == 600
+    assert catalogue().render("zh", view.used_text) == "至少已用 0%（起点待确认）"
