@@ -270,7 +270,12 @@ def _init(args: argparse.Namespace) -> int:
     ).checked()
     orgs = tuple(one for one in args.demo_orgs.split(",") if one)
     made = init(config, demo_orgs=orgs, say=print)
-    print(f"hub {made.hub} in {made.data}\n  next: evalroom hub serve {made.data}")
+    print(f"hub {made.hub} in {made.data}")
+    if not made.demo:
+        who = "--org hubei --role home_manager --login wang"
+        print(f"  next: evalroom hub user add {made.data} {who}")
+        print("  (a venue's first manager makes its key and vouches for everybody after)")
+    print(f"  then: evalroom hub serve {made.data}")
     return EX_OK
 
 

@@ -30,6 +30,7 @@ from hub.recording.ingest import Ingest
 from hub.store.engine import Store
 from hub.store.migrate import check, upgrade
 from hub.store.mirror import Mirror
+from protocols.policy.errors import PolicyError
 from protocols.policy.pack import Pack
 from protocols.policy.workdays import Calendar
 
@@ -40,6 +41,8 @@ if TYPE_CHECKING:
     from hub.session.service import Sessions
 
 POLICY: Final = Path(__file__).resolve().parent.parent / "protocols" / "policy"
+CALENDARS: Final = "calendar-*.json"
+"""Holiday notices, one file a year, in the program and in the hub's data folder."""
 
 
 @dataclass(slots=True)
@@ -106,11 +109,31 @@ def _read_yaml(text: str) -> object:
         loader.dispose()
 
 
-def load_calendar() -> tuple[Calendar, list[Any]]:
-    """The working-day notices: read, and as plain data for the plans."""
-    paths = sorted((POLICY / "data").glob("calendar-*.json"))
-    notices = [json.loads(path.read_text(encoding="utf-8")) for path in paths]
+def load_calendar(data: Path) -> tuple[Calendar, list[Any]]:
+    """The working-day notices: read, and as plain data for the plans.
+
+    Those of the program first, then those an administrator has put into the hub's data folder:
+    next year's notice comes out each November, and of two that name one day the later one holds.
+
+    Raises:
+        ConfigError: a file that is not a notice.
+    """
+    notices: list[Any] = []
+    for path in [*_notices_in(POLICY / "data"), *_notices_in(data)]:
+        try:
+            notices.append(json.loads(path.read_text(encoding="utf-8")))
+            Calendar.from_json(notices)
+        except (ValueError, PolicyError) as error:
+            raise ConfigError(
+                f"the holiday notice cannot be read\n  where: {path}\n  expected: a file such as "
+                f"{POLICY / 'data' / 'calendar-2026.json'}\n  got: {error}\n"
+                "  do: mend the file, or take it out of the folder"
+            ) from error
     return Calendar.from_json(notices), notices
+
+
+def _notices_in(folder: Path) -> list[Path]:
+    return sorted(folder.glob(CALENDARS))
 
 
 def open_store(config: Config) -> Store:
@@ -156,7 +179,7 @@ def build(config: Config, *, services: bool = True, stretch: Stretch = FULL) -> 
     )
     facts = Facts(store=store, clock=clock, hub=config.hub, signer=keys.hub_signer())
     rooms = LiveRooms(store=store, clock=clock, bus=bus)
-    pack, (calendar, notices) = load_pack(config.pack), load_calendar()
+    pack, (calendar, notices) = load_pack(config.pack), load_calendar(config.data)
     policy = {"pack": json.loads(pack.canonical()), "calendar": notices}
     fleet = Fleet(store=store, clock=clock, keys=keys, facts=facts, rooms=rooms, policy=policy)
     projector = Projector(store=store, clock=clock, bus=bus)

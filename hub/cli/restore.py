@@ -21,7 +21,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, select
 
-from hub.app import Hub, build
+from hub.app import CALENDARS, Hub, build
 from hub.booking import erasure
 from hub.broker import EmbeddedBroker, MosquittoBroker
 from hub.cli.handout import write_broker_users, write_trust
@@ -75,7 +75,7 @@ def backup(config: Config, target: Path) -> dict[str, Any]:
     shutil.rmtree(half, ignore_errors=True)
     half.mkdir(parents=True, mode=FOLDER_MODE)
     _copy_database(config.database_file, half / "hub.sqlite")
-    for name in COPIED:
+    for name in _copied(config.data):
         if (config.data / name).exists():
             shutil.copy2(config.data / name, half / name)
     for name in COPIED_FOLDERS:
@@ -91,6 +91,11 @@ def backup(config: Config, target: Path) -> dict[str, Any]:
     os.sync()  # the rename must not outrun the files it names
     half.rename(target)
     return {**manifest, "folder": str(target.absolute())}
+
+
+def _copied(folder: Path) -> list[str]:
+    """Single files that belong to a hub besides its database, holiday notices included."""
+    return [*COPIED, *sorted(path.name for path in folder.glob(CALENDARS))]
 
 
 def restore(source: Path, data: Path, *, mirror: Path | None = None) -> dict[str, Any]:
@@ -111,7 +116,7 @@ def restore(source: Path, data: Path, *, mirror: Path | None = None) -> dict[str
     aside = _move_aside(data)
     data.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
     shutil.copy2(source / "hub.sqlite", data / "hub.sqlite")
-    for name in COPIED:
+    for name in _copied(source):
         if (source / name).exists():
             shutil.copy2(source / name, data / name)
     for name in COPIED_FOLDERS:

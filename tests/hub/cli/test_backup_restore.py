@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import date
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from hub.store.tables_core import blobs, events, organisations
 from protocols.messages.cursor import CursorState, Rewound, on_ack, on_ask
 from protocols.messages.event import GENESIS, decode_event, event_hash, first_prev
 from protocols.messages.topics import UP_EV, UP_ST, UP_TM
+from protocols.policy.workdays import add_workdays
 from tests.hub import scripted_room as scripted
 
 
@@ -184,3 +186,28 @@ def test_a_backup_is_never_overwritten_and_not_made_up(hub: Hub, tmp_path: Path)
         backup(hub.config, tmp_path / "backup")
     with pytest.raises(ConfigError, match="not a backup"):
         restore(tmp_path, tmp_path / "new")
+
+
+def test_a_holiday_notice_in_the_data_folder_counts_and_is_backed_up(
+    hub_data: Path, tmp_path: Path
+) -> None:
+    new_year = {"name": "元旦", "date": "2027-01-01", "isOffDay": True}
+    notice = {"year": 2027, "papers": [], "days": [new_year]}
+    name = "calendar-2027.json"
+    (hub_data / name).write_text(json.dumps(notice), encoding="utf-8")
+    backup(load(hub_data), tmp_path / "backup")
+    restore(tmp_path / "backup", tmp_path / "again")
+    hub = build(load(tmp_path / "again"), services=False)
+    hub.close()
+    due = add_workdays(date(2026, 12, 30), 3, hub.calendar)
+    assert (due.date, due.provisional) == (date(2027, 1, 5), False)
+
+
+@pytest.mark.parametrize("text", ["{", "[]", '{"year": 2027, "papers": [], "days": [7]}'])
+def test_a_holiday_notice_that_is_none_is_named(hub_data: Path, text: str) -> None:
+    path = hub_data / "calendar-2027.json"
+    path.write_text(text, encoding="utf-8")
+    with pytest.raises(ConfigError) as caught:
+        build(load(hub_data), services=False)
+    assert str(path) in str(caught.value)
+    assert "do: mend the file" in str(caught.value)

@@ -50,6 +50,7 @@ def test_init_makes_a_hub_once(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert main(["hub", "init", str(data), "--port", "8400"]) == 0
     config = load(data)
     assert (config.port, config.url, config.demo) == (8400, "http://127.0.0.1:8400", False)
+    assert f"next: evalroom hub user add {data} --org" in capsys.readouterr().out
     trust = TrustFile.decode(config.trust.read_bytes())
     assert (trust.checkpoint, trust.hub_orders, trust.venues) == ("none", False, ())
     assert config.hub_key.stat().st_mode & 0o077 == 0
