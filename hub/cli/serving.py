@@ -6,6 +6,7 @@ import json
 import logging
 import signal
 import socket
+import ssl
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
@@ -15,7 +16,7 @@ import uvicorn
 
 from hub.app import Hub
 from hub.broker import Broker, BrokerUser, EmbeddedBroker, MosquittoBroker
-from hub.config import Config
+from hub.config import Config, ConfigError
 from hub.transport import MqttTransport
 
 TICK_S: Final = 1.0
@@ -136,13 +137,17 @@ def serve(hub: Hub, application: Any, *, ready: Callable[[str], None]) -> None:
         hub: of `build`.
         application: the ASGI application.
         ready: gets the address when it answers.
+
+    Raises:
+        ConfigError: the certificate cannot be used, or the address is taken.
     """
     config = hub.config
+    _check_tls(config)
     # The web server raises the signal again when it is done; then what runs besides ends in order.
     signal.signal(signal.SIGTERM, _end)
     with socket.socket(_family(config.host)) as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((config.host, config.port))
+        _bind(listener, config)
         running = Running(hub)
         running.start()
         scheme = "https" if config.tls_cert else "http"
@@ -162,6 +167,31 @@ def serve(hub: Hub, application: Any, *, ready: Callable[[str], None]) -> None:
             uvicorn.Server(settings).run(sockets=[listener])
         finally:
             running.stop()
+
+
+def _check_tls(config: Config) -> None:
+    """Before anything is started: a certificate and the key that belongs to it."""
+    if not config.tls_cert:
+        return
+    try:
+        ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER).load_cert_chain(config.tls_cert, config.tls_key)
+    except OSError as error:
+        raise ConfigError(
+            f"the certificate cannot be used\n  where: {config.tls_cert}, {config.tls_key}\n"
+            f"  expected: PEM files of a certificate and its key\n  got: {error}\n"
+            "  do: check both paths, their rights, and that they belong together"
+        ) from error
+
+
+def _bind(listener: socket.socket, config: Config) -> None:
+    try:
+        listener.bind((config.host, config.port))
+    except OSError as error:
+        raise ConfigError(
+            f"the console cannot listen there\n  where: {config.host} port {config.port}\n"
+            f"  expected: a free port of this machine\n  got: {error.strerror}\n"
+            "  do: end what listens there (another hub?), or give --port"
+        ) from error
 
 
 def _end(_signal: int, _frame: object) -> None:

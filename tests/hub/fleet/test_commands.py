@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 from typing import Any
 
@@ -43,6 +44,21 @@ def test_serving_nothing_says_what_to_do(
     said = _say(capsys)
     for part in ("where:", "expected:", "got:", "do: evalroom hub init"):
         assert part in said
+
+
+def test_a_certificate_or_a_port_that_cannot_be_used_is_named_before_anything_starts(
+    hub_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    tls = ["--tls-cert", str(hub_data / "no.pem"), "--tls-key", str(hub_data / "no.key")]
+    assert main(["hub", "serve", str(hub_data), *tls]) == 64
+    assert f"where: {hub_data / 'no.pem'}" in _say(capsys)
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        assert main(["hub", "serve", str(hub_data), "--port", str(port)]) == 64
+    assert f"where: 127.0.0.1 port {port}" in _say(capsys)
+    assert not (hub_data / "broker").exists()
 
 
 def test_init_makes_a_hub_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
