@@ -138,13 +138,14 @@ def init(
         stretch: what guessing a secret of this hub costs; `build` takes the same.
 
     Raises:
-        ConfigError: there is a hub in that folder already.
+        ConfigError: there is a hub in that folder already, or an organisation nobody knows.
     """
     if (config.data / FILE).exists():
         raise ConfigError(
             f"there is a hub already\n  where: {config.data}\n  expected: an empty or new folder\n"
             f"  got: {FILE}\n  do: choose another folder, or `evalroom hub serve {config.data}`"
         )
+    _refuse_strangers(demo_orgs)
     for folder in (config.data, config.hub_key.parent, config.blobs, config.packages):
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     seed = crypto.new_seed()
@@ -163,6 +164,15 @@ def init(
     hub.close()
     config.write()
     return config
+
+
+def _refuse_strangers(orgs: Sequence[str]) -> None:
+    strange = sorted(set(orgs) - set(NAMES_EN))
+    if strange:
+        raise ConfigError(
+            f"no such organisation\n  where: --demo-orgs\n  expected: of {', '.join(NAMES_EN)}\n"
+            f"  got: {', '.join(strange)}\n  do: check the spelling"
+        )
 
 
 def new_hub_id() -> str:

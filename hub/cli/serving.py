@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import logging
 import signal
 import socket
 import ssl
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
@@ -22,6 +24,8 @@ from hub.transport import MqttTransport
 TICK_S: Final = 1.0
 """Pings, silence and timers are looked at each second; none is finer than five."""
 HUB_USER: Final = "hub"
+LOCK: Final = "serving.lock"
+"""Held while a hub runs; the system lets go of it with the process, however that ends."""
 SHUTDOWN_S: Final = 3
 """Live streams never end by themselves; a stopping hub waits this long for them."""
 
@@ -143,30 +147,48 @@ def serve(hub: Hub, application: Any, *, ready: Callable[[str], None]) -> None:
     """
     config = hub.config
     _check_tls(config)
+    with _sole(config), _listener(config) as listener:
+        _run(hub, application, listener, ready)
+
+
+@contextmanager
+def _sole(config: Config) -> Iterator[None]:
+    """One hub per data folder: two would write two continuations of its own record."""
+    with (config.data / LOCK).open("ab") as held:
+        try:
+            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError as error:
+            raise ConfigError(
+                f"a hub runs from this folder already\n  where: {config.data}\n"
+                "  expected: one hub per data folder\n  got: another that still runs\n"
+                "  do: use that one, or end it first"
+            ) from error
+        yield
+
+
+def _run(hub: Hub, application: Any, listener: socket.socket, ready: Callable[[str], None]) -> None:
+    config = hub.config
     # The web server raises the signal again when it is done; then what runs besides ends in order.
     signal.signal(signal.SIGTERM, _end)
-    with socket.socket(_family(config.host)) as listener:
-        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        _bind(listener, config)
-        running = Running(hub)
-        running.start()
-        scheme = "https" if config.tls_cert else "http"
-        settings = uvicorn.Config(
-            application,
-            log_level="warning",
-            access_log=False,
-            ssl_certfile=config.tls_cert or None,
-            ssl_keyfile=config.tls_key or None,
-            timeout_graceful_shutdown=SHUTDOWN_S,
-            lifespan="off",
-            server_header=False,
-        )
-        port = listener.getsockname()[1]
-        ready(f"{scheme}://{config.host}:{port}")
-        try:
-            uvicorn.Server(settings).run(sockets=[listener])
-        finally:
-            running.stop()
+    running = Running(hub)
+    running.start()
+    scheme = "https" if config.tls_cert else "http"
+    settings = uvicorn.Config(
+        application,
+        log_level="warning",
+        access_log=False,
+        ssl_certfile=config.tls_cert or None,
+        ssl_keyfile=config.tls_key or None,
+        timeout_graceful_shutdown=SHUTDOWN_S,
+        lifespan="off",
+        server_header=False,
+    )
+    port = listener.getsockname()[1]
+    ready(f"{scheme}://{config.host}:{port}")
+    try:
+        uvicorn.Server(settings).run(sockets=[listener])
+    finally:
+        running.stop()
 
 
 def _check_tls(config: Config) -> None:
@@ -183,15 +205,19 @@ def _check_tls(config: Config) -> None:
         ) from error
 
 
-def _bind(listener: socket.socket, config: Config) -> None:
-    try:
-        listener.bind((config.host, config.port))
-    except OSError as error:
-        raise ConfigError(
-            f"the console cannot listen there\n  where: {config.host} port {config.port}\n"
-            f"  expected: a free port of this machine\n  got: {error.strerror}\n"
-            "  do: end what listens there (another hub?), or give --port"
-        ) from error
+@contextmanager
+def _listener(config: Config) -> Iterator[socket.socket]:
+    with socket.socket(_family(config.host)) as listener:
+        listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+        try:
+            listener.bind((config.host, config.port))
+        except OSError as error:
+            raise ConfigError(
+                f"the console cannot listen there\n  where: {config.host} port {config.port}\n"
+                f"  expected: a free port of this machine\n  got: {error.strerror}\n"
+                "  do: end what listens there (another hub?), or give --port"
+            ) from error
+        yield listener
 
 
 def _end(_signal: int, _frame: object) -> None:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import fcntl
 import json
 import socket
 from pathlib import Path
@@ -11,6 +12,7 @@ import pytest
 
 from hub.__main__ import main
 from hub.config import Config, ConfigError, load
+from hub.serving import LOCK
 from protocols.messages.bodies import TrustFile
 
 
@@ -59,6 +61,24 @@ def test_a_certificate_or_a_port_that_cannot_be_used_is_named_before_anything_st
         assert main(["hub", "serve", str(hub_data), "--port", str(port)]) == 64
     assert f"where: 127.0.0.1 port {port}" in _say(capsys)
     assert not (hub_data / "broker").exists()
+
+
+def test_a_second_hub_from_the_same_folder_is_refused(
+    hub_data: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    with (hub_data / LOCK).open("ab") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert main(["hub", "serve", str(hub_data), "--port", "0"]) == 64
+    assert "a hub runs from this folder already" in _say(capsys)
+
+
+def test_a_demonstration_of_unknown_organisations_makes_nothing(
+    tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    data = tmp_path / "hub"
+    assert main(["hub", "init", str(data), "--demo", "--demo-orgs", "hubei,mars"]) == 64
+    assert "got: mars" in _say(capsys)
+    assert not data.exists()
 
 
 def test_init_makes_a_hub_once(tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
