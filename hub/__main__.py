@@ -272,8 +272,7 @@ def _init(args: argparse.Namespace) -> int:
     made = init(config, demo_orgs=orgs, say=print)
     print(f"hub {made.hub} in {made.data}")
     if not made.demo:
-        who = "--org hubei --role home_manager --login wang"
-        print(f"  next: evalroom hub user add {made.data} {who}")
+        print(f"  next: evalroom hub user add {made.data} --org … --role home_manager --login …")
         print("  (a venue's first manager makes its key and vouches for everybody after)")
     print(f"  then: evalroom hub serve {made.data}")
     return EX_OK
@@ -412,8 +411,13 @@ def _erase(args: argparse.Namespace) -> int:
 
 def _secrets(path: Path | None, names: Sequence[str]) -> list[str]:
     """Secrets from the lines of a file, or asked for; never from the command line."""
+    if path is None and not sys.stdin.isatty():
+        raise UsageError(
+            f"nobody can be asked\n  where: {', '.join(names)}\n  expected: a terminal, or "
+            "--secret-file\n  got: neither\n  do: name a file with these secrets, one a line"
+        )
     if path is None:
-        return [_asked(name) for name in names]
+        return [getpass.getpass(f"{name}: ") for name in names]
     lines = path.read_text(encoding="utf-8").splitlines()
     if len(lines) < len(names):
         raise UsageError(
@@ -421,15 +425,6 @@ def _secrets(path: Path | None, names: Sequence[str]) -> list[str]:
             f"{', '.join(names)}\n  got: {len(lines)}\n  do: add the missing lines"
         )
     return [line.strip() for line in lines[: len(names)]]
-
-
-def _asked(name: str) -> str:
-    if not sys.stdin.isatty():
-        raise UsageError(
-            f"nobody can be asked\n  where: {name}\n  expected: a terminal, or --secret-file\n"
-            "  got: neither\n  do: write the secrets into a file, one a line, and name it"
-        )
-    return getpass.getpass(f"{name}: ")
 
 
 def _absolute(path: str) -> str:
