@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 
 from hub.__main__ import main
+from hub.cli.serving import LOCK
 from hub.config import Config, ConfigError, load
-from hub.serving import LOCK
 from protocols.messages.bodies import TrustFile
 
 
