@@ -20,6 +20,7 @@ from enum import Enum
 from protocols.wire.framing import xor_of
 
 OPEN, OPEN_SEVERAL, READ, CHANGED, HOLD_ON, HOLD_OFF = 0x8A, 0x90, 0x80, 0x82, 0x9A, 0x9B
+HEADS = frozenset({OPEN, OPEN_SEVERAL, READ, CHANGED, HOLD_ON, HOLD_OFF})
 SET, CLEAR, READ_TAIL = 0x11, 0x00, 0x33
 ALL_LOCKS = 0x00
 ADDRESS_MAX = 31  # DIP switch of five
@@ -243,6 +244,10 @@ class _Burst:
         at, burst = 0, self.bytes_
         self.bytes_ = b""
         while at < len(burst):
+            if burst[at] not in HEADS:
+                self.dropped_bytes += 1
+                at += 1
+                continue
             frame = next(
                 (
                     burst[at : at + size]

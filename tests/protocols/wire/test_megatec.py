@@ -193,3 +193,21 @@ def test_any_status_in_any_split_is_read_back(
     ]
 
     assert got == [status]
+
+
+@pytest.mark.parametrize("noise", [b"\xff", b"(1 2", b"x" * 100, b"(208.4 140.0 " * 9])
+def test_noise_before_an_answer_is_counted_however_the_line_was_split(noise: bytes) -> None:
+    whole, split = HostDecoder(), HostDecoder()
+    heard = [event for byte in noise + ON_LINE for event in split.receive_data(bytes((byte,)))]
+
+    assert whole.receive_data(noise + ON_LINE) == heard == [ON_LINE_STATUS]
+    assert whole.dropped_bytes == split.dropped_bytes == len(noise)
+
+
+def test_an_answer_is_never_longer_than_what_is_kept_of_a_line() -> None:
+    line = ON_LINE.replace(b"(208.4", b"(" + b"-" * 90)
+    whole, split = HostDecoder(), HostDecoder()
+    heard = [event for byte in line for event in split.receive_data(bytes((byte,)))]
+
+    assert whole.receive_data(line) == heard == []
+    assert whole.dropped_bytes == split.dropped_bytes == len(line)
