@@ -17,6 +17,7 @@ from protocols.messages.strict import (
     HEX32,
     HEX64,
     INSTANT,
+    INSTANT_TEXT,
     INTEGER_MAX,
     Reader,
     dump,
@@ -63,8 +64,7 @@ _WRITTEN = re.compile(
     r'\{"v":1,"ctl":"[ch]-[0-9a-f]{12}","epoch":"[0-9a-f]{32}","seq":[1-9][0-9]{0,14},'
     r'"prev":"[0-9a-f]{64}","session":"(?:[A-Za-z0-9][A-Za-z0-9._:-]{0,63})?",'
     r'"boot":"[A-Za-z0-9-]{1,64}","mono_ms":(?:0|[1-9][0-9]{0,14}),'
-    r'"at":"[0-9]{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12][0-9]|3[01])T(?:[01][0-9]|2[0-3]):[0-5][0-9]:'
-    r'[0-5][0-9]\.[0-9]{3}Z","at_trust":"(?:ntp|rtc|none)",'
+    rf'"at":"{INSTANT_TEXT}","at_trust":"(?:ntp|rtc|none)",'
     r'"type":"[a-z][a-z0-9_]{0,14}(?:\.[a-z][a-z0-9_]{0,14}){0,3}",'
 )
 

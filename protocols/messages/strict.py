@@ -37,10 +37,17 @@ TOKEN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}\Z")
 """An id we do not interpret: order, session, member, object, organisation."""
 NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,31}\Z")
 """A word of the contract: role, document, cause."""
-INSTANT: Final = re.compile(
-    r"\d{4}-(?:0[1-9]|1[0-2])-(?:0[1-9]|[12]\d|3[01])T(?:[01]\d|2[0-3]):[0-5]\d:[0-5]\d\.\d{3}Z\Z"
+_DAY: Final = (
+    r"(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"
+    r"|02-(?:0[1-9]|1[0-9]|2[0-8]))"
 )
-"""RFC 3339 UTC with milliseconds, `2026-05-07T01:02:03.004Z`; no leap second."""
+_LEAP: Final = (
+    r"(?:[0-9][0-9](?:0[48]|[2468][048]|[13579][26])|(?:0[48]|[2468][048]|[13579][26])00)-02-29"
+)
+_CLOCK: Final = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{3}"
+INSTANT_TEXT: Final = rf"(?!0000)(?:[0-9]{{4}}-{_DAY}|{_LEAP})T{_CLOCK}Z"
+INSTANT: Final = re.compile(INSTANT_TEXT + r"\Z")
+"""RFC 3339 UTC with milliseconds, `2026-05-07T01:02:03.004Z`; a day there is, no leap second."""
 
 Json = dict[str, Any]
 

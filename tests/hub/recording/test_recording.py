@@ -380,3 +380,15 @@ def test_a_restarted_hub_goes_on_where_it_was(
     assert (ack.upto, ack.hash) == (3, event_hash(stream.lines[2]))
     assert ack.run != run
     assert _rows(again, room.ctl) == stream.lines
+
+
+def test_an_event_on_a_day_that_never_was_is_recorded_like_any_other(
+    hub: Hub, room: Any, wire: Any
+) -> None:
+    stream = room.open()
+    line = room.write(stream)
+    stream.lines[-1] = line.replace(b"2026-11-23T", b"2026-02-30T")
+    hub.ingest.handle(room.topic(UP_EV), room.batch(stream))
+    assert _rows(hub, room.ctl) == stream.lines
+    assert wire.acks()[-1].upto == 2
+    assert hub.ingest.counts.failed == 0

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
+from datetime import datetime
 from typing import Any
 
 import pytest
@@ -113,6 +114,11 @@ def test_deep_nesting_is_refused():
         ("ctl", 'c-0123456789ab","epoch":"'),
         ("at", "2026-05-07T01:02:03Z"),
         ("at", "2026-13-07T01:02:03.004Z"),
+        ("at", "2026-02-29T01:02:03.004Z"),
+        ("at", "2026-04-31T01:02:03.004Z"),
+        ("at", "2100-02-29T01:02:03.004Z"),
+        ("at", "0000-01-01T01:02:03.004Z"),
+        ("at", "２０２６-05-07T01:02:03.004Z"),
         ("at_trust", "gps"),
         ("type", "Power"),
         ("type", "a.b.c.d.e"),
@@ -260,3 +266,10 @@ def test_numbers_and_texts_of_other_types_are_refused() -> None:
     for change in ({"seq": True}, {"mono_ms": "5"}, {"session": 5}, {"v": 1.0}):
         with pytest.raises(LocalError):
             encode_event(replace(event(), **change))
+
+
+@pytest.mark.parametrize("day", ["2024-02-29", "2000-02-29", "0001-01-01", "9999-12-31"])
+def test_every_day_of_the_calendar_is_there(day: str) -> None:
+    line = encode_event(event(at=f"{day}T23:59:59.999Z"))
+
+    assert datetime.fromisoformat(decode_event(line).at).tzinfo is not None
