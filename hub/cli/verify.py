@@ -71,5 +71,7 @@ def verify_folder(package: Path, *, trust: Path | None, lang: str) -> int:
     except Exception as error:  # noqa: BLE001 - the last edge: 70 says it is our fault
         sys.stderr.write(f"evalroom verify: internal error: {type(error).__name__}: {error}\n")
         return EX_SOFTWARE
-    sys.stdout.write("\n".join(report.lines()) + "\n")
+    text, encoding = "\n".join(report.lines()) + "\n", sys.stdout.encoding or "utf-8"
+    # A terminal that has no Chinese shows its code points; the verdict is not lost over it.
+    sys.stdout.write(text.encode(encoding, "backslashreplace").decode(encoding))
     return int(report.code)

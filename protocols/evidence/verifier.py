@@ -15,6 +15,7 @@ file), outranks 0 sound. Pure: no files, clock or network; the caller brings a r
 from __future__ import annotations
 
 import base64
+import bisect
 import functools
 import hashlib
 import json
@@ -35,12 +36,20 @@ NAME_BYTES_MAX = 512
 EVENT_BYTES_MAX = 16 * 1024
 SIGNATURES_MAX = 8
 CERTIFICATES_MAX = 4096
+OBJECT_BYTES_MAX = 32 * 1024 * 1024
+OBJECT_DEPTH_MAX = 24
+INTEGER_MAX = 2**53 - 1
+SEAL_LINES_MAX = 8192
+STREAMS_MAX = 4096  # epochs of all recorders
+AV_STREAMS_MAX = 256
+DETAIL_CHARS_MAX = 300
 ITEMS_MAX = 1000  # items in a report; more are counted, not listed
 
 TAGS = "tagmanifest-sha256.txt"
 SIGNATURE = "tagmanifest-sha256.txt.sig"
 PAYLOAD = "manifest-sha256.txt"
 PAYLOAD_SM3 = "manifest-sm3.txt"
+FETCH = "fetch.txt"
 BAGIT = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 SESSION_FILE = "data/record/session.json"
 CLAIMED_TRUST = "data/keys/trust.json"
@@ -68,6 +77,7 @@ STEP_MS_MIN = 1000  # clock steps above this are recorded as what they are
 
 TEXTS = {
     "bad_name": ("文件名不安全或重复", "the name is unsafe or doubled"),
+    "fetch": ("引用包外文件，不予采信", "refers to files outside the package"),
     "link": ("是链接，不是文件", "is a link, not a file"),
     "too_many": ("文件数超过上限", "more files than allowed"),
     "too_large": ("文件大小超过上限", "larger than allowed"),
@@ -407,12 +417,18 @@ HEX128 = re.compile(r"[0-9a-f]{128}\Z")
 ROLE = re.compile(r"[a-z][a-z0-9_]{0,31}\Z")
 STREAM = re.compile(r"data/streams/([ch]-[0-9a-f]{12})/([0-9a-f]{32})/([a-z]+\.[a-z]+)\Z")
 MEDIA = re.compile(r"data/av/[^/]+/([0-9a-f]{64})\.(?:mp4|mkv)\Z")
+DEVICE = re.compile(r"(?:con|prn|aux|nul|com[0-9]|lpt[0-9])(?:\.|\Z)", re.IGNORECASE)
 LISTED = re.compile(r"([0-9a-f]{64})  ([^\n]+)\Z")
 HASH_LINE = re.compile(r"([1-9][0-9]{0,15}) ([0-9a-f]{64})\Z")
 
 
 def load_object(raw: bytes | str) -> dict[str, Any]:
-    """A JSON object without doubled keys, NaN or broken text. `FormError` otherwise."""
+    """A JSON object without doubled keys, NaN, broken text or huge numbers, not nested deeply.
+
+    `FormError` otherwise.
+    """
+    if len(raw) > OBJECT_BYTES_MAX:
+        raise FormError(f"larger than {OBJECT_BYTES_MAX} bytes")
 
     def pairs(items: list[tuple[str, Any]]) -> dict[str, Any]:
         found = dict(items)
@@ -430,7 +446,45 @@ def load_object(raw: bytes | str) -> dict[str, Any]:
         raise FormError(str(error)[:200]) from None
     if not isinstance(value, dict):
         raise FormError("not a JSON object")
+    _check_value(value)
     return value
+
+
+def _check_value(value: dict[str, Any]) -> None:
+    """Refuse what cannot be counted with, printed or walked through. `FormError`."""
+    waiting: list[tuple[Any, int]] = [(value, 1)]
+    while waiting:
+        group, depth = waiting.pop()
+        if depth > OBJECT_DEPTH_MAX:
+            raise FormError(f"nested deeper than {OBJECT_DEPTH_MAX}")
+        inner = [*group, *group.values()] if isinstance(group, dict) else group
+        for one in inner:
+            if isinstance(one, dict | list):
+                waiting.append((one, depth + 1))
+            elif isinstance(one, str):
+                if not one.isascii() and any("\ud800" <= char <= "\udfff" for char in one):
+                    raise FormError("a lone surrogate")
+            elif isinstance(one, int | float) and not -INTEGER_MAX <= one <= INTEGER_MAX:
+                raise FormError("a number beyond 2^53")
+
+
+def unbase64(text: str) -> bytes:
+    """The bytes that have this one form in base64. `FormError` for any other form."""
+    try:
+        raw = base64.b64decode(text, validate=True)
+    except ValueError as error:
+        raise FormError(str(error)) from None
+    if base64.b64encode(raw).decode("ascii") != text:
+        raise FormError("not the one base64 form")
+    return raw
+
+
+def plain(text: str) -> str:
+    """A text of the package as it may stand in a report: bounded, nothing a terminal obeys."""
+    shown = text if len(text) <= DETAIL_CHARS_MAX else text[:DETAIL_CHARS_MAX] + "…"
+    if shown.isprintable():
+        return shown
+    return "".join(char if char.isprintable() else ascii(char)[1:-1] for char in shown)
 
 
 def text_of(value: Mapping[str, Any], key: str, rule: re.Pattern[str] | None = None) -> str:
@@ -451,11 +505,18 @@ def count_of(value: Mapping[str, Any], key: str) -> int:
 
 def lines_of(raw: bytes) -> list[bytes]:
     """Lines of a text file that ends with a line feed. `FormError` otherwise."""
-    if raw == b"":
-        return []
-    if not raw.endswith(b"\n"):
+    return list(each_line(raw))
+
+
+def each_line(raw: bytes) -> Iterator[bytes]:
+    """The same, one at a time: a file of line feeds alone must not fill the memory."""
+    if raw and not raw.endswith(b"\n"):
         raise FormError("the last line has no end")
-    return raw[:-1].split(b"\n")
+    at = 0
+    while at < len(raw):
+        end = raw.index(b"\n", at)
+        yield raw[at:end]
+        at = end + 1
 
 
 @dataclass(frozen=True, slots=True)
@@ -515,6 +576,11 @@ def read_signature(raw: bytes) -> tuple[Message, str, bytes, str]:
     text_of(header, "session")
     if message.lines or len(message.sigs) != 1 or message.sigs[0][1] != "venue":
         raise FormError("not one signature of a venue")
+    kid, role, sig = message.sigs[0]
+    written = f'{{"sigs":[{{"kid":"{kid}","role":"{role}","sig":"{sig.hex()}"}}]}}\n'
+    # No manifest covers this file, so that its last line may have one form only.
+    if raw != message.header_line + b"\n" + written.encode():
+        raise FormError("a signature not in its one form")
     public = bytes.fromhex(text_of(header, "pub", HEX64))
     return message, text_of(header, "org"), public, text_of(header, "sha256", HEX64)
 
@@ -671,7 +737,7 @@ class _Check:
 
     def say(self, verdict: int, name: str, key: str, detail: str = "") -> None:
         """Note a finding; the first of each verdict is kept whatever the bound."""
-        item = Item(verdict, name, key, detail)
+        item = Item(verdict, plain(name), key, plain(detail))
         self.worst.setdefault(verdict, item)
         if len(self.items) < ITEMS_MAX:
             self.items.append(item)
@@ -702,7 +768,9 @@ class _Check:
             if count >= FILES_MAX:
                 self.say(ALTERED, name, "too_many", str(FILES_MAX))
                 break
-            if not _safe(name) or seen.setdefault(name.casefold(), name) != name:
+            if name.casefold() == FETCH:
+                self.say(ALTERED, name, "fetch")
+            elif not _safe(name) or seen.setdefault(name.casefold(), name) != name:
                 self.say(ALTERED, ascii(name)[1:-1], "bad_name")
             elif is_link(name):
                 self.say(ALTERED, name, "link")
@@ -769,7 +837,9 @@ class _Check:
         """A manifest's names and hashes."""
         found: dict[str, str] = {}
         try:
-            for line in lines_of(self.read(name)):
+            for line in each_line(self.read(name)):
+                if len(found) >= FILES_MAX:
+                    raise FormError(f"more than {FILES_MAX} files")
                 match = LISTED.match(line.decode("utf-8"))
                 if match is None or not _safe(match[2]) or match[2] in found:
                     raise FormError(f"{line!r:.120}")
@@ -887,8 +957,8 @@ class _Check:
             return None
         for number, line in self.numbered(CERTIFICATES):
             try:
-                raw = base64.b64decode(text_of(load_object(line), "raw"), validate=True)
-            except ValueError as error:
+                raw = unbase64(text_of(load_object(line), "raw"))
+            except FormError as error:
                 self.say(ALTERED, f"{CERTIFICATES}:{number}", "form", str(error))
                 raise _Stop from None
             reason = keys.certify(raw) if number <= CERTIFICATES_MAX else "too many"
@@ -899,16 +969,18 @@ class _Check:
     def numbered(self, name: str) -> Iterator[tuple[int, bytes]]:
         """The lines of a file, numbered from 1."""
         try:
-            lines = lines_of(self.read(name))
+            yield from enumerate(each_line(self.read(name)), start=1)
         except FormError as error:
             self.say(ALTERED, name, "form", str(error))
             raise _Stop from None
-        yield from enumerate(lines, start=1)
 
     def check_streams(self, keys: Keys) -> None:
         """All streams, the hub's first: it tells which records of rooms it had, and when."""
         matches = [STREAM.match(name) for name in sorted(self.listed)]
         found = {(m[1], m[2]) for m in matches if m is not None}
+        if len(found) > STREAMS_MAX:
+            self.say(ALTERED, "data/streams", "too_many", str(STREAMS_MAX))
+            raise _Stop
         for ctl, epoch in sorted(found, key=lambda one: (one[0][:1] != "h", one)):
             self.streams[ctl, epoch] = Stream(ctl, epoch)
             self.read_pred(self.streams[ctl, epoch])
@@ -938,9 +1010,9 @@ class _Check:
         found = [
             ((stream.ctl, stream.epoch, seq), event["data"])
             for stream in self.streams.values()
-            for seq, event in stream.events.items()
             if stream.ctl == ctl
-            and event.get("type") == kind
+            for seq, event in stream.events.items()
+            if event.get("type") == kind
             and event.get("session") == self.session
             and isinstance(event.get("data"), dict)
             and (ctl.startswith("c-") or event["data"].get("org") == self.org)
@@ -1068,7 +1140,7 @@ class _Check:
         except ValueError as error:
             self.say(ALTERED, name, "seal_form", str(error))
             return
-        if count > len(stream.hashes) or any(
+        if count > min(len(stream.hashes), SEAL_LINES_MAX) or any(
             seq not in stream.hashes for seq in range(first, first + count)
         ):
             self.say(ALTERED, name, "seal_hashes", f"{first}+{count}")
@@ -1224,11 +1296,12 @@ class _Check:
         ]
         if len(shown) == count and seqs_digest(shown) == digest:
             return
-        gone = 0
+        gone, there = 0, list(stream.hashes)  # ascending
         for gap in self.gaps:
             low, high = max(first, gap[2]), min(last, gap[3])
             if gap[:2] == (stream.ctl, stream.epoch) and low <= high:
-                gone += high - low + 1 - sum(low <= seq <= high for seq in stream.hashes)
+                listed = bisect.bisect_right(there, high) - bisect.bisect_left(there, low)
+                gone += high - low + 1 - listed
         lacking = count - len(shown)
         if 0 < lacking <= gone:
             self.say(SOUND, stream.folder, "tally_gap", f"{lacking} of {count}")
@@ -1270,6 +1343,9 @@ class _Check:
         ]
         slack = AV_HOLE_S + sum(step for step in steps if step > STEP_MS_MIN) / 1000
         names = {str(one["data"]["stream"]) for one in rows if _of_stream(one)}
+        if len(names) > AV_STREAMS_MAX:
+            self.say(ALTERED, "data/av", "too_many", f"{ctl} {AV_STREAMS_MAX}")
+            return
         for name in sorted(names - {""}):
             own = [one for one in rows if _of_stream(one) and one["data"]["stream"] in (name, "")]
             for since, until in _holes(own, begin, end, slack):
@@ -1279,12 +1355,12 @@ class _Check:
     def check_holes(self, stream: Stream) -> None:
         """Between the first and last listed record, only declared gaps may be missing."""
         declared = sorted(gap[2:] for gap in self.gaps if gap[:2] == (stream.ctl, stream.epoch))
-        before = None
+        before, covered, at = None, 0, 0
         for seq in stream.hashes:
             reached = seq - 1 if before is None else before
-            for first, last in declared if reached < seq - 1 else []:
-                if first <= reached + 1 <= last:
-                    reached = last
+            while at < len(declared) and declared[at][0] <= max(reached, covered) + 1:
+                covered, at = max(covered, declared[at][1]), at + 1
+            reached = max(reached, covered)
             if reached < seq - 1:
                 self.say(INCOMPLETE, f"{stream.folder}#{reached + 1}..{seq - 1}", "hole")
             before = seq
@@ -1309,7 +1385,7 @@ class _Check:
                 raise FormError("raw is not a text")
             ctx = {"order": "er1/order", "statement": "er1/statement"}.get(word, "er1/cmd")
             # Exact bytes as text where they are text, which signed messages of persons always are.
-            given = raw.encode() if raw[:1] == "{" else base64.b64decode(raw, validate=True)
+            given = raw.encode() if raw[:1] == "{" else unbase64(raw)
             message = parse_message(given, ctx)
         except ValueError as error:
             self.say(ALTERED, name, "act_form", str(error))
@@ -1349,12 +1425,12 @@ class _Check:
             and isinstance(event.get("data"), dict)
         ]
         lost = [data for *_, kind, data in events if kind != "media.segment"]
-        segments = [one for one in events if one[2] == "media.segment"]
+        segments, declared = [one for one in events if one[2] == "media.segment"], _Losses(lost)
         for stream, seq, kind, data in events:
             if kind != "media.segment":
                 about = f"{data.get('stream')} {data.get('seconds', '')}"
                 self.say(SOUND, f"{stream.folder}/events.jsonl#{seq}", "av_gap", about)
-            elif str(data.get("sha256")) not in there and not any(_covers(o, data) for o in lost):
+            elif str(data.get("sha256")) not in there and not declared.covers(data):
                 name = f"data/av/{data.get('stream')}/{data.get('sha256')}"
                 self.say(INCOMPLETE, name, "no_segment", f"{stream.folder}#{seq}")
         known = {str(data.get("sha256")) for *_, data in segments}
@@ -1375,9 +1451,12 @@ def _safe(name: str) -> bool:
         return False
     if not 1 <= size <= NAME_BYTES_MAX or unicodedata.normalize("NFC", name) != name:
         return False
-    if any(char in '\\:%*?"<>|' or ord(char) < 32 or ord(char) == 127 for char in name):  # noqa: PLR2004
+    if not name.isprintable() or any(char in '\\:%*?"<>|' for char in name):
         return False
-    return all(part not in ("", ".", "..") for part in name.split("/"))
+    # Some systems drop a dot or blank at the end, and keep words for devices: two names, one file.
+    return all(
+        part and part[-1] not in ". " and DEVICE.match(part) is None for part in name.split("/")
+    )
 
 
 def seqs_digest(seqs: Iterable[int]) -> str:
@@ -1402,7 +1481,9 @@ def _tally(data: Mapping[str, Any]) -> list[tuple[str, int, int, int, str]]:
 def _at(value: Mapping[str, Any], key: str) -> float:
     """Seconds since 1970 of a moment in RFC 3339; `-1` where there is none."""
     try:
-        return datetime.fromisoformat(str(value.get(key))).timestamp()
+        moment = datetime.fromisoformat(str(value.get(key)))
+        # A moment without a zone would be another one on each reader's machine.
+        return -1.0 if moment.tzinfo is None else moment.astimezone(UTC).timestamp()
     except (ValueError, OverflowError):
         return -1.0
 
@@ -1422,13 +1503,14 @@ def _holes(
     events: list[dict[str, Any]], begin: float, end: float, slack: float
 ) -> list[tuple[float, float]]:
     """Where a stream has neither a segment nor a word about its absence, in seconds."""
-    spans, loose = _spans(events, end)
+    spans, lengths = _spans(events, end)
+    loose = sorted(one + slack for one in lengths)
     found, reached = [], begin
     for first, last in [*sorted(spans), (end, end)]:
         until = min(first, end)
-        fits = [one for one in sorted(loose) if one + slack >= until - reached]
-        if until - reached > slack and fits:
-            loose.remove(fits[0])
+        fits = bisect.bisect_left(loose, until - reached)
+        if until - reached > slack and fits < len(loose):
+            del loose[fits]
         elif until - reached > slack:
             found.append((reached, until))
         reached = max(reached, last)
@@ -1486,18 +1568,31 @@ def _enough(
     return two if header.get("verb") == "locker.override" else bool(persons) or hub
 
 
-def _covers(lost: Mapping[str, Any], segment: Mapping[str, Any]) -> bool:
-    """Whether a declared loss speaks of this segment: by hash, or by stream and time."""
-    if lost.get("sha256") is not None:
-        return bool(lost["sha256"] == segment.get("sha256"))
-    begins, ends = (str(lost.get(key, "")) for key in ("from_at", "to_at"))
-    return bool(
-        begins
-        and ends
-        and lost.get("stream") == segment.get("stream")
-        and begins <= str(segment.get("first_at"))
-        and str(segment.get("last_at")) <= ends
-    )
+class _Losses:
+    """What was declared lost of audio and video: by hash, or by stream and time."""
+
+    def __init__(self, lost: Iterable[Mapping[str, Any]]) -> None:
+        self.hashes = {str(one["sha256"]) for one in lost if one.get("sha256") is not None}
+        self.begins: dict[str, list[str]] = {}
+        self.ends: dict[str, list[str]] = {}
+        timed = [
+            (str(one.get("from_at", "")), str(one.get("to_at", "")), str(one.get("stream")))
+            for one in lost
+            if one.get("sha256") is None
+        ]
+        for begin, end, stream in sorted(one for one in timed if one[0] and one[1]):
+            ends = self.ends.setdefault(stream, [])
+            self.begins.setdefault(stream, []).append(begin)
+            # The latest end of all that begin no later than this one.
+            ends.append(max(end, ends[-1]) if ends else end)
+
+    def covers(self, segment: Mapping[str, Any]) -> bool:
+        """Whether a declared loss speaks of this segment."""
+        if str(segment.get("sha256")) in self.hashes:
+            return True
+        stream = str(segment.get("stream"))
+        at = bisect.bisect_right(self.begins.get(stream, []), str(segment.get("first_at")))
+        return at > 0 and str(segment.get("last_at")) <= self.ends[stream][at - 1]
 
 
 def available_digests() -> dict[str, Callable[[], Any]]:
