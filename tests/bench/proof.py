@@ -19,16 +19,35 @@ OUT = Path("out/proof.json")
 SECTION_S_MAX = 45 * 60  # a section longer than this has to become two
 EXAMPLES = re.compile(r"- (\d+) passing examples")
 PASSED = re.compile(r"(\d+) passed")
+INPUTS = re.compile(r"^n = (\d+)$", re.MULTILINE)
 CONFIDENCE = 3.0  # no failure in n trials: at most 3/n of all fail, with 95 % confidence
 
 
 @dataclass(frozen=True, slots=True)
 class Section:
-    """What is claimed, and the tests that try to break it; properties are tried 5 000 times."""
+    """What is claimed, and the tests that try to break it; properties are tried 5 000 times.
+
+    `command`: a module with its options instead of tests; it prints `n = …` last and goes on where
+    it was when it is started again at the same commit.
+    """
 
     name: str
     claim: str
-    tests: tuple[str, ...]
+    tests: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+
+    @property
+    def words(self) -> list[str]:
+        """What is started."""
+        if self.command:
+            return [sys.executable, "-m", *self.command]
+        pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *self.tests]
+        return [*pytest, "--hypothesis-show-statistics", "-m", "not hardware"]
+
+
+def fuzzed(name: str, claim: str) -> Section:
+    """A group of targets of tests/fuzz; no new shard begins in the last minutes of the section."""
+    return Section(name, claim, command=("tests.fuzz", name, "--minutes", "38"))
 
 
 SECTIONS = (
@@ -53,6 +72,15 @@ SECTIONS = (
         ("tests/protocols/evidence", "-k", "single_flipped or any_bytes"),
     ),
     Section("codecs", "any bytes in any portions are read or counted", ("tests/protocols/wire",)),
+    fuzzed("fuzz-codecs", "no bytes of a line break a codec"),
+    fuzzed("fuzz-messages", "no bytes break a parser of messages"),
+    fuzzed("fuzz-ingest", "no message stops the hub's record"),
+    fuzzed("fuzz-packages", "no package stops the verifier"),
+    Section(
+        "hostile",
+        "no hostile package is called sound",
+        command=("tests.fuzz.hostile", "--count", "5000"),
+    ),
     Section("checks", "no check of a codec can be wrong unnoticed", ("tests/mutants",)),
     Section("days", "a whole day ends with a sound package", ("tests/system/test_demo_day.py",)),
 )
@@ -69,21 +97,21 @@ def commit() -> str:
 
 def run(section: Section) -> dict[str, object]:
     """Runs a section's tests; n counts examples of properties, and tests without properties."""
-    words = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *section.tests]
     begun = datetime.now(UTC)
     try:
         done = subprocess.run(
-            [*words, "--hypothesis-show-statistics", "-m", "not hardware"],
+            section.words,
             capture_output=True,
             text=True,
             timeout=SECTION_S_MAX,
             check=False,
             env={**os.environ, "EVALROOM_PROPERTIES": "long"},
         )
-        said, good = done.stdout, done.returncode == 0
+        said, good = done.stdout + done.stderr, done.returncode == 0
     except subprocess.TimeoutExpired:
         said, good = f"longer than {SECTION_S_MAX} s", False
     examples = [int(found) for found in EXAMPLES.findall(said)]
+    examples += [int(found) for found in INPUTS.findall(said)]
     n = sum(examples) or sum(int(found) for found in PASSED.findall(said))
     return {
         "section": section.name,
@@ -100,12 +128,12 @@ def run(section: Section) -> dict[str, object]:
 
 def table(rows: list[dict[str, object]]) -> str:
     lines = [
-        f"{'section':<12}{'claim':<46}{'n':>8}  {'fails':<10}{'date':<12}{'commit':<12}verdict"
+        f"{'section':<15}{'claim':<46}{'n':>10}  {'fails':<10}{'date':<12}{'commit':<12}verdict"
     ]
     for one in rows:
         verdict = "held" if one["held"] else "FAILED"
         lines.append(
-            f"{one['section']:<12}{one['claim']:<46}{one['n']:>8}  {one['bound']:<10}"
+            f"{one['section']:<15}{one['claim']:<46}{one['n']:>10}  {one['bound']:<10}"
             f"{one['date']:<12}{one['commit']:<12}{verdict}"
         )
     return "\n".join(lines)

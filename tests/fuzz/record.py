@@ -1,0 +1,120 @@
+"""The hub's ingest: a real recorder and quarantine over SQLite, fed with what a room might send."""
+
+from __future__ import annotations
+
+import json
+import shutil
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Final
+
+from sqlalchemy import func, select
+
+from hub.app import Hub, build
+from hub.config import Config, load
+from hub.crypto import Stretch
+from hub.enroll import enroll
+from hub.initialise import init, new_hub_id
+from hub.store.tables_core import events, quarantine
+from protocols.messages.errors import LocalError
+from protocols.messages.topics import MESSAGE_BYTES_MAX, UP_EV, UP_LEAVES, UP_NOTICE
+from tests.hub.scripted_room import ScriptedRoom
+
+CHEAP: Final = Stretch(wrap_n=2**6, tag_n=2**6)
+FRESH_AFTER: Final = 3_000
+"""Inputs on one database: it grows with every one of them, and so would each of its answers."""
+SEALED: Final = len(UP_LEAVES)
+KINDS: Final = SEALED + 2
+"""First byte of an input: one of four topics with bytes as they are, or lines under the room's
+own seal as batch or notice."""
+FIRST_MAX: Final = 8
+
+
+def made(folder: Path) -> Path:
+    """A hub's folder with one enrolled room, as `hub init --demo` and `hub enroll` make it."""
+    data = folder / "made"
+    init(
+        Config(data=data, hub=new_hub_id(), demo=True, pack="demo.yaml"),
+        demo_orgs=("hubei", "changsha"),
+        stretch=CHEAP,
+    )
+    rows = json.loads((data / "demo-accounts.json").read_text(encoding="utf-8"))
+    secret = next(r["password"] for r in rows if r["login"] == "changsha.home_manager")
+    hub = build(load(data), services=False, stretch=CHEAP)
+    enroll(hub, org="changsha", room="2", name="二室", secret=secret, out=data / "room")
+    hub.close()
+    return data
+
+
+class Nowhere:
+    """Takes what the hub sends."""
+
+    def publish(self, name: str, payload: bytes, qos: int) -> None:
+        """Forgets it."""
+
+
+@dataclass(slots=True)
+class Recording:
+    """A hub on a copy of a folder made once, replaced by a new copy from time to time."""
+
+    made: Path
+    copy: Path
+    hub: Hub | None = None
+    room: ScriptedRoom | None = None
+    inputs: int = 0
+
+    def __call__(self, data: bytes) -> None:
+        """One message, to the end: recorded, or refused and in quarantine; never an exception."""
+        if self.hub is None or self.inputs % FRESH_AFTER == 0:
+            self._fresh()
+        self.inputs += 1
+        assert self.hub is not None
+        assert self.room is not None
+        kind, payload = max(data[:1], default=0) % KINDS, data[1:]
+        room = self.room
+        leaf = UP_LEAVES[kind] if kind < SEALED else (UP_EV, UP_NOTICE)[kind - SEALED]
+        if kind >= SEALED:
+            sealed = _sealed(room, payload)
+            if sealed is None:
+                return
+            payload = sealed
+        rows, kept = self._count()
+        self.hub.ingest.handle(room.topic(leaf), payload)
+        now_rows, now_kept = self._count()
+        assert kind >= SEALED or now_rows == rows, "recorded without the room's seal"
+        unsealed = kind < SEALED and leaf in (UP_EV, UP_NOTICE)
+        assert not unsealed or now_kept > kept, "neither recorded nor in quarantine"
+
+    def _fresh(self) -> None:
+        self.close()
+        shutil.rmtree(self.copy, ignore_errors=True)
+        shutil.copytree(self.made, self.copy)
+        self.room = ScriptedRoom(self.copy / "room")
+        self.hub = build(load(self.copy), services=False, stretch=CHEAP)
+        self.hub.fleet.transport = Nowhere()
+        self.hub.rooms.rebuild()
+
+    def _count(self) -> tuple[int, int]:
+        assert self.hub is not None
+        own = self.hub.config.hub
+        with self.hub.store.read() as conn:
+            rows = select(func.max(events.c.id)).where(events.c.ctl != own)
+            kept = select(func.coalesce(func.sum(quarantine.c.times), 0))
+            return conn.execute(rows).scalar_one() or 0, conn.execute(kept).scalar_one()
+
+    def close(self) -> None:
+        """The hub's files are closed."""
+        if self.hub is not None:
+            self.hub.close()
+
+
+def _sealed(room: ScriptedRoom, payload: bytes) -> bytes | None:
+    """Any lines as a batch with the room's own signature; None where no batch can hold them."""
+    first, rest = max(payload[:1], default=0) % FIRST_MAX + 1, payload[1:]
+    lines = [line for line in rest.split(b"\n") if line]
+    lines = [line.replace(b"$CTL", room.ctl.encode()) for line in lines]
+    try:
+        raw = room.seal("e" * 32, first, lines)
+    except LocalError:
+        return None
+    return raw if len(raw) <= MESSAGE_BYTES_MAX else None
