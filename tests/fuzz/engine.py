@@ -93,7 +93,9 @@ def _shard(told: argparse.Namespace, target: Any, run: Callable[[bytes], None]) 
     seeds = target.seeds()
 
     def over() -> None:
-        figures = {**judge.close(), "seconds": round(process_time() - begun, 1)}
+        # What coverage remembers of each comparison grows; the other shards judge the memory.
+        flat = not (told.counted and GUIDED)
+        figures = {**judge.close(flat=flat), "seconds": round(process_time() - begun, 1)}
         figures["counted"] = judge.done if told.counted and GUIDED else 0
         told.out.write_text(json.dumps(figures), encoding="utf-8")
 
