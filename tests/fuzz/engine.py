@@ -19,7 +19,13 @@ from time import process_time
 from typing import Any, Final
 
 GUIDED: Final = find_spec("atheris") is not None
-INSTRUMENTED: Final = ("protocols", "hub.ingest", "hub.recorder", "hub.streams", "hub.quarantine")
+INSTRUMENTED: Final = (
+    "protocols",
+    "hub.recording.ingest",
+    "hub.recording.recorder",
+    "hub.recording.streams",
+    "hub.recording.quarantine",
+)
 INTERESTING: Final = (0, 1, 0x7F, 0x80, 0xFF, 0x0A, 0x0D, 0x22, 0x5C, 0x7B, 0x5B)
 CHANGES_MAX: Final = 6
 

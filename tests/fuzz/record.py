@@ -11,10 +11,10 @@ from typing import Final
 from sqlalchemy import func, select
 
 from hub.app import Hub, build
+from hub.cli.enroll import enroll
+from hub.cli.initialise import init, new_hub_id
 from hub.config import Config, load
 from hub.crypto import Stretch
-from hub.enroll import enroll
-from hub.initialise import init, new_hub_id
 from hub.store.tables_core import events, quarantine
 from protocols.messages.errors import LocalError
 from protocols.messages.topics import MESSAGE_BYTES_MAX, UP_EV, UP_LEAVES, UP_NOTICE
