@@ -61,12 +61,13 @@ _HEAD = re.compile(
 # What the head of every event we write ourselves looks like, put together without asking what a
 # text needs quoted: none that matches needs it. What does not match is taken apart and judged.
 _WRITTEN = re.compile(
-    r'\{"v":1,"ctl":"[ch]-[0-9a-f]{12}","epoch":"[0-9a-f]{32}","seq":[1-9][0-9]{0,14},'
-    r'"prev":"[0-9a-f]{64}","session":"(?:[A-Za-z0-9][A-Za-z0-9._:-]{0,63})?",'
-    r'"boot":"[A-Za-z0-9-]{1,64}","mono_ms":(?:0|[1-9][0-9]{0,14}),'
-    rf'"at":"{INSTANT_TEXT}","at_trust":"(?:ntp|rtc|none)",'
-    r'"type":"[a-z][a-z0-9_]{0,14}(?:\.[a-z][a-z0-9_]{0,14}){0,3}",'
+    r'\{"v":1,"ctl":"([ch]-[0-9a-f]{12})","epoch":"([0-9a-f]{32})","seq":([1-9][0-9]{0,14}),'
+    r'"prev":"([0-9a-f]{64})","session":"((?:[A-Za-z0-9][A-Za-z0-9._:-]{0,63})?)",'
+    r'"boot":"([A-Za-z0-9-]{1,64})","mono_ms":(0|[1-9][0-9]{0,14}),'
+    rf'"at":"({INSTANT_TEXT})","at_trust":"(ntp|rtc|none)",'
+    r'"type":"([a-z][a-z0-9_]{0,14}(?:\.[a-z][a-z0-9_]{0,14}){0,3})",'
 )
+_WRITTEN_BYTES = re.compile(_WRITTEN.pattern.encode("ascii"))
 
 
 @dataclass(frozen=True, slots=True)
@@ -210,6 +211,44 @@ def decode_event(line: bytes) -> Event:
             expected=f"at most {EVENT_BYTES_MAX} bytes",
             got=f"{len(line)} bytes",
         )
+    return _as_written(line) or _taken_apart(line)
+
+
+def _as_written(line: bytes) -> Event | None:
+    """The event, if its head is one that we write ourselves; a third of the time of the other way.
+
+    What is odd is left to the other way, which also says what is odd about it.
+    """
+    head = _WRITTEN_BYTES.match(line)
+    if head is None:
+        return None
+    try:
+        value = load(b"{" + line[head.end() :], where="event")
+    except RemoteError:
+        return None
+    data = value.get("data")
+    if len(value) != 1 or not isinstance(data, dict):
+        return None
+    ctl, epoch, seq, prev, session, boot, mono_ms, at, at_trust, kind = (
+        part.decode("ascii") for part in head.groups()
+    )
+    return Event(
+        v=EVENT_VERSION,
+        ctl=ctl,
+        epoch=epoch,
+        seq=int(seq),
+        prev=prev,
+        session=session,
+        boot=boot,
+        mono_ms=int(mono_ms),
+        at=at,
+        at_trust=at_trust,
+        type=kind,
+        data=data,
+    )
+
+
+def _taken_apart(line: bytes) -> Event:
     value = load(line, where="event")
     if tuple(value) != KEYS:
         raise RemoteError(

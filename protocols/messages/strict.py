@@ -73,22 +73,31 @@ def _dump(value: Mapping[str, Any], *, where: str, floats: bool, sort: bool) -> 
     return (_SORTED if sort else _IN_ORDER).encode(value).encode("utf-8")
 
 
+class _OddError(ValueError):
+    """What JSON allows and the contract does not."""
+
+
+def _pairs(items: list[tuple[str, Any]]) -> Json:
+    found = dict(items)
+    if len(found) != len(items):
+        raise _OddError("a key stands twice")
+    return found
+
+
+def _constant(name: str) -> NoReturn:
+    raise _OddError(f"{name} is not a number")
+
+
+# Made once: making one costs as much as reading a small event.
+_STRICT: Final = json.JSONDecoder(object_pairs_hook=_pairs, parse_constant=_constant)
+
+
 def load(raw: bytes, *, where: str, floats: bool = False) -> Json:
     """The JSON object in `raw`. `RemoteError` for anything else."""
-
-    def pairs(items: list[tuple[str, Any]]) -> Json:
-        found = dict(items)
-        if len(found) != len(items):
-            _refuse(where, "a key stands twice")
-        return found
-
-    def constant(name: str) -> NoReturn:
-        _refuse(where, f"{name} is not a number")
-
     try:
-        value = json.loads(raw.decode("utf-8"), object_pairs_hook=pairs, parse_constant=constant)
-    except RemoteError:
-        raise
+        value = _STRICT.decode(raw.decode("utf-8"))
+    except _OddError as error:
+        _refuse(where, str(error))
     except (ValueError, RecursionError) as error:
         # Where it breaks off helps; what Python says of its own limits does not.
         got = str(error) if isinstance(error, json.JSONDecodeError) else "something else"

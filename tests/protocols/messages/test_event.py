@@ -8,7 +8,7 @@ from datetime import datetime
 from typing import Any
 
 import pytest
-from hypothesis import given
+from hypothesis import example, given
 from hypothesis import strategies as st
 
 from protocols.messages.errors import LocalError, RemoteError
@@ -203,6 +203,29 @@ def test_any_bytes_are_an_event_or_refused(line):
             read(line)
         except RemoteError:
             continue
+
+
+def outcome(line: bytes) -> object:
+    try:
+        return decode_event(line)
+    except RemoteError as error:
+        return error.where, error.expected
+
+
+@given(
+    at=st.integers(0, len(LINE.encode())),
+    new=st.sampled_from(
+        [b"", b"0", b"9", b'"', b"}", b",", b" ", b"1.5", b'"v":1,', b"\xff", b"[]"]
+    ),
+    cut=st.integers(0, 3),
+)
+@example(at=len(LINE.encode()) - 1, new=b',"type":"x"', cut=0)
+@example(at=len(LINE.encode()) - 1, new=b',"more":1', cut=0)
+def test_an_event_written_as_ours_is_read_as_any_other(at: int, new: bytes, cut: int) -> None:
+    """A space before it makes it one that is not written as ours and says the same."""
+    line = LINE.encode()
+    changed = line[:at] + new + line[at + cut :]
+    assert outcome(changed) == outcome(b" " + changed)
 
 
 def test_the_first_event_ever_follows_zeros():
