@@ -26,7 +26,8 @@ from tests.bench.proof import commit
 from tests.fuzz.targets import FOUND, TARGETS
 
 OUT: Final = Path("out/fuzz")
-SHARD_RUNS: Final = 1_000_000
+SHARDS: Final = 20
+"""A proof is cut into so many: a shard ends within minutes, so that little is lost with one."""
 COUNTED_RUNS: Final = 25_000
 COUNTED_PART: Final = 50
 """One input in so many is guided by coverage, at least `COUNTED_RUNS` of them."""
@@ -86,7 +87,7 @@ def shards(names: Sequence[str], runs: int, seed: int) -> list[Shard]:
         counted = min(wanted, max(wanted // COUNTED_PART, COUNTED_RUNS))
         for size, left, guided in (
             (COUNTED_RUNS, counted, True),
-            (SHARD_RUNS, wanted - counted, False),
+            (TARGETS[name].proof_runs // SHARDS, wanted - counted, False),
         ):
             for begun in range(0, left, size):
                 found.append(Shard(name, min(left - begun, size), at, guided))
