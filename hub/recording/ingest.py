@@ -42,7 +42,7 @@ from protocols.messages.bodies import (
     decode_tm,
 )
 from protocols.messages.errors import RemoteError
-from protocols.messages.recording import StreamHead, ack_point
+from protocols.messages.recording import StreamHead, StreamState, ack_point
 from protocols.messages.topics import (
     DOWN_ACK,
     QOS,
@@ -61,6 +61,8 @@ HEAD_TRIES: Final = 5
 """Another writer can be quicker a few times, not for ever."""
 RESTORE_WAIT_MS: Final = 15_000
 """Births are retained, so every connected room is heard at once; the rest is caught later."""
+GREET_AGAIN_MS: Final = 60_000
+"""What a room is told of its older epochs may be lost like any message, and no pong names them."""
 GENERATIONS_AHEAD_MAX: Final = 1_000
 """A hub is not restored more often than this; a birth that says so must not move the number to
 where no message can carry it any more."""
@@ -98,7 +100,7 @@ class Ingest:
         self._queue: queue.Queue[tuple[str, bytes]] = queue.Queue(QUEUE_MAX)
         self._thread: threading.Thread | None = None
         self._n = 0
-        self._greeted: set[str] = set()
+        self._greeted_ms: dict[str, int] = {}
         self._restored_since_ms: int | None = None
         self._births: set[str] = set()
         self._recorded: list[Callable[[], None]] = []
@@ -209,7 +211,7 @@ class Ingest:
             set_meta(conn, "generation", str(max(old, above) + 1))
             set_meta(conn, "restored", "")
         self._fleet.republish_all()
-        self._greeted.clear()
+        self._greeted_ms.clear()
         for ctl in self._rooms.ctls():
             birth = self._rooms.link(ctl).birth
             if birth is not None:
@@ -351,15 +353,17 @@ class Ingest:
         with self._store.read() as conn:
             rows = streams.epoch_rows(conn, ctl)[: streams.EPOCHS_ACKED_MAX]
             heads = {row.epoch: streams.head_of(row) for row in rows}
-            heads.setdefault(epoch, StreamHead(ctl=ctl, epoch=epoch))
+            waited = [row.pred_epoch for row in rows if row.standing == StreamState.WAITING.value]
+            for one in (epoch, *waited):
+                heads.setdefault(one, StreamHead(ctl=ctl, epoch=one))
             acks = []
-            for one in heads.values():
-                room_acked = acked if one.epoch == epoch else None
+            for head in heads.values():
+                room_acked = acked if head.epoch == epoch else None
                 upto, digest, resend = ack_point(
-                    one, batch_last=None, recorded=lambda _: None, room_acked=room_acked
+                    head, batch_last=None, recorded=lambda _: None, room_acked=room_acked
                 )
                 acks.append(
-                    self._ack(conn, ctl, one.epoch, upto=upto, digest=digest, resend=resend)
+                    self._ack(conn, ctl, head.epoch, upto=upto, digest=digest, resend=resend)
                 )
         for ack in acks:
             self._send(ack)
@@ -376,9 +380,11 @@ class Ingest:
         self.recorder.ponged(ctl, body.epoch)
         if self._restored_since_ms is not None:
             return
-        if ctl not in self._greeted:
+        now_ms = self._clock.mono_ms()
+        told_ms = self._greeted_ms.get(ctl)
+        if told_ms is None or now_ms - told_ms >= GREET_AGAIN_MS:
             # A new run of the hub proves itself by the room's latest nonce: this pong brought it.
-            self._greeted.add(ctl)
+            self._greeted_ms[ctl] = now_ms
             self._greet(ctl, body.epoch, acked=body.acked)
         else:
             self._level(ctl, body)

@@ -15,6 +15,7 @@ from hub.store.tables_core import controllers, epochs, events, forks, gaps, quar
 from protocols.messages.event import GENESIS, event_hash
 from protocols.messages.topics import UP_EV, UP_NOTICE, UP_ST, UP_TM
 from tests.hub import scripted_room as scripted
+from tests.hub.booking.town import StandingClock
 
 
 @pytest.fixture
@@ -316,6 +317,42 @@ def test_a_pong_behind_the_head_is_acknowledged_again(hub: Hub, room: Any, wire:
     hub.ingest.handle(room.topic(UP_TM), room.pong(stream, acked=0))
     (ack,) = wire.acks()
     assert (ack.upto, ack.resend, ack.re) == (2, False, room.ask)
+
+
+def test_what_a_room_was_told_of_older_epochs_is_told_again_each_minute(
+    hub: Hub, room: Any, wire: Any
+) -> None:
+    """No pong names an older epoch: what was said of it at the greeting may have been lost."""
+    clock = hub.ingest._clock = StandingClock()  # type: ignore[assignment]
+    older = room.open()
+    hub.ingest.handle(room.topic(UP_EV), room.batch(older))
+    newer = room.open(after=older)
+    hub.ingest.handle(room.topic(UP_EV), room.batch(newer))
+    hub.ingest.handle(room.topic(UP_TM), room.pong(newer, acked=1))
+    wire.sent.clear()
+
+    clock.pass_s(59)
+    hub.ingest.handle(room.topic(UP_TM), room.pong(newer, acked=1))
+    assert wire.acks() == []
+    clock.pass_s(1)
+    hub.ingest.handle(room.topic(UP_TM), room.pong(newer, acked=1))
+    told = {ack.epoch: (ack.upto, ack.resend) for ack in wire.acks()}
+    assert told == {older.epoch: (1, True), newer.epoch: (1, False)}
+
+
+def test_a_greeting_asks_for_the_predecessor_that_never_came(
+    hub: Hub, room: Any, wire: Any
+) -> None:
+    """After a restore whole epochs are unknown here, and the room believes them acknowledged."""
+    older = room.open()
+    newer = room.open(after=older)
+    hub.ingest.handle(room.topic(UP_EV), room.batch(newer))
+    wire.sent.clear()
+
+    hub.ingest.handle(room.topic(UP_ST), room.birth(newer))
+
+    told = {ack.epoch: (ack.upto, ack.hash, ack.resend) for ack in wire.acks()}
+    assert told[older.epoch] == (0, GENESIS, True)
 
 
 def test_a_wire_the_hub_does_not_speak_is_refused(hub: Hub, room: Any, wire: Any) -> None:
