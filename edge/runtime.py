@@ -120,9 +120,9 @@ class Runtime:
             item = self.inbox.get((due - self.clock.mono_ms()) / 1000)
             began = self.clock.mono_ms()
             if item is not None:
-                self._take(item)
+                self.take(item)
             if self.clock.mono_ms() >= due:
-                self._tick()
+                self.tick()
                 due = max(due + TICK_MS, self.clock.mono_ms())
             self.loop_ms = max(self.loop_ms, self.clock.mono_ms() - began)
         self.inbox.close()
@@ -289,7 +289,8 @@ class Runtime:
         proven = self.clock.mono_ms() - self.proven_ms <= PROOF_MS + 2 * TICK_MS
         return proven and not self.held.full
 
-    def _take(self, item: Observed | Arrived | LinkChanged | Call) -> None:
+    def take(self, item: Observed | Arrived | LinkChanged | Call) -> None:
+        """One item of the inbox, to the end."""
         if isinstance(item, Observed):
             self.feed([Turn(item.kind, item.data)])
         elif isinstance(item, Call):
@@ -326,7 +327,8 @@ class Runtime:
         data = {"mono_ms": mono, "at": iso_ms(wall), "step_ms": step, "source": trust}
         return [Turn("system", {"type": "clock.fix", "session": "", "data": data})]
 
-    def _tick(self) -> None:
+    def tick(self) -> None:
+        """What is due each second, whether anything came or not."""
         if self.held.full:
             self._retry()
         elif self.clock.mono_ms() - self.proven_ms >= PROOF_MS:

@@ -16,7 +16,7 @@ import hashlib
 import logging
 import secrets
 import threading
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import timedelta
 from typing import Any, Final, Protocol
 
@@ -39,6 +39,7 @@ PING_MS: Final = 5_000
 RESEND_AFTER: Final = timedelta(seconds=20)
 """A room that is connected and did not answer gets it again, at a pong."""
 NONCE_BYTES: Final = 8
+RUN_BYTES: Final = 16
 OPEN_STATES: Final = ("queued", "sent")
 COMMAND: Final = "command"
 KINDS: Final = ("order", "statement", COMMAND)
@@ -81,6 +82,7 @@ class Fleet:
     Args:
         store, clock, keys, facts, rooms: the hub's own.
         policy: `pack` (canonical dict) and `calendar` (list) that every plan carries.
+        entropy: random bytes of a length; tests bring their own.
     """
 
     def __init__(
@@ -92,15 +94,17 @@ class Fleet:
         facts: Facts,
         rooms: LiveRooms,
         policy: Mapping[str, Any],
+        entropy: Callable[[int], bytes] = secrets.token_bytes,
     ) -> None:
         self.transport: Transport = Nowhere()
-        self.run = secrets.token_hex(16)
+        self.run = entropy(RUN_BYTES).hex()
         self._store = store
         self._clock = clock
         self._keys = keys
         self._facts = facts
         self._rooms = rooms
         self._policy = policy
+        self._entropy = entropy
         self._lock = threading.Lock()
         self._asks: dict[str, str] = {}
         self._pinged_ms: int | None = None
@@ -322,7 +326,7 @@ class Fleet:
 
     def ping(self, ctl: str) -> None:
         """Asks one room for a sign of life."""
-        nonce = secrets.token_hex(NONCE_BYTES)
+        nonce = self._entropy(NONCE_BYTES).hex()
         with self._lock:
             self._nonces[ctl] = nonce
         self.transport.publish(topic(ctl, DOWN_PING), Ping(nonce).encode(), QOS[DOWN_PING])

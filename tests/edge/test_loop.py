@@ -112,7 +112,7 @@ def test_a_wall_clock_that_is_set_is_on_the_record_with_its_step(runtime: Runtim
     runtime.clock = clock
 
     def fixes() -> list[tuple[int, str]]:
-        runtime._tick()
+        runtime.tick()
         found = [one.data for one in runtime.journal.replay() if one.type == "clock.fix"]
         return [(one["step_ms"], one["source"]) for one in found]
 

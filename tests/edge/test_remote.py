@@ -99,7 +99,7 @@ class Room:
         """Time goes by, then the loop ticks; what the slow thread was told is done before."""
         self.slow()
         self.now[0] += ms
-        self.service.runtime._tick()
+        self.service.runtime.tick()
 
     def slow(self) -> None:
         """What the slow thread was told is done."""
