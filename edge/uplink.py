@@ -147,7 +147,7 @@ class Uplink:
 
     def __post_init__(self) -> None:
         """Takes up the positions that the journal kept."""
-        self._gaps = {(epoch, first): last for epoch, first, last in self.journal.gaps()}
+        self._gaps = self._declared()
         kept = json.loads(self.journal.kv_get(KV_CURSOR) or b"{}")
         self.state = CursorState(
             ctl=self.me.ctl,
@@ -392,7 +392,11 @@ class Uplink:
     def _declare_gap(self, epoch: str, first: int, last: int, cause: str) -> None:
         if (epoch, first) not in self._gaps:
             self.journal.write_gap(epoch, first, last, cause)
-            self._gaps[epoch, first] = last
+            # The hole may have taken an earlier declaration with it, which has to be made again.
+            self._gaps = self._declared()
+
+    def _declared(self) -> dict[tuple[str, int], int]:
+        return {(epoch, first): last for epoch, first, last in self.journal.gaps()}
 
     def _batch(self, epoch: str, rows: Sequence[Row]) -> bytes:
         return seal_batch(

@@ -409,6 +409,30 @@ def test_a_row_that_is_not_there_any_more_is_lost_and_not_rotten(bench: Bench) -
     assert gap == [{"epoch": epoch, "from": 3, "to": 3, "cause": "lost"}]
 
 
+def test_a_gap_whose_own_record_has_rotted_is_declared_again(bench: Bench) -> None:
+    """Or the rows behind the first hole would wait for the next start."""
+    batches(bench)
+    bench.ack()
+    bench.uplink.link(up=False)
+    write(bench, 2)
+    epoch = bench.journal.epoch
+    rot = (
+        "UPDATE event SET line = x'00' WHERE seq = ? AND n = (SELECT n FROM epoch WHERE epoch = ?)"
+    )
+    bench.journal.port.execute(rot, (3, epoch))
+    bench.uplink.link(up=True)
+    declared = bench.journal.epoch
+    bench.uplink.link(up=False)
+    bench.journal.port.execute(rot, (2, declared))
+
+    bench.uplink.link(up=True)
+    bench.uplink.link(up=False)
+    bench.uplink.link(up=True)
+
+    gaps = [event.data for event in bench.journal.replay() if event.type == "record.gap"]
+    assert {(one["epoch"], one["from"]) for one in gaps} == {(epoch, 3), (declared, 2)}
+
+
 def test_a_retained_or_unsigned_command_is_refused_by_name(bench: Bench) -> None:
     """It moves nothing, is on the record, and answers for no genuine one of the same name."""
     order = Order("a" * 32, "s-000000000001", 1, "end", "hub", committee="complete")
