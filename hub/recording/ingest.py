@@ -353,8 +353,8 @@ class Ingest:
         with self._store.read() as conn:
             rows = streams.epoch_rows(conn, ctl)[: streams.EPOCHS_ACKED_MAX]
             heads = {row.epoch: streams.head_of(row) for row in rows}
-            waited = [row.pred_epoch for row in rows if row.standing == StreamState.WAITING.value]
-            for one in (epoch, *waited):
+            waiting = [row for row in rows if row.standing == StreamState.WAITING.value]
+            for one in (epoch, *(row.pred_epoch for row in waiting if row.pred_epoch)):
                 heads.setdefault(one, StreamHead(ctl=ctl, epoch=one))
             acks = []
             for head in heads.values():

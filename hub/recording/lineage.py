@@ -80,7 +80,8 @@ class Lineages:
                 (own is not None and own.head > row.pred_seq)
                 or self._alive.ponged_later(ctl, epoch, row.epoch)
             )
-            waits = child and row.standing == StreamState.WAITING.value
+            first = row.cause and not row.pred_epoch
+            waits = (child or first) and row.standing == StreamState.WAITING.value
             if passed or waits or row.standing in BRANCHES:
                 asked |= self._judge(conn, ctl, row.epoch)
         return asked
@@ -103,10 +104,11 @@ class Lineages:
             StreamState.FORK,
         }:
             self._new_standing(conn, head, lineage.state)
-        return {opened.pred_epoch} if lineage is Lineage.WAITS else set()
+        return {opened.pred_epoch} - {""} if lineage is Lineage.WAITS else set()
 
     def _branch(self, conn: Connection, head: StreamHead) -> Branch:
         rows = streams.epoch_rows(conn, head.ctl)
+        firsts, unclear = streams.beginnings(rows)
         tip = (head.pred_epoch, head.pred_seq)
         at_tip = [row for row in rows if (row.pred_epoch, row.pred_seq) == tip]
         pred = next((row for row in rows if row.epoch == head.pred_epoch), None)
@@ -121,7 +123,8 @@ class Lineages:
             sibling=bool(head.pred_epoch) and len(at_tip) > 1,
             other_alive=ponged or passed or self._beside_lives(rows, head),
             pred_ponged=ponged,
-            others=any(head.epoch not in streams.line(rows, row.epoch) for row in rows),
+            others=bool(firsts - {head.epoch}),
+            unclear=unclear,
         )
 
     def _beside_lives(self, rows: list[Any], head: StreamHead) -> bool:

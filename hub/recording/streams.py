@@ -140,6 +140,17 @@ def line(rows: list[Any], epoch: str) -> list[str]:
     return list(found)
 
 
+def beginnings(rows: list[Any]) -> tuple[set[str], bool]:
+    """First epochs ever that these go back to, and whether some go back to one not known yet.
+
+    An epoch whose first row has not arrived says nothing of what was before it.
+    """
+    known = {row.epoch: row.pred_epoch if row.cause else None for row in rows}
+    firsts = {epoch for epoch, pred in known.items() if pred == ""}
+    unclear = any(pred is None or (pred and pred not in known) for pred in known.values())
+    return firsts, unclear
+
+
 def told_gap(conn: Connection, ctl: str, gap: Gap) -> tuple[str, int]:
     """(epoch, seq) of the row that declared this gap."""
     rows = conn.execute(

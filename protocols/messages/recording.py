@@ -307,14 +307,15 @@ class Branch:
 
     `sibling`: another stream names the same predecessor and seq; `other_alive`: another line of
     epochs, or the predecessor itself, was appended to or ponged after this epoch opened;
-    `pred_ponged`: a room still answers in the predecessor; `others`: the controller has other
-    streams at all.
+    `pred_ponged`: a room still answers in the predecessor; `others`: another epoch was the first
+    ever too; `unclear`: of some epoch it is not known yet where it began.
     """
 
     sibling: bool = False
     other_alive: bool = False
     pred_ponged: bool = False
     others: bool = False
+    unclear: bool = False
 
 
 def judge_opened(
@@ -322,13 +323,15 @@ def judge_opened(
 ) -> Lineage:
     """How an epoch relates to its predecessor. Ask again when the predecessor's head moves.
 
-    On WAITS the caller acknowledges the predecessor's epoch at its head (0 and `GENESIS` if it is
+    On WAITS the caller acknowledges the predecessor's epoch, if one is named, at its head (0 and `GENESIS` if it is
     unknown) with `resend: true`: after a restore that is how the room learns what is missing.
     `pred` None: the predecessor is unknown here; `pred_hash_at`: the recorded hash of its row
     `pred_seq`, None if it is not recorded.
     """
     if not opened.pred_epoch:
-        return _older(opened, branch) if branch.others else Lineage.FIRST
+        if branch.others:
+            return _older(opened, branch)
+        return Lineage.WAITS if branch.unclear else Lineage.FIRST
     if pred is None or opened.pred_seq > pred.head:
         return Lineage.WAITS
     if pred_hash_at is not None and pred_hash_at != opened.pred_hash:

@@ -232,6 +232,7 @@ AFTER = Opened(OTHER, 9, "9" * 64, "start")
     ("opened", "pred", "at", "branch", "expected"),
     [
         (Opened("", 0, GENESIS, "start"), None, None, Branch(), Lineage.FIRST),
+        (Opened("", 0, GENESIS, "start"), None, None, Branch(unclear=True), Lineage.WAITS),
         (Opened("", 0, GENESIS, "start"), None, None, Branch(others=True), Lineage.ROLLBACK),
         (Opened("", 0, GENESIS, "salvage"), None, None, Branch(others=True), Lineage.TAIL_LOST),
         (AFTER, PRED, "9" * 64, Branch(), Lineage.CONTINUES),
