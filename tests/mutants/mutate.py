@@ -124,7 +124,7 @@ def _run(mutant: Mutant, *, module: str, path: Path, tests: Sequence[Path]) -> i
     os.environ["EVALROOM_PROPERTIES"] = "whole"
     for name in [one for one in sys.modules if one.split(".")[0] in {"protocols", "tests"}]:
         del sys.modules[name]
-    sys.meta_path.insert(0, _Planted(module, path, mutant.source))
+    sys.meta_path.insert(0, Planted(module, path, mutant.source))
     # The parent has loaded Hypothesis already, which pytest warns about.
     words = ["-q", "-x", "-o", "filterwarnings=default", "-p", "no:cacheprovider"]
     return int(pytest.main([*words, *map(str, tests)]))
@@ -143,7 +143,7 @@ class _Changed(importlib.machinery.SourceFileLoader):
         return code
 
 
-class _Planted(importlib.abc.MetaPathFinder):
+class Planted(importlib.abc.MetaPathFinder):
     """Gives out the changed source where the module is asked for."""
 
     def __init__(self, module: str, path: Path, source: str) -> None:

@@ -1,0 +1,88 @@
+"""Plays many histories and says which did not hold, each with the line that plays it again."""
+
+from __future__ import annotations
+
+import gc
+import os
+import shutil
+import sys
+from collections import Counter
+from collections.abc import Iterable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import dataclass, field
+from multiprocessing import get_context
+from pathlib import Path
+from typing import Final
+
+import apsw
+
+from tests.bench.proof import commit
+from tests.simulation.ledger import Violation
+from tests.simulation.world import folder, play
+
+CORPUS: Final = Path(__file__).with_name("corpus.txt")
+CHUNK: Final = 25
+"""Seeds one process plays before it says how they went."""
+
+
+@dataclass
+class Tally:
+    """How many held, what the oracles judged, and the lines of those that failed."""
+
+    held: int = 0
+    checks: Counter[str] = field(default_factory=Counter)
+    failed: list[str] = field(default_factory=list)
+
+    def add(self, other: Tally) -> None:
+        self.held += other.held
+        self.checks += other.checks
+        self.failed += other.failed
+
+
+def corpus() -> list[int]:
+    """Seeds that once showed a fault; a line is a seed and what it showed."""
+    lines = CORPUS.read_text(encoding="utf-8").splitlines()
+    return [int(line.split()[0]) for line in lines if line and not line.startswith("#")]
+
+
+def line_of(seed: int, what: object) -> str:
+    """What a person needs to see it again."""
+    return f"SEED={seed} COMMIT={commit()} python -m tests.simulation {seed}   # {what}"
+
+
+def some(seeds: Iterable[int]) -> Tally:
+    """Plays these in this process."""
+    tally, home = Tally(), folder()
+    # After a cut SQLite's own clean-up fails too, where no caller can hear of it.
+    hook, sys.unraisablehook = sys.unraisablehook, lambda _: None
+    gc.freeze()
+    try:
+        for seed in seeds:
+            try:
+                tally.checks.update(play(seed, home).checks)
+                tally.held += 1
+            except (Violation, Exception) as found:  # noqa: BLE001 - each is a line, the next goes on
+                tally.failed.append(line_of(seed, f"{type(found).__name__}: {found}"))
+    finally:
+        sys.unraisablehook = hook
+        shutil.rmtree(home, ignore_errors=True)
+    return tally
+
+
+def many(seeds: Sequence[int], processes: int = 0) -> Tally:
+    """Plays these in all cores' processes."""
+    chunks = [seeds[at : at + CHUNK] for at in range(0, len(seeds), CHUNK)]
+    tally = Tally()
+    context = get_context("spawn")
+    with ProcessPoolExecutor(processes or os.cpu_count() or 1, mp_context=context) as pool:
+        for one in pool.map(some, chunks):
+            tally.add(one)
+    return tally
+
+
+def lines(tally: Tally) -> Iterator[str]:
+    """The report: failures first, then what was judged, by which SQLite."""
+    yield from tally.failed
+    judged = ", ".join(f"{what} {n}" for what, n in sorted(tally.checks.items()))
+    yield f"judged: {judged}"
+    yield f"{tally.held} histories held, {len(tally.failed)} did not (SQLite {apsw.sqlite_lib_version()})"
