@@ -52,6 +52,11 @@ def fuzzed(name: str, claim: str) -> Section:
 
 SECTIONS = (
     Section(
+        "histories",
+        "nothing is lost, doubled or forked unseen",
+        command=("tests.simulation", "1", "--count", "10000"),
+    ),
+    Section(
         "power-cuts",
         "no acknowledged row is lost by a power cut",
         ("tests/edge/test_journal_power_cut.py",),

@@ -1,4 +1,4 @@
-"""`python -m tests.simulation SEED…` plays histories again; `--count N` plays N of them from SEED."""
+"""`python -m tests.simulation SEED…` plays histories again; `--count N` plays N from SEED on."""
 
 from __future__ import annotations
 

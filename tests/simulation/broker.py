@@ -65,7 +65,7 @@ class Broker:
         self.lines[line.client] = line
         if line.client == HUB:
             for name, payload in sorted(self.retained.items()):
-                self._route(HUB, name, payload, retained=True)
+                self.route(HUB, name, payload, retained=True)
         return True
 
     def drop(self, line: Line, *, tell: bool = True) -> None:
@@ -103,32 +103,33 @@ class Broker:
         if retain and where.leaf in RETAINED:
             self.retained[name] = payload
         to = HUB if where.leaf.startswith("up/") else where.ctl
-        self._route(to, name, payload)
+        self.route(to, name, payload)
 
     def _will(self, name: str, payload: bytes) -> None:
         self.retained[name] = payload
-        self._route(HUB, name, payload)
+        self.route(HUB, name, payload)
 
-    def _route(self, to: str, name: str, payload: bytes, *, retained: bool = False) -> None:
+    def route(self, to: str, name: str, payload: bytes, *, retained: bool = False) -> None:
+        """On its way to one client, whoever sent it."""
         habits, chance = self.habits, self.chance
         line = self.lines.get(to)
         if line is None or line.waiting >= habits.cap or chance.random() < habits.drop:
             return
-        copies = 2 if chance.random() < habits.twice else 1
-        for _ in range(copies):
-            wait = LATENCY_MS + (chance.randrange(habits.reorder_ms) if habits.reorder_ms else 0)
-            stale = chance.random() < habits.stale
-            if stale:
-                wait += chance.randrange(habits.stale_ms)
-            line.waiting += 1
-            run = self.run
-            self.later(
-                wait,
-                "deliver",
-                lambda: self._hand_over(
-                    line, name, payload, run=run, stale=stale, retained=retained
-                ),
-            )
+        for _ in range(2 if chance.random() < habits.twice else 1):
+            self._copy(line, name, payload, retained=retained)
+
+    def _copy(self, line: Line, name: str, payload: bytes, *, retained: bool) -> None:
+        habits, chance, run = self.habits, self.chance, self.run
+        wait = LATENCY_MS + (chance.randrange(habits.reorder_ms) if habits.reorder_ms else 0)
+        stale = chance.random() < habits.stale
+        if stale:
+            wait += chance.randrange(habits.stale_ms)
+        line.waiting += 1
+
+        def arrive() -> None:
+            self._hand_over(line, name, payload, run=run, stale=stale, retained=retained)
+
+        self.later(wait, "deliver", arrive)
 
     def _hand_over(
         self, line: Line, name: str, payload: bytes, *, run: int, stale: bool, retained: bool

@@ -21,7 +21,7 @@ import apsw
 from sqlalchemy import Engine, event
 from sqlalchemy.exc import SQLAlchemyError
 
-from edge.crypto import signer, verify
+from edge.crypto import signer
 from edge.duty import DutyRoster
 from edge.identify import Identifier
 from edge.inbox import Arrived, Inbox, LinkChanged
@@ -30,7 +30,6 @@ from edge.journal import Journal, StorageError
 from edge.runtime import Runtime
 from edge.turn import Turn
 from edge.uplink import Identity, Uplink, Vitals
-from hub import crypto
 from hub.bus import Bus
 from hub.contingency.service import Contingency
 from hub.facts import Facts
@@ -222,7 +221,7 @@ class Room(Machine):
         return WatchedPort(self.connection(), self.ctl, self.world.ledger, self.clock.wall)
 
     def _found(self, rows: dict[tuple[str, int], str]) -> None:
-        """What is on the disk at a start: every row that was told, and nothing that nobody wrote."""
+        """What is on the disk at a start: every row that was told of."""
         ledger = self.world.ledger
         if self.damaged:
             self.rows = {}

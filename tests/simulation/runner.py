@@ -85,4 +85,5 @@ def lines(tally: Tally) -> Iterator[str]:
     yield from tally.failed
     judged = ", ".join(f"{what} {n}" for what, n in sorted(tally.checks.items()))
     yield f"judged: {judged}"
-    yield f"{tally.held} histories held, {len(tally.failed)} did not (SQLite {apsw.sqlite_lib_version()})"
+    sqlite = f"SQLite {apsw.sqlite_lib_version()}"
+    yield f"{tally.held} histories held, {len(tally.failed)} did not ({sqlite})"

@@ -1,5 +1,7 @@
-"""Seeded histories of the real room and hub: nothing is lost, doubled or branched unseen, and after
-the faults everything comes together."""
+"""Seeded histories of the real room and hub.
+
+Nothing is lost, doubled or branched unseen, and after the faults everything comes together.
+"""
 
 from __future__ import annotations
 
@@ -71,7 +73,7 @@ def test_the_same_seed_is_the_same_history_whatever_python_hashes_by() -> None:
     first, second = list(_traces("1")), list(_traces("2"))
 
     assert first == second
-    assert len(first) == 2  # noqa: PLR2004 - the two seeds above
+    assert len(first) == 2
 
 
 @pytest.mark.slow

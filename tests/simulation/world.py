@@ -22,6 +22,7 @@ from random import Random
 import apsw
 
 from edge.turn import Turn
+from hub.crypto import signer
 from protocols.messages.acks import Ack
 from protocols.messages.topics import DOWN_ACK, UP_EV, UP_ST, topic
 from tests.simulation.broker import HUB, Broker, Habits
@@ -430,8 +431,6 @@ class History:
         if not room.alive or room.journal is None:
             return
         journal = room.journal
-        from hub.crypto import signer  # noqa: PLC0415
-
         upto = self.chance.randrange(1, journal.seq + 3)
         ack = Ack(
             ctl=room.ctl,
@@ -445,7 +444,7 @@ class History:
         )
         seed = seed_of("hub") if self.chance.random() < 0.7 else seed_of("nobody")
         raw = ack.seal([signer(seed, "hub")])
-        self.world.broker._route(room.ctl, topic(room.ctl, DOWN_ACK), raw)
+        self.world.broker.route(room.ctl, topic(room.ctl, DOWN_ACK), raw)
 
     def _plan(self) -> None:
         self.world.hub.publish_plan(self.chance.choice(self.world.rooms).ctl)
