@@ -108,7 +108,7 @@ class Fleet:
         self._lock = threading.Lock()
         self._asks: dict[str, str] = {}
         self._pinged_ms: int | None = None
-        self._nonces: dict[str, str] = {}
+        self._on_ping: Callable[[str, str], None] = lambda _ctl, _nonce: None
 
     def register(self, projector: Projector) -> None:
         """Reads the rooms' answers."""
@@ -324,11 +324,14 @@ class Fleet:
                 self.ping(ctl)
         self._rooms.check_silence()
 
+    def on_ping(self, act: Callable[[str, str], None]) -> None:
+        """`act(ctl, nonce)` runs before a room is asked for a sign of life."""
+        self._on_ping = act
+
     def ping(self, ctl: str) -> None:
         """Asks one room for a sign of life."""
         nonce = self._entropy(NONCE_BYTES).hex()
-        with self._lock:
-            self._nonces[ctl] = nonce
+        self._on_ping(ctl, nonce)
         self.transport.publish(topic(ctl, DOWN_PING), Ping(nonce).encode(), QOS[DOWN_PING])
 
     def hold(self, conn: Connection, ctl: str, *, held: bool) -> None:

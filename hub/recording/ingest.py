@@ -97,6 +97,7 @@ class Ingest:
         self._fleet = fleet
         self._bus = bus
         self.recorder = Recorder(store=store, clock=clock, keys=keys, facts=facts)
+        fleet.on_ping(self.recorder.pinged)
         self._queue: queue.Queue[tuple[str, bytes]] = queue.Queue(QUEUE_MAX)
         self._thread: threading.Thread | None = None
         self._n = 0
@@ -377,7 +378,7 @@ class Ingest:
             return
         self._fleet.note_ask(ctl, body.ask)
         self._rooms.pong(ctl, body)
-        self.recorder.ponged(ctl, body.epoch)
+        self.recorder.ponged(ctl, body.epoch, body.re)
         if self._restored_since_ms is not None:
             return
         now_ms = self._clock.mono_ms()

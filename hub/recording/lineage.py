@@ -58,9 +58,14 @@ class Lineages:
         self._alive.opened(ctl, epoch)
         return self._judge(conn, ctl, epoch)
 
-    def ponged(self, ctl: str, epoch: str) -> None:
+    def pinged(self, ctl: str, nonce: str) -> None:
+        """A room was asked for a sign of life."""
+        self._alive.pinged(ctl, nonce)
+
+    def ponged(self, ctl: str, epoch: str, nonce: str) -> None:
         """A room answered in this epoch: where a later one is known, it may exist twice."""
-        self._alive.ponged(ctl, epoch)
+        if not self._alive.ponged(ctl, epoch, nonce):
+            return
         with self._store.read() as conn:
             newest = newest_tip(conn, ctl)
             known = streams.load_head(conn, ctl, epoch) is not None

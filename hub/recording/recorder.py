@@ -112,9 +112,13 @@ class Recorder:
         with self._store.write() as conn:
             self._quarantine(conn, ctl, leaf, raw, reason=reason, now=self._clock.wall())
 
-    def ponged(self, ctl: str, epoch: str) -> None:
+    def pinged(self, ctl: str, nonce: str) -> None:
+        """A room was asked for a sign of life."""
+        self._lineage.pinged(ctl, nonce)
+
+    def ponged(self, ctl: str, epoch: str, nonce: str) -> None:
         """A room answered in this epoch."""
-        self._lineage.ponged(ctl, epoch)
+        self._lineage.ponged(ctl, epoch, nonce)
 
     # A batch
 

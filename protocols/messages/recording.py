@@ -323,8 +323,9 @@ def judge_opened(
 ) -> Lineage:
     """How an epoch relates to its predecessor. Ask again when the predecessor's head moves.
 
-    On WAITS the caller acknowledges the predecessor's epoch, if one is named, at its head (0 and `GENESIS` if it is
-    unknown) with `resend: true`: after a restore that is how the room learns what is missing.
+    On WAITS the caller acknowledges the predecessor's epoch, if one is named, at its head (0 and
+    `GENESIS` if it is unknown) with `resend: true`: after a restore that is how the room learns
+    what is missing.
     `pred` None: the predecessor is unknown here; `pred_hash_at`: the recorded hash of its row
     `pred_seq`, None if it is not recorded.
     """

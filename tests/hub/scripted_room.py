@@ -113,11 +113,11 @@ class ScriptedRoom:
             wire=wire,
         ).encode()
 
-    def pong(self, stream: Stream, *, acked: int) -> bytes:
-        """A pong."""
+    def pong(self, stream: Stream, *, acked: int, re: str = "") -> bytes:
+        """A pong; `re`: the question's nonce."""
         self.ask = secrets.token_hex(8)
         return Pong(
-            re="",
+            re=re,
             ask=self.ask,
             epoch=stream.epoch,
             seq=len(stream.lines),

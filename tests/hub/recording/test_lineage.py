@@ -11,6 +11,7 @@ from sqlalchemy import select
 
 from hub.app import Hub
 from hub.store.tables_core import epochs, notices, quarantine
+from protocols.messages.status import Ping
 from protocols.messages.topics import UP_EV, UP_NOTICE, UP_ST, UP_TM, topic
 from tests.hub import scripted_room as scripted
 
@@ -36,8 +37,14 @@ def _more(hub: Hub, room: Any, stream: Any) -> None:
     _send(hub, room, stream, len(stream.lines))
 
 
-def _pong(hub: Hub, room: Any, stream: Any) -> None:
-    hub.ingest.handle(room.topic(UP_TM), room.pong(stream, acked=len(stream.lines)))
+def _ping(hub: Hub, room: Any) -> str:
+    hub.fleet.ping(room.ctl)
+    return Ping.decode(hub.fleet.transport.sent[-1][1]).nonce  # type: ignore[attr-defined]
+
+
+def _pong(hub: Hub, room: Any, stream: Any, nonce: str = "") -> None:
+    pong = room.pong(stream, acked=len(stream.lines), re=nonce or _ping(hub, room))
+    hub.ingest.handle(room.topic(UP_TM), pong)
 
 
 def _standing(hub: Hub, stream: Any) -> str:
@@ -68,6 +75,17 @@ def test_a_room_that_still_answers_in_an_epoch_that_was_left_is_a_clone(
     assert _standing(hub, copy) == "open"
     _pong(hub, room, first)
     assert _standing(hub, copy) == "clone"
+
+
+def test_an_answer_that_was_long_on_its_way_makes_no_clone(hub: Hub, room: Any) -> None:
+    """It was asked for before the epoch was left; a repeated one says nothing new either."""
+    first = _first(hub, room)
+    nonce = _ping(hub, room)
+    gone_on = _opened(hub, room, first)
+    for _ in range(2):
+        _pong(hub, room, first, nonce)
+    _pong(hub, room, first, "never-asked")
+    assert _standing(hub, gone_on) == "open"
 
 
 def test_a_branch_that_only_answers_makes_the_other_one_a_clone(hub: Hub, room: Any) -> None:
