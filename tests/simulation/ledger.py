@@ -185,6 +185,9 @@ class Ledger:
             older = bool(pred) and heads.get((ctl, pred), 0) > pred_seq
             place = (ctl, pred, pred_seq)
             tips = [row[5] for row in rows if pred and (row[0], row[3], row[4]) == place]
+            if standing == "fork" and any(gap[:2] == (ctl, epoch) for gap in self.gaps):
+                self.counted("late row")  # of a hole that was declared while it was on its way
+                continue
             if not older and len(tips) < 2:
                 if standing in ALARMING:
                     raise unsafe(f"{ctl} {epoch} stands as {standing}, and nothing happened to it")

@@ -61,7 +61,7 @@ FAULTS: Final = (
         "the hub acknowledges before its commit",
         (
             Change(
-                "hub/ingest.py",
+                "hub/recording/ingest.py",
                 "        outcome = self._recorded_batch(ctl, payload)\n        if outcome.refused:",
                 "        with self._store.write() as conn:\n"
                 "            outcome = self._recorded_batch(ctl, payload)\n"
@@ -92,7 +92,7 @@ FAULTS: Final = (
         "rows are told apart without their epoch",
         (
             Change(
-                "hub/streams.py",
+                "hub/recording/streams.py",
                 "        select(epochs).where(epochs.c.ctl == ctl, epochs.c.epoch == epoch)\n"
                 "    ).one_or_none()\n    return None if row is None else head_of(row)",
                 "        select(epochs).where(epochs.c.ctl == ctl)"
@@ -122,7 +122,7 @@ FAULTS: Final = (
         "a will counts against a room that lives",
         (
             Change(
-                "hub/ingest.py",
+                "hub/recording/ingest.py",
                 "            self._fleet.ping(ctl)\n            return\n        if not self._known",
                 "            self._rooms._change(ctl, lambda one: replace(one, reachable=False))\n"
                 "            return\n        if not self._known",

@@ -33,12 +33,12 @@ from edge.uplink import Identity, Uplink, Vitals
 from hub.bus import Bus
 from hub.contingency.service import Contingency
 from hub.facts import Facts
-from hub.fleet import Fleet
+from hub.fleet.outbound import Fleet
+from hub.fleet.rooms import LiveRooms
 from hub.guard import Guard
-from hub.ingest import Ingest
-from hub.keys import Keys
+from hub.keys.keyring import Keys
 from hub.projection import Projector
-from hub.rooms import LiveRooms
+from hub.recording.ingest import Ingest
 from hub.session.service import Sessions
 from hub.store.engine import Store, make_engine, set_meta
 from hub.store.tables_core import cursors, events
