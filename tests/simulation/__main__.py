@@ -6,9 +6,9 @@ import argparse
 import shutil
 import sys
 
+from tests.simulation.history import folder, play
 from tests.simulation.ledger import Violation
 from tests.simulation.runner import corpus, line_of, lines, many
-from tests.simulation.world import folder, play
 
 
 def main() -> int:

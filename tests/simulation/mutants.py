@@ -211,8 +211,8 @@ def _run(fault: Fault, seeds: Sequence[int]) -> int:
         module = file.removesuffix(".py").replace("/", ".")
         sys.meta_path.insert(0, Planted(module, ROOT / file, source))
     sys.unraisablehook = lambda _: None
+    from tests.simulation.history import folder, play  # noqa: PLC0415
     from tests.simulation.ledger import Violation  # noqa: PLC0415 - with the fault in it
-    from tests.simulation.world import folder, play  # noqa: PLC0415
 
     home = folder()
     try:

@@ -17,8 +17,8 @@ from typing import Final
 import apsw
 
 from tests.bench.proof import commit
+from tests.simulation.history import folder, play
 from tests.simulation.ledger import Violation
-from tests.simulation.world import folder, play
 
 CORPUS: Final = Path(__file__).with_name("corpus.txt")
 CHUNK: Final = 25
