@@ -35,12 +35,12 @@ class Change:
 
 @dataclass(frozen=True)
 class Fault:
-    """A planted fault, the faults of the world it shows under, and seeds that show it."""
+    """A planted fault, the faults of the world it shows under, and seeds, one that shows it first."""
 
     name: str
     changes: tuple[Change, ...]
     under: tuple[str, ...]
-    seeds: tuple[int, ...] = tuple(range(1, 13))
+    seeds: tuple[int, ...] = (1, 2, 3, 4)
 
 
 FAULTS: Final = (
@@ -140,6 +140,7 @@ FAULTS: Final = (
             ),
         ),
         ("false_ack", "drop", "room_cut_off"),
+        (12, *range(1, 12)),
     ),
     Fault(
         "any run of the hub may ask a room to rewind",
@@ -151,6 +152,7 @@ FAULTS: Final = (
             ),
         ),
         ("stale", "reorder", "hub_crash"),
+        (5, *range(6, 16)),
     ),
     Fault(
         "a room's journal is not synced at each commit",
@@ -168,6 +170,7 @@ FAULTS: Final = (
         "the hub's database is not synced at each commit",
         (Change("hub/store/engine.py", '"synchronous=FULL"', '"synchronous=NORMAL"'),),
         ("hub_crash",),
+        (2, 1, 3, 4),
     ),
     Fault(
         "an acknowledgement deletes",

@@ -16,7 +16,7 @@ from tests.simulation import mutants
 from tests.simulation.runner import Tally, corpus, lines, many, some
 
 LONG = os.environ.get("EVALROOM_PROPERTIES") == "long"
-HISTORIES = 10_000 if LONG else 60
+HISTORIES = 10_000 if LONG else 50
 ORACLES = frozenset(
     (
         "ack",
@@ -79,4 +79,6 @@ def test_the_same_seed_is_the_same_history_whatever_python_hashes_by() -> None:
 @pytest.mark.slow
 @pytest.mark.parametrize("fault", mutants.FAULTS, ids=lambda fault: fault.name)
 def test_a_planted_fault_is_noticed(fault: mutants.Fault) -> None:
+    assert _held(some(fault.seeds[:1], only=fault.under)), "without the fault it must hold"
+
     assert mutants.noticed(fault, fault.seeds)
