@@ -8,7 +8,7 @@ import sys
 
 from tests.simulation.history import folder, play
 from tests.simulation.ledger import Violation
-from tests.simulation.runner import corpus, line_of, lines, many
+from tests.simulation.runner import corpus, idle, line_of, lines, many
 
 
 def main() -> int:
@@ -23,7 +23,11 @@ def main() -> int:
         first = options.seeds[0] if options.seeds else 1
         seeds = range(first, first + options.count) if options.count else corpus()
         tally = many(seeds, options.processes)
-        sys.stdout.write("\n".join(lines(tally)) + "\n")
+        sys.stdout.write("\n".join([*lines(tally), f"n = {tally.held}"]) + "\n")
+        if options.count and idle(tally):
+            sys.stdout.write(
+                f"too few histories: nothing judged {', '.join(sorted(idle(tally)))}\n"
+            )
         return 1 if tally.failed else 0
     return max(_one(seed, only=options.only, loud=options.log) for seed in options.seeds)
 

@@ -35,7 +35,7 @@ class Change:
 
 @dataclass(frozen=True)
 class Fault:
-    """A planted fault, the faults of the world it shows under, and seeds, one that shows it first."""
+    """A planted fault, the faults of the world it shows under, and seeds, the best one first."""
 
     name: str
     changes: tuple[Change, ...]

@@ -23,6 +23,21 @@ from tests.simulation.ledger import Violation
 CORPUS: Final = Path(__file__).with_name("corpus.txt")
 CHUNK: Final = 25
 """Seeds one process plays before it says how they went."""
+ORACLES: Final = frozenset(
+    (
+        "ack",
+        "branch",
+        "cursor",
+        "hub restart",
+        "pruned",
+        "recorded",
+        "rewind",
+        "room restart",
+        "stream",
+        "will",
+        "wrote",
+    )
+)
 
 
 @dataclass
@@ -78,6 +93,11 @@ def many(seeds: Sequence[int], processes: int = 0) -> Tally:
         for one in pool.map(some, chunks):
             tally.add(one)
     return tally
+
+
+def idle(tally: Tally) -> set[str]:
+    """Oracles that had nothing to judge: what they promise was not shown."""
+    return {what for what in ORACLES if not tally.checks[what]}
 
 
 def lines(tally: Tally) -> Iterator[str]:

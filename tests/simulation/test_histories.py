@@ -13,25 +13,9 @@ from collections.abc import Iterator
 import pytest
 
 from tests.simulation import mutants
-from tests.simulation.runner import Tally, corpus, lines, many, some
+from tests.simulation.runner import Tally, corpus, idle, lines, some
 
-LONG = os.environ.get("EVALROOM_PROPERTIES") == "long"
-HISTORIES = 10_000 if LONG else 50
-ORACLES = frozenset(
-    (
-        "ack",
-        "branch",
-        "cursor",
-        "hub restart",
-        "pruned",
-        "recorded",
-        "rewind",
-        "room restart",
-        "stream",
-        "will",
-        "wrote",
-    )
-)
+HISTORIES = 50
 
 
 def _held(tally: Tally) -> bool:
@@ -49,16 +33,11 @@ def test_seeds_that_once_showed_a_fault_hold() -> None:
 
 
 @pytest.mark.slow
-def test_many_histories_hold_and_every_oracle_had_something_to_judge(
-    capsys: pytest.CaptureFixture[str],
-) -> None:
-    seeds = range(1, HISTORIES + 1)
-    tally = many(seeds) if LONG else some(seeds)
+def test_many_histories_hold_and_every_oracle_had_something_to_judge() -> None:
+    tally = some(range(1, HISTORIES + 1))
 
-    with capsys.disabled():
-        sys.stdout.write("\n" + "\n".join(lines(tally)) + "\n")
     assert _held(tally)
-    assert {what for what, n in tally.checks.items() if n} >= ORACLES
+    assert idle(tally) == set()
 
 
 def _traces(hash_seed: str) -> Iterator[str]:
