@@ -11,7 +11,7 @@ from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any, Final
 
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, bindparam, select
 
 from hub import crypto
 from hub.clock import Clock, iso_ms
@@ -42,6 +42,10 @@ from protocols.messages.trust import EPOCHS_MAX
 
 PIN_DIGITS_MIN: Final = 8
 ROLE_VENUE: Final = "venue"
+# Asked with every batch: building a statement costs more than running it.
+_CONTROLLER: Final = select(controllers.c.sign_kid, controllers.c.sign_pub).where(
+    controllers.c.ctl == bindparam("of_ctl"), controllers.c.state == "enrolled"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -356,11 +360,7 @@ class Keys:
 
     def controller_key(self, conn: Connection, ctl: str) -> tuple[str, bytes] | None:
         """(kid, raw public key) a venue certified for this controller."""
-        row = conn.execute(
-            select(controllers.c.sign_kid, controllers.c.sign_pub).where(
-                controllers.c.ctl == ctl, controllers.c.state == "enrolled"
-            )
-        ).one_or_none()
+        row = conn.execute(_CONTROLLER, {"of_ctl": ctl}).one_or_none()
         return None if row is None else (str(row.sign_kid), bytes.fromhex(row.sign_pub))
 
     def _open(self, kind: str, owner: str, holder: str, secret: str) -> tuple[bytes, Derived]:

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection, func, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from hub import crypto
 from hub.clock import Clock
@@ -44,6 +44,22 @@ LATE: Final = timedelta(minutes=10)
 """WIRE §5: cases from older events open as found later and page nobody."""
 NOTICES_MAX: Final = 1_000
 """Notices of one controller that wait for their rows; what comes beyond waits for its row."""
+# Asked with every batch: building a statement costs more than running it.
+_ROWS: Final = events.insert()
+_ROW_ID: Final = select(events.c.id).where(
+    events.c.ctl == bindparam("of_ctl"),
+    events.c.epoch == bindparam("of_epoch"),
+    events.c.seq == bindparam("of_seq"),
+)
+_ARRIVED: Final = (
+    notices.update()
+    .where(
+        notices.c.ctl == bindparam("of_ctl"),
+        notices.c.epoch == bindparam("of_epoch"),
+        notices.c.seq.between(bindparam("of_first"), bindparam("of_last")),
+    )
+    .values(state="recorded")
+)
 
 
 @dataclass(slots=True)
@@ -343,7 +359,7 @@ def _insert(
     """Writes the rows; the events of those this program can read."""
     decoded = [_decoded(one.line) for one in records]
     conn.execute(
-        events.insert(),
+        _ROWS,
         [
             {
                 "ctl": batch.ctl,
@@ -359,23 +375,11 @@ def _insert(
             for one, event in zip(records, decoded, strict=True)
         ],
     )
-    row_id = conn.execute(
-        select(events.c.id).where(
-            events.c.ctl == batch.ctl,
-            events.c.epoch == batch.epoch,
-            events.c.seq == records[-1].seq,
-        )
-    ).scalar_one()
+    whose = {"of_ctl": batch.ctl, "of_epoch": batch.epoch}
+    row_id = conn.execute(_ROW_ID, {**whose, "of_seq": records[-1].seq}).scalar_one()
     streams.move_stream(conn, batch.ctl, batch.epoch, row_id=int(row_id), at=now)
-    conn.execute(
-        notices.update()
-        .where(
-            notices.c.ctl == batch.ctl,
-            notices.c.epoch == batch.epoch,
-            notices.c.seq.between(records[0].seq, records[-1].seq),
-        )
-        .values(state="recorded")
-    )
+    span = {"of_first": records[0].seq, "of_last": records[-1].seq}
+    conn.execute(_ARRIVED, {**whose, **span})
     return decoded
 
 

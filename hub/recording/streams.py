@@ -10,7 +10,7 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, func, select
+from sqlalchemy import Connection, Row, bindparam, func, select
 from sqlalchemy.exc import IntegrityError
 
 from hub.store.tables_core import epochs, events, gaps, streams
@@ -22,15 +22,34 @@ EPOCHS_ACKED_MAX: Final = 32
 """Epochs named to a room when a line begins: a room opens one per start, older ones are done."""
 
 
+# What every batch asks is built once: building a statement costs more than running it.
+_HEAD: Final = select(epochs).where(
+    epochs.c.ctl == bindparam("of_ctl"), epochs.c.epoch == bindparam("of_epoch")
+)
+_EPOCHS: Final = (
+    select(epochs).where(epochs.c.ctl == bindparam("of_ctl")).order_by(epochs.c.order.desc())
+)
+_HASH: Final = select(events.c.hash).where(
+    events.c.ctl == bindparam("of_ctl"),
+    events.c.epoch == bindparam("of_epoch"),
+    events.c.seq == bindparam("of_seq"),
+)
+_SWAP: Final = epochs.update().where(
+    epochs.c.ctl == bindparam("of_ctl"),
+    epochs.c.epoch == bindparam("of_epoch"),
+    epochs.c.head == bindparam("was_head"),
+    epochs.c.head_hash == bindparam("was_hash"),
+)
+_MOVE: Final = streams.update().where(streams.c.ctl == bindparam("of_ctl"))
+
+
 class HeadMovedError(Exception):
     """Another writer moved the head meanwhile; the transaction must be done again."""
 
 
 def load_head(conn: Connection, ctl: str, epoch: str) -> StreamHead | None:
     """The stream's head, or None if it is unknown."""
-    row = conn.execute(
-        select(epochs).where(epochs.c.ctl == ctl, epochs.c.epoch == epoch)
-    ).one_or_none()
+    row = conn.execute(_HEAD, {"of_ctl": ctl, "of_epoch": epoch}).one_or_none()
     return None if row is None else head_of(row)
 
 
@@ -69,16 +88,8 @@ def save_head(
         except IntegrityError as error:
             raise HeadMovedError(f"{after.ctl} {after.epoch}: another writer opened it") from error
         return
-    done = conn.execute(
-        epochs.update()
-        .where(
-            epochs.c.ctl == before.ctl,
-            epochs.c.epoch == before.epoch,
-            epochs.c.head == before.head,
-            epochs.c.head_hash == before.head_hash,
-        )
-        .values(**values)
-    )
+    was = {"was_head": before.head, "was_hash": before.head_hash}
+    done = conn.execute(_SWAP, {"of_ctl": before.ctl, "of_epoch": before.epoch, **was, **values})
     if done.rowcount != 1:
         raise HeadMovedError(f"{before.ctl} {before.epoch}: the head moved while it was written")
 
@@ -108,24 +119,19 @@ def set_standing(conn: Connection, ctl: str, epoch: str, state: StreamState) -> 
 
 def recorded_hash(conn: Connection, ctl: str, epoch: str, seq: int) -> str | None:
     """Hash of a recorded row, None if there is none."""
-    return conn.execute(
-        select(events.c.hash).where(
-            events.c.ctl == ctl, events.c.epoch == epoch, events.c.seq == seq
-        )
-    ).scalar_one_or_none()
+    key = {"of_ctl": ctl, "of_epoch": epoch, "of_seq": seq}
+    return conn.execute(_HASH, key).scalar_one_or_none()
 
 
 def epoch_rows(conn: Connection, ctl: str) -> list[Any]:
     """Every known epoch of a controller, newest first by the order in which they were seen."""
-    return list(
-        conn.execute(select(epochs).where(epochs.c.ctl == ctl).order_by(epochs.c.order.desc()))
-    )
+    return list(conn.execute(_EPOCHS, {"of_ctl": ctl}))
 
 
 def move_stream(conn: Connection, ctl: str, epoch: str, *, row_id: int, at: datetime) -> None:
     """Notes that a controller appended."""
     values: Mapping[str, Any] = {"newest_epoch": epoch, "head_id": row_id, "seen_at": at}
-    done = conn.execute(streams.update().where(streams.c.ctl == ctl).values(**values))
+    done = conn.execute(_MOVE, {"of_ctl": ctl, **values})
     if done.rowcount == 0:
         conn.execute(streams.insert().values(ctl=ctl, **values))
 
