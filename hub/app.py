@@ -230,9 +230,8 @@ def _services(hub: Hub) -> None:
             timer = getattr(service, name, None)
             if timer is not None:
                 hub.timers.append(timer)
-    noticed = getattr(hub.contingency, "on_link", None)
-    if noticed is not None:
-        hub.rooms.on_link(noticed)
+    hub.rooms.on_link(hub.contingency.on_link)
+    hub.rooms.on_hearing(hub.contingency.on_hearing)
 
 
 def _react(hub: Hub) -> None:

@@ -130,6 +130,11 @@ EVENT_LABELS: dict[str, tuple[str, str]] = {
     "stream.quarantine": ("无效数据已隔离", "invalid data quarantined"),
     "stream.notices_dropped": ("快讯过多，未全部显示", "too many notices, not all shown"),
     "stream.unreadable": ("记录内容无法识别", "record not understood"),
+    "room.silent": ("评标室失联", "room not reachable"),
+    "room.heard": ("评标室恢复应答", "room answers again"),
+    "hub.deaf": ("中心收不到任何评标室", "hub hears no room"),
+    "hub.hearing": ("中心恢复接收", "hub hears rooms again"),
+    "hub.stopped": ("中心停运期间", "hub did not run"),
     "hub.restored": ("中心已恢复备份", "hub restored from a backup"),
     "notice.sent": ("通知已发出", "notice sent"),
 }

@@ -22,6 +22,11 @@ UNREADABLE: Final = "record.unreadable"
 OVERRIDE: Final = "override"
 RETAINED: Final = "retained"
 INTERRUPTED: Final = "interrupted"
+SILENT: Final = "room.silent"
+HEARD: Final = "room.heard"
+DEAF: Final = "hub.deaf"
+HEARING: Final = "hub.hearing"
+STOPPED: Final = "hub.stopped"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +38,7 @@ class Kind:
         who: the role that must act.
         fields: values of the row's data that its sentence shows.
         notice: it only informs; reading it is all there is to do, and it pages nobody.
+        flaps: it comes and goes by itself; back within ten minutes it is the same alarm.
     """
 
     word: str
@@ -41,6 +47,7 @@ class Kind:
     who: str
     fields: tuple[str, ...] = ()
     notice: bool = False
+    flaps: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,6 +71,11 @@ class Over:
 
 
 _ALL: Final = (
+    # No sign of life of a room that others have: cause unknown, its session's record waits there.
+    Kind(SILENT, P2, P3, "fault_handler", flaps=True),
+    # No sign of life of any room: the hub's own line, told once and not for each of them.
+    Kind(DEAF, P2, P2, "operator", ("rooms",), flaps=True),
+    Kind(STOPPED, P3, P3, "operator", ("seconds",), notice=True),
     # Two living copies of one controller: nobody knows which of them acts in the room.
     Kind(CLONE, P1, P2, "technician"),
     Kind("stream.fork", P2, P2, "technician", ("seq",)),
@@ -95,6 +107,11 @@ KINDS: Final[Mapping[str, Kind]] = {one.word: one for one in _ALL}
 OPENING: Final = ("locker.interrupted", "locker.open_failed")
 
 FACTS: Final = (
+    SILENT,
+    HEARD,
+    DEAF,
+    HEARING,
+    STOPPED,
     CLONE,
     "stream.fork",
     "stream.rollback",
@@ -149,6 +166,10 @@ def over(kind: str, ctl: str, data: Mapping[str, Any]) -> Over | None:
     """The alarms a row ends, None if it ends none."""
     if kind == "stream.clone_released":
         return Over((CLONE,), ctl)
+    if kind == HEARD:
+        return Over((SILENT,), ctl)
+    if kind == HEARING:
+        return Over((DEAF,), ctl)
     if kind == "plan.accepted":
         return Over(("plan.refused",), ctl)
     if kind == "locker.opened":

@@ -8,7 +8,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from typing import Any, Final
 
 from sqlalchemy import Connection, select
@@ -22,6 +22,8 @@ FAULT: Final = "fault"
 """`kind` of an acknowledgement of a fault the room itself raised."""
 STANDING_MAX: Final = 500
 """Standing alarms that are read for screens; the same trouble twice is one alarm."""
+FLAP: Final = timedelta(minutes=10)
+"""What comes and goes by itself calls people once in this time, acknowledged or not."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -88,8 +90,11 @@ def put(conn: Connection, said: Said, row: Evidence) -> bool:
             ~alarm.c.over,
         )
     ).first()
+    if standing is None and KINDS[said.kind].flaps:
+        standing = _just_over(conn, said, row)
     if standing is not None:
         _again(conn, standing, row)
+        _settle(conn, said.ctl, standing.alarm)
         return False
     conn.execute(
         alarm.insert().values(
@@ -243,6 +248,28 @@ def _closed_before(conn: Connection, said: Said, row: Evidence) -> bool:
         alarm_act.c.upto_seq >= row.seq,
     )
     return conn.execute(query).first() is not None
+
+
+def _just_over(conn: Connection, said: Said, row: Evidence) -> Any:
+    """The alarm of the same trouble that was acknowledged and went by itself a moment ago."""
+    newest = conn.execute(
+        select(alarm)
+        .where(
+            alarm.c.ctl == said.ctl,
+            alarm.c.kind == said.kind,
+            alarm.c.subject == said.subject,
+            alarm.c.returned_at >= row.at - FLAP,
+        )
+        .order_by(alarm.c.last_id.desc())
+        .limit(1)
+    ).first()
+    closed = alarm_act.c.alarm == ("" if newest is None else newest.alarm)
+    by_hand = conn.execute(
+        select(alarm_act.c.alarm).where(
+            alarm_act.c.ctl == said.ctl, alarm_act.c.what == CLOSE, closed
+        )
+    ).first()
+    return None if by_hand is not None else newest
 
 
 def _again(conn: Connection, known: Any, row: Evidence) -> None:

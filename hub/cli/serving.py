@@ -48,6 +48,7 @@ class Running:
         hub.rooms.rebuild()
         hub.projector.run_pending()
         hub.projector.reread()
+        hub.contingency.begin()
         hub.projector.start()
         hub.ingest.begin()
         hub.ingest.start()

@@ -21,6 +21,7 @@ from hub.booking_link import SessionLink, link_of
 from hub.contingency import cases
 from hub.contingency.cases import CaseRecord
 from hub.contingency.stamp import stamp
+from hub.fleet.deafness import windows
 from hub.ports import Parts
 from hub.projection import StoredEvent
 from hub.store.tables_core import controllers, events
@@ -35,6 +36,7 @@ from protocols.policy.contingency import (
     propose_scope,
     template,
 )
+from protocols.terms import FaultKind
 
 TYPES: Final = (
     "fault.raised",
@@ -148,7 +150,7 @@ def _raised(conn: Connection, stored: StoredEvent, parts: Parts) -> None:
         cause = cases.in_session(conn, stored.ctl, str(data.get("cause") or ""), session)
         if cause is not None and cause.row["state"] != cases.CLOSED:
             _join(conn, parts, cause, one)
-        elif opens:
+        elif opens and not _hubs_own(conn, kind, at or stored.recorded_at):
             enter(
                 conn,
                 parts,
@@ -177,6 +179,11 @@ def _happened_at(conn: Connection, stored: StoredEvent, session: str) -> datetim
         )
     ).scalar_one()
     return at if prepared is not None and prepared <= at <= stored.recorded_at else None
+
+
+def _hubs_own(conn: Connection, kind: str, at: datetime) -> bool:
+    """Whether a room missed the hub while the hub heard nobody; see `hub.contingency.listening`."""
+    return kind == FaultKind.NETWORK and any(one.explains(at) for one in windows(conn))
 
 
 def enter(

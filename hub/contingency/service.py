@@ -13,7 +13,9 @@ from hub.booking_link import SessionLink, link_of
 from hub.contingency import cases, lost_rows, opening, view
 from hub.contingency.cases import CaseRecord
 from hub.contingency.decisions import SCOPES, Choice, decide, load, no_case, opened_key
+from hub.contingency.listening import Listening
 from hub.contingency.stamp import stamp
+from hub.fleet.ears import Hearing
 from hub.fleet.rooms import Link, RoomView
 from hub.ports import Actor, Parts, allow, by, refuse
 from hub.projection import Projector, StoredEvent
@@ -35,6 +37,7 @@ class Contingency:
     def __init__(self, parts: Parts) -> None:
         self._parts = parts
         self.alarms = Alarms(parts)
+        self._listening = Listening(parts)
 
     def register(self, projector: Projector) -> None:
         """Adds the handlers that open and follow cases, and raise alarms of the record."""
@@ -46,13 +49,24 @@ class Contingency:
         if link.reachable is None:
             return
         with self._parts.store.write() as conn:
+            self._listening.on_link(conn, ctl, reachable=link.reachable)
             if link.reachable:
                 opening.heard_again(conn, self._parts, ctl)
             else:
                 opening.silent(conn, self._parts, ctl)
 
+    def on_hearing(self, hearing: Hearing) -> None:
+        """The hub hears no room at all, or hears again: one trouble, whoever else noticed it."""
+        with self._parts.store.write() as conn:
+            self._listening.on_hearing(conn, hearing)
+
+    def begin(self) -> None:
+        """The hub starts: an absence is named before rooms tell what they noticed of it."""
+        self._listening.tick()
+
     def tick(self) -> list[str]:
         """Counts the clocks of open cases; returns those whose limit has just passed."""
+        self._listening.tick()
         due: list[str] = []
         now, wall = stamp(self._parts.clock), self._parts.clock.wall()
         with self._parts.store.read() as conn:

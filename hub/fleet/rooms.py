@@ -9,9 +9,10 @@ from __future__ import annotations
 
 import logging
 import threading
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Collection, Mapping
 from dataclasses import dataclass, field, replace
 from datetime import datetime
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Connection, select
@@ -20,6 +21,8 @@ from hub.alarms import rows as alarms
 from hub.alarms.rows import Act, HubAlarm
 from hub.bus import Bus
 from hub.clock import Clock
+from hub.fleet.deafness import RETURN, Window, excused, silences, windows
+from hub.fleet.ears import MISSED_MS, Ears, Hearing, Sign
 from hub.store.engine import Store
 from hub.store.tables_core import controllers, events, notices, rooms, stations, telemetry
 from protocols.messages.bodies import Birth, Pong, Telemetry, decode_tm
@@ -28,8 +31,6 @@ from protocols.messages.event import Event, decode_event
 from protocols.policy.room_model import RoomConfig, RoomState, UnreadableEvent
 from protocols.policy.room_state import apply, initial
 
-UNREACHABLE_MS: Final = 15_000
-"""WIRE §3: no pong for 15 s; the cause is unknown until something else says more."""
 CATCHING_UP_ROWS: Final = 64
 """A room with more rows waiting is catching up: its board shows an older state."""
 ROWS_PER_READ: Final = 500
@@ -45,10 +46,12 @@ log = logging.getLogger(__name__)
 class Link:
     """The line to one room. `reachable` None: not known since the hub started.
 
+    `own`: not reachable because the hub hears nobody; that is told once, not for each room.
     `since_ms`: monotonic time of the last change; `pong_ms`, `pong_at`: the last pong.
     """
 
     reachable: bool | None = None
+    own: bool = False
     since_ms: int = 0
     pong_ms: int | None = None
     pong_at: datetime | None = None
@@ -78,7 +81,7 @@ class RoomView:
     `as_of`: wall time the room gave the newest recorded row; `age_s`: since the last pong;
     `notices`: events sent ahead of a backlog, not recorded yet; `alarms`: what the record says
     somebody must look at; `acks`: faults acknowledged at the hub; `told`: newest telemetry, None
-    never heard.
+    never heard; `excused`: network faults that are told already, as the line's silence.
     """
 
     ctl: str
@@ -97,6 +100,7 @@ class RoomView:
     alarms: tuple[HubAlarm, ...] = ()
     acks: Mapping[str, Act] = field(default_factory=dict)
     told: Told | None = None
+    excused: frozenset[str] = frozenset()
 
 
 @dataclass(slots=True)
@@ -119,6 +123,9 @@ class _Room:
 LinkChange = Callable[[str, Link], None]
 
 
+HearingChange = Callable[[Hearing], None]
+
+
 class LiveRooms:
     """Folds of all rooms, kept up to date by `refresh`.
 
@@ -136,6 +143,8 @@ class LiveRooms:
         self._rooms: dict[str, _Room] = {}
         self._after_id = 0
         self._watchers: list[LinkChange] = []
+        self._ears = Ears()
+        self._hearers: list[HearingChange] = []
 
     def rebuild(self) -> None:
         """Starts from the first stored row; links are kept."""
@@ -183,6 +192,7 @@ class LiveRooms:
         ahead = self._notices()
         now_ms = self._clock.mono_ms()
         standing, acks = self._alarms()
+        unheard = self._unheard()
         with self._lock:
             listed = sorted(self._rooms.values(), key=lambda room: (room.org, room.place))
             return [
@@ -190,6 +200,7 @@ class LiveRooms:
                     _view(room, now_ms, tuple(ahead.get(room.ctl, ()))),
                     alarms=tuple(standing.get(room.ctl, ())),
                     acks={name: act for (ctl, name), act in acks.items() if ctl == room.ctl},
+                    excused=excused(room.state, unheard.get(room.ctl, ())),
                 )
                 for room in listed
             ]
@@ -198,9 +209,42 @@ class LiveRooms:
         """One room, or None if it is not enrolled."""
         return next((one for one in self.snapshot() if one.ctl == ctl), None)
 
+    def itself(self, hub: str) -> RoomView:
+        """The hub with its own alarms, in the shape of a room without place and record."""
+        with self._store.read() as conn:
+            standing = alarms.standing(conn).get(hub, [])
+        me = _Room(hub, "", "", "", held=False, state=initial(RoomConfig(hub, "", ())))
+        me.link = Link(reachable=True)
+        return replace(_view(me, self._clock.mono_ms(), ()), alarms=tuple(standing))
+
     def on_link(self, act: LinkChange) -> None:
-        """`act(ctl, link)` runs when a room becomes reachable or unreachable."""
+        """`act(ctl, link)` runs when a room answers again, or is silent and it is not the hub."""
         self._watchers.append(act)
+
+    def on_hearing(self, act: HearingChange) -> None:
+        """`act` runs when the hub hears no room any more, hears again, or was stopped."""
+        self._hearers.append(act)
+
+    def resume(self, *, silent: Collection[str], deaf: bool) -> None:
+        """What the record says of the lines at a start: told before, so not to be told again."""
+        for ctl in silent:
+            with self._lock:
+                room = self._rooms.get(ctl)
+                if room is not None and room.link.reachable is None:
+                    room.link = replace(room.link, reachable=False)
+        if deaf:
+            self._ears.deaf_since_ms = self._clock.mono_ms()
+
+    def overdue(self) -> list[str]:
+        """Rooms whose pong has been missed and that are not known to be silent."""
+        now_ms = self._clock.mono_ms()
+        return [
+            ctl
+            for ctl in self.ctls()
+            if (link := self.link(ctl)).reachable is True
+            and link.pong_ms is not None
+            and now_ms - link.pong_ms >= MISSED_MS
+        ]
 
     def pong(self, ctl: str, pong: Pong) -> None:
         """A room answered a ping."""
@@ -210,6 +254,7 @@ class LiveRooms:
             lambda link: replace(
                 link,
                 reachable=True,
+                own=False,
                 pong_ms=now_ms,
                 pong_at=at,
                 epoch=pong.epoch,
@@ -249,13 +294,40 @@ class LiveRooms:
         self._change(ctl, lambda link: replace(link, refused=refused))
 
     def check_silence(self) -> None:
-        """Marks rooms whose last pong is too old; called each second."""
+        """Marks rooms whose last pong is too old, and says whose fault it is; each second."""
         now_ms = self._clock.mono_ms()
-        for ctl in self.ctls():
+        signs = self._signs()
+        since_ms = self._ears.deaf_since_ms
+        heard = self._ears.look(signs, now_ms)
+        living = sum(one.living for one in signs.values())
+        if heard.stopped_ms:
+            self._tell(Hearing(deaf=False, since_ms=heard.stopped_ms, rooms=living, stopped=True))
+        if heard.turned:
+            self._tell(Hearing(deaf=True, since_ms=now_ms - self._ears.deaf_ms, rooms=living))
+        elif heard.turned is False and since_ms is not None:
+            self._tell(Hearing(deaf=False, since_ms=now_ms - since_ms, rooms=living))
+        for ctl, returning in heard.silent:
             link = self.link(ctl)
-            last = link.pong_ms if link.pong_ms is not None else link.since_ms
-            if link.reachable is not False and now_ms - last >= UNREACHABLE_MS:
-                self._change(ctl, lambda one: replace(one, reachable=False))
+            # A silence that was the room's before the hub heard nothing stays the room's.
+            own = returning and (link.reachable is not False or link.own)
+            if link.reachable is not False or link.own is not own:
+                self._change(ctl, partial(replace, reachable=False, own=own))
+
+    def _signs(self) -> dict[str, Sign]:
+        with self._lock:
+            return {
+                room.ctl: Sign(
+                    pong_ms=room.link.pong_ms,
+                    since_ms=room.link.since_ms,
+                    living=room.link.reachable is True
+                    or (room.link.reachable is None and room.rows > 0),
+                )
+                for room in self._rooms.values()
+            }
+
+    def _tell(self, hearing: Hearing) -> None:
+        for act in self._hearers:
+            act(hearing)
 
     def _change(self, ctl: str, edit: Callable[[Link], Link]) -> None:
         with self._lock:
@@ -268,9 +340,9 @@ class LiveRooms:
             if turned:
                 after = replace(after, since_ms=self._clock.mono_ms())
             room.link = after
-        if turned:
+        if turned or after.own is not before.own:
             self._bus.publish("board")
-            for act in self._watchers:
+            for act in () if after.own else self._watchers:
                 act(ctl, after)
 
     def _enrolled(self, conn: Connection) -> None:
@@ -326,6 +398,17 @@ class LiveRooms:
             ]
         with self._store.read() as conn:
             return alarms.standing(conn), alarms.acknowledged(conn, faults)
+
+    def _unheard(self) -> dict[str, tuple[Window, ...]]:
+        """Controller -> times in which the hub did not hear it and which may still explain a fault.
+
+        A room that lost the hub says so when it is heard again: one trouble with two ends.
+        """
+        now = self._clock.wall()
+        with self._store.read() as conn:
+            deaf = tuple(one for one in windows(conn) if one.excuses(now))
+            silent = silences(conn, since=now - RETURN)
+        return {ctl: (*deaf, *silent.get(ctl, ())) for ctl in self.ctls()}
 
     def _notices(self) -> dict[str, list[Event]]:
         found: dict[str, list[Event]] = {}

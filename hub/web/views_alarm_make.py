@@ -11,9 +11,9 @@ from dataclasses import dataclass
 from datetime import datetime, timedelta
 from typing import Any, Final
 
-from hub.alarms.kinds import CLONE, GAP, KINDS
+from hub.alarms.kinds import CLONE, GAP, KINDS, SILENT
 from hub.alarms.kinds import level as level_of_kind
-from hub.alarms.rows import Act, HubAlarm
+from hub.alarms.rows import FLAP, Act, HubAlarm
 from hub.alarms.service import CLOSING
 from hub.fleet.rooms import RoomView
 from hub.web.i18n import Both, Text, catalogue, say
@@ -24,6 +24,7 @@ from hub.web.views_events import reason_text
 from protocols.policy.contingency import priority
 from protocols.policy.faults import CONSEQUENCE_KEYS, UNSTABLE
 from protocols.policy.pack import Pack
+from protocols.policy.room_facts import fault_key
 from protocols.policy.room_model import Fault, RoomState, Session
 from protocols.terms import FaultKind
 
@@ -31,19 +32,21 @@ ACTIVE: Final = ("evaluating", "signing", "suspended", "on_break", "adjourned", 
 """Phases in the order in which a tile prefers them."""
 WAITING: Final = ("prepared", "idle")
 OVER: Final = ("ended", "closed", "postponed", "terminated")
+FLAP_MS: Final = int(FLAP.total_seconds() * 1000)
+HOUR_S: Final = 3600
 ACK_WITHIN: Final = {"p1": timedelta(minutes=2), "p2": timedelta(minutes=10)}
 """How soon somebody has to have it in hand (HUB study §2.2); P3 within the day."""
-HOUR_S: Final = 3600
-SILENCE: Final = "link"
-"""Fault word of a room the hub cannot reach."""
+SILENCE: Final = SILENT
+"""Kind of the alarm of a room the hub cannot reach."""
 
 
 @dataclass(frozen=True, slots=True)
 class Alarm:
     """One open alarm of a room before it is worded.
 
-    Of a fault the room raised (`fault`), of the record (`hub`), or of a silent line (neither).
-    `quiet`: found later or only a notice; it pages nobody.
+    Of a fault the room raised (`fault`) or of the record and the line (`hub`). `again`: the same
+    fault was there within ten minutes, so people have been called. `quiet`: found later, again, or
+    only a notice; it pages nobody.
     """
 
     ident: str
@@ -56,6 +59,7 @@ class Alarm:
     case: Mapping[str, Any] | None
     hub: HubAlarm | None = None
     by: Act | None = None
+    again: bool = False
 
     @property
     def notice(self) -> bool:
@@ -66,7 +70,7 @@ class Alarm:
     @property
     def quiet(self) -> bool:
         """Whether nobody is called for it."""
-        return self.notice or (self.hub is not None and self.hub.found_later)
+        return self.notice or self.again or (self.hub is not None and self.hub.found_later)
 
 
 @dataclass(frozen=True, slots=True)
@@ -83,6 +87,8 @@ class BoardData:
     may_ack: bool
     may_close: frozenset[str] = frozenset()
     """Organisations whose alarms the reader may close."""
+    hub: tuple[RoomView, ...] = ()
+    """The hub itself, as a room without a record, for who handles its alarms."""
 
 
 def closes_for(org: str, roles: frozenset[str]) -> frozenset[str]:
@@ -136,17 +142,15 @@ def level_of(pack: Pack, fault: Fault, phase: str) -> str:
 
 
 def alarms_of(data: BoardData) -> list[Alarm]:
-    """Every open alarm: faults that are no consequence of another, silences, the record's own."""
+    """Every open alarm: faults that are no consequence of another, and the record's own."""
     found: list[Alarm] = []
-    for room in data.rooms:
+    for room in (*data.rooms, *data.hub):
         phase = phase_of(current(room.state))
-        if room.link.reachable is False:
-            found.append(_silence(data, room, phase))
         faults = room.state.faults.values() if room.state else ()
         found.extend(
             _alarm(data, room, fault, phase)
             for fault in faults
-            if fault.is_open and not fault.cause
+            if fault.is_open and not fault.cause and fault.id not in room.excused
         )
         found.extend(_of_record(data, room, one, phase) for one in room.alarms)
     return sorted(found, key=lambda one: (one.level, one.acked, one.since))
@@ -161,34 +165,39 @@ def _alarm(data: BoardData, room: RoomView, fault: Fault, phase: str) -> Alarm:
     acked = fault.acked or by is not None or bool(case and case.get("acked_at"))
     level = level_of(data.pack, fault, phase)
     ident = f"{room.ctl}:{fault.id}"
-    return Alarm(ident, level, fault.kind, room, since, fault, acked, case, by=by)
+    again = _again(room, fault)
+    return Alarm(ident, level, fault.kind, room, since, fault, acked, case, by=by, again=again)
+
+
+def _again(room: RoomView, fault: Fault) -> bool:
+    """Whether people were called for the same fault within ten minutes before."""
+    if room.state is None:
+        return False
+    raises = room.state.raises.get(fault_key(fault.kind, fault.device), ())
+    return called_ms(raises, fault.raised_ms) != fault.raised_ms
+
+
+def called_ms(raises: Sequence[int], raised_ms: int) -> int:
+    """When people were called for a fault raised then: at most once in ten minutes.
+
+    Args:
+        raises: when it was raised, oldest first, `raised_ms` among them.
+        raised_ms: the raise that is asked about.
+    """
+    last = None
+    for at in (one for one in raises if one <= raised_ms):
+        last = at if last is None or at - last >= FLAP_MS else last
+    return raised_ms if last is None else last
 
 
 def _of_record(data: BoardData, room: RoomView, one: HubAlarm, phase: str) -> Alarm:
     kind = KINDS.get(one.kind)
     level = "p3" if kind is None else level_of_kind(kind, running=phase in ACTIVE)
-    case = _case_of(data.cases, room, str(FaultKind.RECORD.value)) if one.kind == GAP else None
+    of = {GAP: FaultKind.RECORD.value, SILENT: FaultKind.NETWORK.value}.get(one.kind)
+    case = None if of is None else _case_of(data.cases, room, of)
     acked = one.acked is not None or bool(case and case.get("acked_at"))
     ident = f"{room.ctl}:{one.alarm}"
     return Alarm(ident, level, one.kind, room, one.at, None, acked, case, hub=one, by=one.acked)
-
-
-def _silence(data: BoardData, room: RoomView, phase: str) -> Alarm:
-    since = room.link.pong_at or room.recorded_at or data.now
-    case = next(
-        (
-            c
-            for c in data.cases
-            if c.get("place") == room.place
-            and c.get("kind") == "network"
-            and c.get("state") != "closed"
-        ),
-        None,
-    )
-    acked = bool(case and case.get("acked_at"))
-    # As grave as its case: one trouble has one level on every screen.
-    level = str(case["priority"]).lower() if case else "p2" if phase in ACTIVE else "p3"
-    return Alarm(f"{room.ctl}:{SILENCE}", level, SILENCE, room, since, None, acked, case)
 
 
 def _case_of(
@@ -219,7 +228,7 @@ def fact_text(alarm: Alarm) -> Text:
             return alarm.hub.kind
         shown = {name: _value(name, value) for name, value in alarm.hub.detail.items()}
         return say(key, **shown)
-    return say("fault.what.silent") if alarm.fault is None else what_text(alarm.fault)
+    return what_text(alarm.fault) if alarm.fault is not None else say("unknown")
 
 
 def _value(name: str, value: object) -> object:
@@ -250,7 +259,7 @@ def notes_of(alarm: Alarm) -> tuple[Text, ...]:
     """What else is to be known: found later, gone by itself, how often, on which row it rests."""
     one = alarm.hub
     if one is None:
-        return ()
+        return (say("alarm.again"),) if alarm.again else ()
     notes: list[Text] = []
     if alarm.notice:
         notes.append(say("alarm.notice"))
@@ -266,8 +275,6 @@ def notes_of(alarm: Alarm) -> tuple[Text, ...]:
 
 def consequence_text(kind: str) -> Text:
     """What follows from it, in words."""
-    if kind == SILENCE:
-        return say("consequence.silent")
     if kind in KINDS:
         return say(f"alarm.c.{kind}")
     key = next((word for name, word in CONSEQUENCE_KEYS.items() if str(name.value) == kind), "")
@@ -283,7 +290,9 @@ def alarm_row(data: BoardData, alarm: Alarm) -> AlarmRow:
         alarm=alarm.ident,
         level=alarm.level,
         acked=alarm.acked,
-        place=say("board.place", org=org, room=room_text(alarm.room.name)),
+        place=say("board.place", org=org, room=room_text(alarm.room.name))
+        if alarm.room.place
+        else say("board.hub"),
         since=alarm.since,
         what=fact_text(alarm),
         consequence=consequence_text(alarm.kind),
@@ -291,7 +300,7 @@ def alarm_row(data: BoardData, alarm: Alarm) -> AlarmRow:
         ack_due=due,
         case_href=f"/cases/{case['case']}" if case else "",
         case_text=say("alarm.case", case=case_number(case)) if case else "",
-        may_ack=data.may_ack and alarm.kind != SILENCE,
+        may_ack=data.may_ack,
         must=must_text(alarm),
         notes=notes_of(alarm),
         quiet=alarm.quiet,

@@ -144,6 +144,7 @@ class ServiceViews:
             pack=hub.pack,
             may_ack=viewer.may(*HANDLING),
             may_close=closes_for(viewer.org, viewer.roles),
+            hub=(hub.rooms.itself(hub.facts.hub),) if viewer.may(*HANDLING) else (),
         )
 
     def sessions(self, viewer: Viewer) -> SessionListView:

@@ -12,7 +12,7 @@ from sqlalchemy import delete, update
 
 from hub.accounts.actor import Actor
 from hub.alarms import rows
-from hub.alarms.kinds import FACTS, KINDS, ROWS, Said, level, raised
+from hub.alarms.kinds import FACTS, HEARD, HEARING, KINDS, ROWS, Said, level, raised
 from hub.alarms.rows import Act, Evidence, HubAlarm
 from hub.app import Hub
 from hub.clock import iso_ms
@@ -472,7 +472,7 @@ def test_every_kind_has_its_words_and_every_type_its_kind() -> None:
             assert words.has(f"alarm.{part}.{kind}"), (part, kind)
     for type_ in (*FACTS, *ROWS):
         said = raised(type_, "c-0", "", {"why": "override"})
-        ends = {"stream.clone_released", "plan.accepted", "locker.opened"}
+        ends = {"stream.clone_released", "plan.accepted", "locker.opened", HEARD, HEARING}
         assert (said is None) is (type_ in ends), type_
 
 

@@ -11,7 +11,7 @@ from sqlalchemy import select, text
 from hub import crypto
 from hub.booking.identity import open_identity
 from hub.booking.rows import set_state
-from hub.fleet.rooms import UNREACHABLE_MS
+from hub.fleet.ears import UNREACHABLE_MS
 from hub.keys.duty import unwrap_identity_key, unwrap_identity_key_at_home
 from hub.problems import Problem
 from hub.store.tables_business import booking_identity, session_plan

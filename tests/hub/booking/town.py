@@ -202,6 +202,7 @@ def _services(town: Town) -> None:
             register(town.projector)
     town.fleet.register(town.projector)
     town.rooms.on_link(town.contingency.on_link)
+    town.rooms.on_hearing(town.contingency.on_hearing)
     town.projector.before_turn(town.rooms.refresh)
 
 
