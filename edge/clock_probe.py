@@ -89,11 +89,13 @@ class ClockProbe:
         target: where the hub is on the line in use.
         now_ms: this machine's clock, milliseconds since 1970.
         report: called with offset and bound, milliseconds.
+        mono_ms: time that is never set; a clock that moved against it is asked about at once.
     """
 
     target: Callable[[], Target]
     now_ms: Callable[[], int]
     report: Callable[[int, int], None]
+    mono_ms: Callable[[], int]
     _told: Offset | None = None
     _stop: threading.Event = field(default_factory=threading.Event)
     _thread: threading.Thread | None = None
@@ -121,5 +123,14 @@ class ClockProbe:
 
     def _run(self) -> None:
         while not self._stop.is_set():
-            answered = self.look()
-            self._stop.wait(ASK_S if answered else FIRST_S)
+            answered, apart_ms = self.look(), self._apart_ms()
+            for _ in range(round(ASK_S / FIRST_S) if answered else 1):
+                if self._stop.wait(FIRST_S) or self.stepped(apart_ms):
+                    break
+
+    def stepped(self, apart_ms: int) -> bool:
+        """Whether this machine's clock was set since the two clocks were so far apart."""
+        return abs(self._apart_ms() - apart_ms) > RESOLUTION_MS
+
+    def _apart_ms(self) -> int:
+        return self.now_ms() - self.mono_ms()

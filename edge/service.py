@@ -26,6 +26,7 @@ from edge.plan_fetch import PlanFetcher
 from edge.runtime import Runtime
 from edge.screen.app import create_screen
 from edge.screen_port import RoomDesk
+from edge.space import SpaceProbe, reading
 from edge.system_probe import SystemProbe
 from edge.uplink import Uplink
 from edge.watchdog import Watchdog
@@ -109,14 +110,20 @@ class RoomService:
             if session.phase not in SILENT:
                 self.effects.record(session.id, on=True)
 
-    def _probes(self) -> tuple[ClockProbe | Prober | SystemProbe, ...]:
+    def _probes(self) -> tuple[ClockProbe | Prober | SystemProbe | SpaceProbe, ...]:
         """Everything that looks outside by itself, each in a thread of its own."""
         system = SystemProbe(
             self.room.get("system", "url"),
             lambda ok: self.inbox.put(Observed("system_probe", {"ok": ok})),
         )
-        clock = ClockProbe(lambda: self.uploader.target, self.clock.machine_ms, self._clock_offset)
-        return (clock, self._prober(), system, *self._other_prober())
+        clock = ClockProbe(
+            lambda: self.uploader.target,
+            self.clock.machine_ms,
+            self._clock_offset,
+            self.clock.mono_ms,
+        )
+        space = SpaceProbe(self.effects.spool.free, self._space)
+        return (clock, self._prober(), system, space, *self._other_prober())
 
     def _prober(self) -> Prober:
         def where() -> tuple[str, int, str]:
@@ -129,6 +136,9 @@ class RoomService:
             echo_age_ms=self.uplink.echo_age_ms,
             report=self._network,
         )
+
+    def _space(self, enough: bool) -> None:  # noqa: FBT001 - the probe's one word
+        self.inbox.put(Observed("device", reading(enough=enough)))
 
     def _clock_offset(self, offset_ms: int, bound_ms: int) -> None:
         self.inbox.put(Observed("clock_offset", {"offset_ms": offset_ms, "bound_ms": bound_ms}))

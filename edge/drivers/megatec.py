@@ -12,7 +12,8 @@ from edge.drivers.port import PortDriver
 from protocols.wire import megatec as wire
 from protocols.wire.megatec import Echo, Status
 
-POLL_MS = 2_000
+# Contact and UPS have to agree before mains are called lost, and that within two seconds.
+POLL_MS = 1_000
 # While two reads do not agree yet, or an answer is missing, the next question comes sooner.
 AGAIN_MS = 200
 # 47 characters at 2400 baud take 196 ms; slow firmware thinks for half a second.

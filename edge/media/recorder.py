@@ -7,7 +7,8 @@ into the spool, and only then told. What is told goes through `sink(kind, data)`
 * `segment_damaged {stream, name, bytes}`: a file was there and no picture could be read of it;
 * `segment_lost {stream, sha256, seconds}`: recorded, not sent, and gone from the disk;
 * `av_gap {stream, from_at, to_at, seconds}`: no picture for that time, whatever the cause;
-* `recording {stream, state}`: `on`, `off`, `fault`.
+* `recording {stream, state}`: `on`, `off`, `fault`; a picture that is black or does not move is a
+  fault too, and is recorded all the same.
 
 Durations are measured on the monotonic clock; the wall clock only dates them.
 """
@@ -25,7 +26,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from edge.media import ffmpeg
+from edge.media import ffmpeg, picture
 from edge.media.spool import Kept, Spool, sync
 from edge.media.timeline import GAP_MS, ClockPort, Growth, Timeline, age_s, whole_seconds
 
@@ -89,6 +90,8 @@ class StreamRecorder:
         self._thread: threading.Thread | None = None
         self._process: subprocess.Popen[bytes] | None = None
         self._failures = 0
+        self._seen: bytes | None = None
+        self._wrong = ""
 
     @property
     def stream(self) -> str:
@@ -162,6 +165,7 @@ class StreamRecorder:
         """Runs ffmpeg until it ends; returns why."""
         self._take_leftovers()
         self._timeline.new_run()
+        self._seen, self._wrong = None, ""
         run = f"{self._clock.mono_ms():x}"
         try:
             command = ffmpeg.record(
@@ -210,7 +214,7 @@ class StreamRecorder:
                         self._take(ffmpeg.parse_closed(line.decode(errors="replace")))
                 if looked.grew():
                     self.status.grown_ms = self._clock.mono_ms()
-                    self._say("on", "")
+                    self._say("fault" if self._wrong else "on", self._wrong)
                 if looked.age_s() > STALL_S:
                     return "source_stalled"
 
@@ -224,6 +228,9 @@ class StreamRecorder:
         first, last, missing = self._timeline.place(closed)
         if missing:
             self._tell_gap(first - missing, first)
+        frames = picture.key_frames(path)
+        self._wrong = picture.verdict(frames, self._seen)
+        self._seen = frames[-1] if frames else None
         self._tell_segment(path, first, last, [closed.start_ms, closed.end_ms], recovered=False)
 
     def _tell_segment(

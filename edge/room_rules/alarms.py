@@ -9,12 +9,15 @@ from edge.room_rules.kinds import Clip, Sound
 from edge.room_rules.lockers import CLIP_AFTER_S, CLIP_BEFORE_S
 from edge.room_rules.work import Work
 from protocols.policy.faults import (
+    CLOCK,
     CONSEQUENCE_KEYS,
+    DISK,
     UNSTABLE,
     Limits,
     Verdict,
     Watch,
     cause_of,
+    clock_bad,
     judge,
     network_bad,
     power_fault,
@@ -47,7 +50,7 @@ class Fact:
 
 def judge_all(work: Work) -> None:
     """Raise and clear what is due."""
-    for fact in tuple(_facts(work.state, work.now_ms)):
+    for fact in tuple(_facts(work.state, work.pack, work.now_ms)):
         _judge(work, fact)
 
 
@@ -138,7 +141,7 @@ def clear_fault(work: Work, fault: Fault, *, by: tuple[Signer, ...] = ()) -> Non
     work.do(Sound("notice"))
 
 
-def _facts(state: RoomState, now_ms: int) -> Iterator[Fact]:
+def _facts(state: RoomState, pack: Pack, now_ms: int) -> Iterator[Fact]:
     power = state.power
     yield Fact(
         FaultKind.POWER,
@@ -153,7 +156,10 @@ def _facts(state: RoomState, now_ms: int) -> Iterator[Fact]:
     yield Fact(FaultKind.SYSTEM, "", system_bad, state.system.since_ms, "system_down")
     for device in state.devices.values():
         bad = {"lost": True, "ok": False}.get(device.state)
-        yield Fact(FaultKind.DEVICE, device.name, bad, device.since_ms, device.reason or "silent")
+        kind = FaultKind.AV if device.name == DISK else FaultKind.DEVICE
+        yield Fact(kind, device.name, bad, device.since_ms, device.reason or "silent")
+    off = clock_bad(state.clock_off_ms, state.clock_bound_ms, pack.clock.alarm_ms)
+    yield Fact(FaultKind.AV, CLOCK, off, state.clock_ms, "clock_off")
     yield from _streams(state)
     yield from _stations(state)
 

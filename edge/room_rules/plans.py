@@ -6,7 +6,7 @@ from collections.abc import Mapping
 from typing import Any
 
 from edge.room_rules import remote
-from edge.room_rules.kinds import Record
+from edge.room_rules.kinds import Record, SelfTest
 from edge.room_rules.work import Work
 from protocols.policy.permits import open_sessions
 from protocols.policy.room_model import Session, UnreadableEvent
@@ -18,7 +18,12 @@ _MEMBER = ("no", "kind", "org", "here", "station", "locker")
 
 
 def started(work: Work) -> None:
-    """The controller has started: say so, and go on recording what was being recorded."""
+    """The controller has started: say so, and go on recording what was being recorded.
+
+    A device that came back meanwhile says nothing of it by itself: each is asked.
+    """
+    if any(one.state == "lost" for one in work.state.devices.values()):
+        work.do(SelfTest())
     work.emit(
         "room.started",
         "",

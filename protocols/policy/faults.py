@@ -27,6 +27,8 @@ NETWORK_RUNGS = (
 """The ladder; the lowest failing rung is the diagnosis, ``ok`` none."""
 
 UNSTABLE = "unstable"
+DISK, CLOCK = "disk", "clock"
+"""Devices of the recording itself: where pictures go and what dates them (AV, DESIGN §6.3)."""
 
 AGREE_S = 6
 """Seconds until contact and UPS must say the same: two polls of 2 s and one lost answer."""
@@ -182,6 +184,11 @@ def av_proposal(down_ms: tuple[int, ...], *, covered: bool, warn_s: int, pause_s
     if longest_ms >= pause_s * 1000 and not covered:
         return "pause"
     return "warn" if longest_ms >= warn_s * 1000 else "none"
+
+
+def clock_bad(offset_ms: int | None, bound_ms: int, alarm_ms: int) -> bool | None:
+    """Return whether the wall clock is certainly off by more than `alarm_ms`; None = not known."""
+    return None if offset_ms is None else abs(offset_ms) - bound_ms > alarm_ms
 
 
 def network_bad(rung: str) -> bool | None:

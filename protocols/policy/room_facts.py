@@ -271,6 +271,7 @@ def _clock_offset(state: RoomState, fact: Fact) -> RoomState:
         state,
         clock_off_ms=fact.number_or_none("offset_ms"),
         clock_bound_ms=fact.number_or_none("bound_ms") or 0,
+        clock_ms=fact.now_ms,
     )
 
 

@@ -372,7 +372,7 @@ class RoomState:
 
     `answers`: ids to what was answered; `pending`: ids of commands accepted and not done, to their
     verbs; `clock_off_ms`: by how much the wall clock is ahead of the hub's, None = not known, and
-    `clock_bound_ms` how far that may be wrong.
+    `clock_bound_ms` how far that may be wrong, `clock_ms` when it was found.
     """
 
     config: RoomConfig
@@ -403,5 +403,6 @@ class RoomState:
     clock_step_ms: int = 0
     clock_off_ms: int | None = None
     clock_bound_ms: int = 0
+    clock_ms: int = 0
     revs: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     sensing: Sensing = field(default_factory=Sensing)

@@ -78,7 +78,7 @@ def hub() -> Iterator[HubClock]:
 def test_each_other_difference_is_told_once(hub: HubClock) -> None:
     told: list[tuple[int, int]] = []
     now = [NOON_MS + RESOLUTION_MS]
-    probe = ClockProbe(hub.target, lambda: now[0], lambda *one: told.append(one))
+    probe = ClockProbe(hub.target, lambda: now[0], lambda *one: told.append(one), lambda: 0)
     assert probe.look()
     now[0] += TELL_MS
     assert probe.look()
@@ -90,7 +90,10 @@ def test_each_other_difference_is_told_once(hub: HubClock) -> None:
     assert not probe.look()
     hub.server.server_close()
     assert not ClockProbe(
-        lambda: Target.read("http://127.0.0.1:9"), lambda: now[0], lambda *one: told.append(one)
+        lambda: Target.read("http://127.0.0.1:9"),
+        lambda: now[0],
+        lambda *one: told.append(one),
+        lambda: 0,
     ).look()
     assert len(told) == 2
 
@@ -102,8 +105,24 @@ def test_the_probe_asks_by_itself(hub: HubClock) -> None:
         told.append((offset_ms, bound_ms))
         heard.set()
 
-    probe = ClockProbe(hub.target, Clock().machine_ms, report)
+    probe = ClockProbe(hub.target, Clock().machine_ms, report, Clock().mono_ms)
     probe.start()
     assert heard.wait(10)
     probe.stop()
     assert abs(told[0][0]) > 0
+
+
+def test_a_clock_that_was_set_is_noticed_without_asking() -> None:
+    now, mono = [NOON_MS], [0]
+    probe = ClockProbe(
+        lambda: Target.read("http://127.0.0.1:9"),
+        lambda: now[0],
+        lambda *_: None,
+        lambda: mono[0],
+    )
+    apart = now[0] - mono[0]
+    now[0] += 60_000
+    mono[0] += 60_000
+    assert not probe.stepped(apart)
+    now[0] -= RESOLUTION_MS + 1
+    assert probe.stepped(apart)

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from edge.room import Clip, Record, Sound
+from edge.room import Clip, Record, SelfTest, Sound
 from protocols.policy.faults import AGREE_S
 from tests.edge.room_bench import SESSION, Bench, member, session_plan
 
@@ -359,3 +359,30 @@ def test_what_was_lost_before_a_restart_is_found_by_its_first_word() -> None:
     assert room.only("device.back")["down_ms"] == 10_000
     room.wait(room.pack.faults.device.clear_s)
     assert len(room.journal("fault.cleared")) == 1
+
+
+def test_a_low_disk_and_a_wrong_clock_are_faults_of_the_recording_session_or_not() -> None:
+    room = Bench().begin()
+    wait_s = room.pack.faults.av.raise_s
+    room.feed("device", {"device": "disk", "state": "lost", "reason": "disk_low"})
+    room.feed("clock_offset", {"offset_ms": 5_000, "bound_ms": 1_000})
+    room.wait(wait_s)
+    found = [(one["kind"], one["device"], one["what"]) for one in room.journal("fault.raised")]
+    assert found == [("av", "disk", "disk_low"), ("av", "clock", "clock_off")]
+    room.feed("device", {"device": "disk", "state": "back", "reason": ""})
+    room.feed("clock_offset", {"offset_ms": 200, "bound_ms": 1_000})
+    room.wait(room.pack.faults.av.clear_s)
+    assert len(room.journal("fault.cleared")) == 2
+
+
+def test_a_start_asks_devices_that_were_lost_whether_they_are_back() -> None:
+    room = Bench().begin()
+    room.feed("started", {"software": "0.1.0", "config_hash": "cd"})
+    assert SelfTest() not in room.effects
+    room.feed("device", {"device": "id_reader", "state": "lost", "reason": "silent"})
+    room.wait(room.pack.faults.device.raise_s)
+    room.feed("started", {"software": "0.1.0", "config_hash": "cd"})
+    assert SelfTest() in room.effects
+    room.feed("selftest", {"results": [{"device": "id_reader", "ok": True, "detail": ""}]})
+    room.wait(room.pack.faults.device.clear_s)
+    assert room.last[-1].type == "fault.cleared"

@@ -18,6 +18,7 @@ from protocols.policy.faults import (
     Watch,
     av_proposal,
     cause_of,
+    clock_bad,
     judge,
     mains_of,
     network_bad,
@@ -158,3 +159,9 @@ def test_the_lowest_failing_rung_is_the_diagnosis() -> None:
 
 def test_every_kind_says_what_follows() -> None:
     assert set(CONSEQUENCE_KEYS) == set(FaultKind)
+
+
+def test_a_clock_is_off_only_by_more_than_its_measure_may_be_wrong() -> None:
+    assert clock_bad(None, 0, 500) is None
+    assert clock_bad(-1_500, 1_000, 500) is False
+    assert clock_bad(-1_501, 1_000, 500) is True
