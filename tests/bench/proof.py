@@ -87,6 +87,7 @@ SECTIONS = (
         command=("tests.fuzz.hostile", "--count", "5000"),
     ),
     Section("checks", "no check of a codec can be wrong unnoticed", ("tests/mutants",)),
+    Section("detect", "faults are seen in time, one trouble is one call", ("tests/detect",)),
     Section("days", "a whole day ends with a sound package", ("tests/system/test_demo_day.py",)),
 )
 
