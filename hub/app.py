@@ -70,6 +70,7 @@ class Hub:
     archive: Archive = field(init=False)
     broker: Broker | None = None
     timers: list[Callable[[], object]] = field(default_factory=list)
+    beginnings: list[Callable[[], object]] = field(default_factory=list)
     guard: Guard = field(default_factory=Guard)
 
     @property
@@ -230,6 +231,7 @@ def _services(hub: Hub) -> None:
             timer = getattr(service, name, None)
             if timer is not None:
                 hub.timers.append(timer)
+    hub.beginnings.append(hub.contingency.begin)
     hub.rooms.on_link(hub.contingency.on_link)
     hub.rooms.on_hearing(hub.contingency.on_hearing)
 

@@ -48,7 +48,8 @@ class Running:
         hub.rooms.rebuild()
         hub.projector.run_pending()
         hub.projector.reread()
-        hub.contingency.begin()
+        for begin in hub.beginnings:
+            begin()
         hub.projector.start()
         hub.ingest.begin()
         hub.ingest.start()

@@ -358,6 +358,7 @@ class HubLine:
             self.seen.append(page)
             if not one.quiet and not one.acked:
                 self.pages.append(page)
+            if not one.acked:  # what only informs is read too
                 answer = self.now_ms + 30 * S + self._chance.randrange(4 * MINUTE)
                 self.at(answer, partial(self._ack, ctl, name))
 
