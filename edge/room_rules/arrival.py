@@ -14,7 +14,7 @@ from edge.room_rules.work import Work
 from protocols.policy import gate
 from protocols.policy.gate import DEPOSIT_PHASES
 from protocols.policy.members import ADMITTED, OUT, MemberStep
-from protocols.policy.permits import deposit_of, may_deposit, may_release
+from protocols.policy.permits import deposit_of, left_unseen, may_deposit, may_release
 from protocols.policy.room_fields import signer_json
 from protocols.policy.room_model import Member, Session, Signer
 from protocols.policy.session import Condition
@@ -36,12 +36,18 @@ def stands_here(work: Work, session: Session, member: Member, proof: Proof) -> N
         work.do(Sound("ok"))
     elif member.step in (MemberStep.EXPECTED, MemberStep.ABSENT):
         _identify(work, session, member, proof)
-    elif member.step is MemberStep.IDENTIFIED:
+    elif member.step is MemberStep.IDENTIFIED and not _takes_back(work, session, member):
         _deposit(work, session, member, proof)
-    elif member.step in ADMITTED | OUT:
+    elif member.step in ADMITTED | OUT or member.step is MemberStep.IDENTIFIED:
         _collect(work, session, member, proof)
     else:
         work.do(Sound("ok"))
+
+
+def _takes_back(work: Work, session: Session, member: Member) -> bool:
+    """He may go, and what he was depositing when the room was not looking is still behind a door."""
+    permitted = isinstance(may_release(session, member, work.pack), gate.Permit)
+    return permitted and left_unseen(work.state, member)
 
 
 def _identify(work: Work, session: Session, member: Member, proof: Proof) -> None:
@@ -78,15 +84,16 @@ def _staff(met: bool) -> str:  # noqa: FBT001 a condition is met or waits for st
 
 def _collect(work: Work, session: Session, member: Member, proof: Proof) -> None:
     held = deposit_of(work.state, session, member)
-    if held is not None and held.out:
+    if held is not None and held.out and member.step in ADMITTED:
         again = may_deposit(work.state, session, member)
         doors.try_open(work, session, member, again, by=proof.by)
         return
-    if held is None and member.step in OUT:
+    nothing = held is None and not left_unseen(work.state, member)
+    if nothing and member.step in OUT:
         work.do(Sound("refused"))
         return
     answer = may_release(session, member, work.pack)
-    if held is None and isinstance(answer, gate.Permit):
+    if nothing and isinstance(answer, gate.Permit):
         # Nothing was deposited, so nothing opens: the permit itself lets the member go.
         work.emit("member.released", session.id, no=member.no, locker=None)
         work.do(Sound("ok"))

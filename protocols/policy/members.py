@@ -3,7 +3,8 @@
 `expected -> [late] -> identified -> deposited -> seated -> released -> left`. Lateness and being
 away are flags beside the step: whoever comes back is where he was. Admitted is who has deposited.
 Those who drop out (absent, declined, withdrawn, replaced, removed) leave through an order
-`member_release` if something of theirs lies in a locker (DESIGN §6.1).
+`member_release` if something of theirs lies in a locker (DESIGN §6.1). Who is released without
+having been admitted has put something in that the room has not seen.
 """
 
 from __future__ import annotations
@@ -91,6 +92,7 @@ def _table() -> dict[tuple[MemberStep, MemberInput], MemberStep]:
         (step.WITHDRAWN, what.REPLACE): step.REPLACED,
         (step.IDENTIFIED, what.DECLINE): step.DECLINED,
         (step.IDENTIFIED, what.DEPOSIT): step.DEPOSITED,
+        (step.IDENTIFIED, what.RELEASE): step.RELEASED,
         (step.DEPOSITED, what.SEAT): step.SEATED,
         (step.SEATED, what.UNSEAT): step.DEPOSITED,
         (step.RELEASED, what.LEAVE): step.LEFT,

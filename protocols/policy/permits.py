@@ -58,6 +58,16 @@ def deposit_of(state: RoomState, session: Session, member: Member) -> Deposit | 
     return held if mine else None
 
 
+def left_unseen(state: RoomState, member: Member) -> bool:
+    """Whether something of his may lie in his locker although no deposit is on record.
+
+    The room did not see what became of his door: it had stopped, or its lock board was silent.
+    """
+    locker = locker_of(state, member)
+    began = bool(member.declared) and not member.items
+    return began and locker is not None and locker.deposit is None and locker.item != "absent"
+
+
 def may_deposit(state: RoomState, session: Session, member: Member) -> gate.Answer:
     """Return the answer to `deposit(m)`."""
     locker = locker_of(state, member)
@@ -199,7 +209,9 @@ def to_close(state: RoomState, session: Session) -> tuple[Condition, ...]:
     for member in members_here(session):
         locker = locker_of(state, member)
         if locker is not None:
-            lockers[locker.number] = "held" if locker.deposit is not None else locker.item
+            # A door in use may still be shut on something.
+            in_use = locker.deposit is not None or locker.opening is not None
+            lockers[locker.number] = "held" if in_use else locker.item
     return close_conditions(lockers, frozenset(session.confirmed_empty))
 
 

@@ -37,15 +37,32 @@ def _touched(state: RoomState, fact: Fact, number: int) -> RoomState:
     return replace(state, revs={**state.revs, f"locker:{number}": fact.rev})
 
 
-def _state(locker: Locker, fact: Fact) -> Locker:
+def _no_longer_seen_empty(state: RoomState, number: int) -> RoomState:
+    """What two staff have seen counts until the door is opened or something is put behind it."""
+    sessions = {
+        name: replace(one, confirmed_empty=tuple(n for n in one.confirmed_empty if n != number))
+        if number in one.confirmed_empty
+        else one
+        for name, one in state.sessions.items()
+    }
+    return replace(state, sessions=sessions)
+
+
+def _state(state: RoomState, fact: Fact) -> RoomState:
+    number = fact.number("locker")
     door, item = fact.one_of("door", DOORS), fact.one_of("item", ITEMS)
+    locker = state.lockers.get(number, Locker(number))
     opening = locker.opening
     if opening is not None:
         opening = replace(opening, stage=track(opening.stage, door, item))
-    return replace(locker, door=door, item=item, since_ms=fact.now_ms, opening=opening)
+    if "open" in (locker.door, door) or item == "present":
+        state = _no_longer_seen_empty(state, number)
+    read = replace(locker, door=door, item=item, since_ms=fact.now_ms, opening=opening)
+    return _with_locker(_touched(state, fact, number), read)
 
 
 def _opening(state: RoomState, fact: Fact) -> RoomState:
+    state = _no_longer_seen_empty(state, fact.number("locker"))
     opening = Opening(
         intent=fact.text("intent"),
         why=fact.one_of("why", OPENING_REASONS),
@@ -132,6 +149,7 @@ def _deposited(state: RoomState, fact: Fact) -> RoomState:
     state = edit_member(state, fact, edit)
     if number is None:
         return state
+    state = _no_longer_seen_empty(state, number)
     deposit = Deposit(fact.session, fact.number("no"), items, fact.words("item") or "unknown")
     return _locker(lambda locker, _: replace(locker, deposit=deposit))(state, fact)
 
@@ -150,7 +168,7 @@ def _released(state: RoomState, fact: Fact) -> RoomState:
 
 
 LOCKER_FOLDS: Mapping[str, Callable[[RoomState, Fact], RoomState]] = {
-    "locker.state": _locker(_state),
+    "locker.state": _state,
     "locker.opening": _opening,
     "locker.opened": _locker(_opened),
     "locker.open_failed": _locker(_open_failed),

@@ -7,7 +7,13 @@ from typing import Any
 from protocols.policy import gate
 from protocols.policy.members import ADMITTED, GONE, OUT, MemberStep
 from protocols.policy.pack import Pack
-from protocols.policy.permits import deposit_of, may_release, members_here, sealing_steps
+from protocols.policy.permits import (
+    deposit_of,
+    left_unseen,
+    may_release,
+    members_here,
+    sealing_steps,
+)
 from protocols.policy.room_model import Member, RoomState, Session
 from protocols.policy.session import OPEN_PHASES, Phase
 
@@ -69,6 +75,8 @@ def next_of_member(state: RoomState, session: Session, member: Member, pack: Pac
         return sentence("away", no=member.no, reason=member.away.reason)
     if session.phase not in OPEN_PHASES:
         return sentence(_WAITING[session.phase], no=member.no, start_at=session.start_at)
+    if left_unseen(state, member) and isinstance(may_release(session, member, pack), gate.Permit):
+        return sentence("collect", no=member.no, locker=member.locker)
     if member.step in ADMITTED | OUT:
         return _of_holder(state, session, member, pack)
     if member.step in GONE:
@@ -100,7 +108,7 @@ def _of_holder(state: RoomState, session: Session, member: Member, pack: Pack) -
         return sentence("gone", no=member.no)
     if member.confirm_due:
         return sentence("confirm_deposit", no=member.no, locker=member.locker)
-    if held is not None and held.out:
+    if held is not None and held.out and member.step in ADMITTED:
         return sentence("deposit", no=member.no, locker=member.locker, items=list(held.items))
     if isinstance(may_release(session, member, pack), gate.Permit):
         return sentence("collect", no=member.no, locker=member.locker)

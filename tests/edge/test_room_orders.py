@@ -132,6 +132,35 @@ def test_close_waits_for_every_locker() -> None:
     assert room.phase() == "closed"
 
 
+def test_close_waits_for_a_door_in_use() -> None:
+    room = Bench().begin()
+    room.order("open")
+    room.card(3)
+    room.staff("deposit.declare", no=3, items=["phone"])
+    room.door(1, "open", "absent")
+    room.order("postpone")
+    room.order("close")
+    assert refused(room, "lockers")["missing"] == ["locker:1"]
+    room.door(1, "closed", "absent")
+    room.order("close")
+    assert room.phase() == "closed"
+
+
+@pytest.mark.parametrize("item_sensor", [True, False])
+def test_what_two_staff_saw_empty_is_not_so_after_a_deposit(item_sensor: bool) -> None:
+    room = Bench(item_sensor=item_sensor).begin()
+    room.order("open")
+    for number in (1, 2, 3):
+        room.staff("locker.confirm_empty", STAFF, STAFF2, locker=number)
+    room.admit(3, seated=False)
+    if not item_sensor:
+        room.staff("locker.confirm_empty", STAFF, STAFF2, locker=1)
+        room.staff("deposit.confirm", no=3)
+    room.order("postpone")
+    room.order("close")
+    assert refused(room, "lockers")["missing"] == ["locker:1"]
+
+
 def test_the_recording_goes_on_while_another_session_is_open() -> None:
     room = Bench().begin()
     other = "s-ffffffffffff"

@@ -26,7 +26,12 @@ SAID = {
         "decline": "declined",
         **DROPS,
     },
-    "identified": {"deposit": "deposited", "decline": "declined", **DROPS},
+    "identified": {
+        "deposit": "deposited",
+        "decline": "declined",
+        "release": "released",
+        **DROPS,
+    },
     "deposited": {
         "seat": "seated",
         "away_start": "deposited",
