@@ -111,7 +111,7 @@ def _declare(work: Work, args: Args, by: tuple[Signer, ...]) -> None:
 
 def _confirm(work: Work, args: Args, by: tuple[Signer, ...]) -> None:
     session, member = _member(work, args)
-    if not member.confirm_due:
+    if not member.confirm_due or member.step in (MemberStep.RELEASED, MemberStep.LEFT):
         raise RefusedError("nothing_to_confirm")
     doors.deposited(work, session.id, member.no, item="unknown", by=by)
 

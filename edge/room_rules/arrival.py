@@ -14,7 +14,13 @@ from edge.room_rules.work import Work
 from protocols.policy import gate
 from protocols.policy.gate import DEPOSIT_PHASES
 from protocols.policy.members import ADMITTED, OUT, MemberStep
-from protocols.policy.permits import deposit_of, left_unseen, may_deposit, may_release
+from protocols.policy.permits import (
+    deposit_of,
+    left_unseen,
+    locker_of,
+    may_deposit,
+    may_release,
+)
 from protocols.policy.room_fields import signer_json
 from protocols.policy.room_model import Member, Session, Signer
 from protocols.policy.session import Condition
@@ -88,7 +94,9 @@ def _collect(work: Work, session: Session, member: Member, proof: Proof) -> None
         again = may_deposit(work.state, session, member)
         doors.try_open(work, session, member, again, by=proof.by)
         return
-    nothing = held is None and not left_unseen(work.state, member)
+    locker = locker_of(work.state, member)
+    in_use = locker is not None and locker.opening is not None
+    nothing = held is None and not in_use and not left_unseen(work.state, member)
     if nothing and member.step in OUT:
         work.do(Sound("refused"))
         return

@@ -387,6 +387,37 @@ def test_who_drops_out_fetches_what_the_room_did_not_see() -> None:
     assert room.pulses() == [1]
 
 
+def test_nobody_confirms_a_deposit_of_somebody_who_was_released() -> None:
+    room = Bench(item_sensor=False).begin()
+    room.order("open")
+    room.card(3)
+    room.staff("deposit.declare", no=3, items=["phone"])
+    room.door(1, "open", "unknown")
+    room.door(1, "closed", "unknown")
+    room.order("terminate")
+    room.collect(3)
+    assert room.step_of(3) == "released"
+    room.staff("deposit.confirm", no=3)
+    refused(room, "nothing_to_confirm")
+
+
+def test_nobody_is_let_go_as_having_nothing_while_his_door_is_in_use() -> None:
+    room = Bench(item_sensor=False).begin()
+    room.order("open")
+    room.card(3)
+    room.staff("deposit.declare", no=3, items=["phone"])
+    room.door(1, "open", "unknown")
+    room.door(1, "closed", "unknown")
+    room.staff("deposit.declare", no=3, items=["phone"])
+    room.door(1, "open", "unknown")
+    room.staff("deposit.confirm", no=3)
+    room.staff("locker.confirm_empty", STAFF, STAFF2, locker=1)
+    room.order("terminate")
+    room.card(3)
+    assert room.unmet() == {"door_free", "door_closed"}
+    assert room.step_of(3) == "deposited"
+
+
 def test_who_drops_out_with_his_phone_under_escort_is_released_by_name() -> None:
     room = Bench().evaluating()
     room.staff("locker.escorted", STAFF, COORDINATOR, no=3, reason="urgent call")
