@@ -51,7 +51,7 @@ def stands_here(work: Work, session: Session, member: Member, proof: Proof) -> N
 
 
 def _takes_back(work: Work, session: Session, member: Member) -> bool:
-    """He may go, and what he was depositing when the room was not looking is still behind a door."""
+    """He may go, and what he put in while the room did not look may still be in his locker."""
     permitted = isinstance(may_release(session, member, work.pack), gate.Permit)
     return permitted and left_unseen(work.state, member)
 

@@ -197,6 +197,15 @@ def test_replay_gives_all_epochs_in_order_or_what_follows_a_place(open_journal: 
     assert list(journal.replay((journal.epoch, 3))) == []
 
 
+def test_replay_does_not_follow_the_clock(open_journal: Open, clock: BenchClock) -> None:
+    journal = open_journal()
+    journal.append(notes(2))
+    clock.at -= timedelta(days=365)
+    journal.append(notes(2))
+
+    assert [event.seq for event in journal.replay()] == [1, 2, 3, 4, 5]
+
+
 def rot(journal: Journal, seq: int) -> None:
     with sqlite3.connect(journal.path) as disk:
         disk.execute(

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import asyncio
 import threading
+from contextlib import suppress
 from typing import Any
 
 import pytest
 from sqlalchemy import Connection
+from sqlalchemy.exc import OperationalError
 
 from hub.app import Hub
 from hub.bus import LISTENERS_MAX, WAITING_MAX, Bus, BusFullError
@@ -75,6 +77,23 @@ def test_a_handler_goes_on_behind_its_cursor(hub: Hub) -> None:
     hub.projector.run_pending()
     hub.projector.run_pending()
     assert seen == [0, 1, 2, 3]
+
+
+def test_a_turn_that_is_not_committed_comes_again(hub: Hub) -> None:
+    """The row behind which the database went away is handled when it is back."""
+    seen: list[int] = []
+
+    def handle(_: Connection, stored: StoredEvent) -> None:
+        seen.append(stored.event.data["n"])
+        if len(seen) == 1:
+            raise OperationalError("INSERT", {}, OSError("the disk went away"))
+
+    hub.projector.register("test.busy", handle, ("alarm.acked",))
+    _fact(hub, 7)
+    with suppress(OperationalError):
+        hub.projector.run_pending()
+    hub.projector.run_pending()
+    assert seen == [7, 7]
 
 
 def test_a_failing_handler_undoes_its_own_row_alone(hub: Hub) -> None:

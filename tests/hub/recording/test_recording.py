@@ -8,11 +8,13 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-from sqlalchemy import func, select
+from sqlalchemy import event, func, select
+from sqlalchemy.exc import OperationalError
 
 from hub.app import Hub
 from hub.store.tables_core import controllers, epochs, events, forks, gaps, quarantine, seals
 from protocols.messages.event import GENESIS, event_hash
+from protocols.messages.status import Will
 from protocols.messages.topics import UP_EV, UP_NOTICE, UP_ST, UP_TM
 from tests.hub import scripted_room as scripted
 from tests.hub.booking.town import StandingClock
@@ -73,6 +75,37 @@ def test_the_same_batch_twice_is_recorded_once(hub: Hub, room: Any, wire: Any) -
     assert _rows(hub, room.ctl) == stream.lines
     assert [ack.upto for ack in wire.acks()] == [2, 2, 2]
     assert _count(hub, seals.select().where(seals.c.ctl == room.ctl).subquery()) == 1
+
+
+def test_a_batch_of_a_later_epoch_is_recognised_when_it_comes_again(
+    hub: Hub, room: Any, wire: Any
+) -> None:
+    """Both epochs have a row of every number; which is which is told by the epoch."""
+    stream = room.open()
+    room.write(stream)
+    hub.ingest.handle(room.topic(UP_EV), room.batch(stream))
+    second = room.open(after=stream)
+    room.write(second)
+    for _ in range(2):
+        hub.ingest.handle(room.topic(UP_EV), room.batch(second))
+    assert _rows(hub, room.ctl) == [*stream.lines, *second.lines]
+    assert _standing(hub, second.epoch) == "open"
+    assert [ack.hash for ack in wire.acks() if ack.epoch == second.epoch] == [second.tip] * 2
+
+
+def test_what_was_not_committed_is_not_acknowledged(hub: Hub, room: Any, wire: Any) -> None:
+    stream = room.open()
+
+    def refuse(_: object) -> None:
+        raise OperationalError("COMMIT", {}, OSError("the disk went away"))
+
+    event.listen(hub.store.engine, "commit", refuse)
+    hub.ingest.take(room.topic(UP_EV), room.batch(stream))
+    assert wire.acks() == []
+    event.remove(hub.store.engine, "commit", refuse)
+    assert _rows(hub, room.ctl) == []
+    hub.ingest.take(room.topic(UP_EV), room.batch(stream))
+    assert [ack.upto for ack in wire.acks()] == [1]
 
 
 def test_a_hole_is_asked_for_again(hub: Hub, room: Any, wire: Any) -> None:
@@ -309,6 +342,29 @@ def test_an_unknown_type_is_recorded_and_blocks_no_projection(
     with hub.store.read() as conn:
         marked = conn.exec_driver_sql("SELECT handler, seq FROM unreadable").all()
     assert [tuple(row) for row in marked] == [("media.refs", 3)]
+
+
+def test_what_is_no_event_to_this_program_is_recorded_all_the_same(
+    hub: Hub, room: Any, wire: Any
+) -> None:
+    stream = room.open()
+    line = room.write(stream).replace(b'"seat.state"', b'"seat.\xff"')
+    hub.ingest.handle(room.topic(UP_EV), room.seal(stream.epoch, 1, [stream.lines[0], line]))
+    assert _rows(hub, room.ctl) == [stream.lines[0], line]
+    assert [ack.upto for ack in wire.acks()] == [2]
+
+
+def test_a_will_makes_the_hub_look_and_takes_nothing_away(hub: Hub, room: Any, wire: Any) -> None:
+    """Wills come late, twice, or from a connection that has long been replaced."""
+    stream = room.open()
+    hub.ingest.handle(room.topic(UP_EV), room.batch(stream))
+    hub.ingest.handle(room.topic(UP_ST), room.birth(stream))
+    before = hub.rooms.link(room.ctl)
+    wire.sent.clear()
+    hub.ingest.handle(room.topic(UP_ST), Will(room.ctl, "boot").encode())
+    assert wire.leaves() == ["down/ping"]
+    assert hub.rooms.link(room.ctl).birth == before.birth
+    assert before.birth is not None
 
 
 def test_a_room_nobody_enrolled_gets_no_answer(hub: Hub, room: Any, wire: Any) -> None:

@@ -1,0 +1,324 @@
+"""Faults that a programmer in a hurry could plant in what must hold, and who would notice.
+
+Each is a small rewriting of one place: what stands there, what would stand there, and the tests
+that must fail. Named as in the classic accidents of such systems.
+
+Not here, for there is nothing yet to plant them in: checkpoints and their co-signatures. Ballast
+on the disk is not how a full disk is survived here; what holds evidence in memory is planted
+instead. `fetch.txt` is never read; what is planted is that a file nobody listed passes.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Final
+
+
+@dataclass(frozen=True, slots=True)
+class Planted:
+    """A fault: its name, the file, what stands there, what would, and the tests that notice."""
+
+    name: str
+    path: str
+    before: str
+    after: str
+    tests: tuple[str, ...]
+
+    @property
+    def module(self) -> str:
+        """The module's own name."""
+        return self.path.removesuffix(".py").replace("/", ".")
+
+
+_CURSOR: Final = "tests/protocols/messages/test_cursor.py"
+_RECORDING: Final = "tests/protocols/messages/test_recording.py"
+_HUB: Final = "tests/hub/ingest/test_recording.py"
+_JOURNAL: Final = "tests/edge/test_journal.py"
+_MODEL: Final = "tests/model/test_gate_exhaustive.py::test_the_first_places_of_a_whole_room"
+
+BANK: Final = (
+    # -- the sixteen -----------------------------------------------------------------------------
+    Planted(
+        "ack on PUBACK",
+        "protocols/messages/cursor.py",
+        "return _with(state, epoch, replace(now, flights=(*now.flights, last)))",
+        "return _with(state, epoch, replace(now, acked=last))",
+        (f"{_CURSOR}::test_without_progress_all_goes_again_after_a_while",),
+    ),
+    Planted(
+        "no dedup",
+        "protocols/messages/recording.py",
+        "            return AlreadyRecorded(envelope.seq)",
+        "            return Record(envelope.seq, digest, line, head=head)",
+        (f"{_RECORDING}::test_any_order_of_batches_ends_in_the_same_record",),
+    ),
+    Planted(
+        "dedup by seq without epoch",
+        "hub/streams.py",
+        "            events.c.ctl == ctl, events.c.epoch == epoch, events.c.seq == seq\n"
+        "        )\n    ).scalar_one_or_none()",
+        "            events.c.ctl == ctl, events.c.seq == seq\n        )\n    ).scalars().first()",
+        (f"{_HUB}::test_a_batch_of_a_later_epoch_is_recognised_when_it_comes_again",),
+    ),
+    Planted(
+        "sync=NORMAL",
+        "edge/journal_file.py",
+        'port.execute("PRAGMA synchronous = FULL")',
+        'port.execute("PRAGMA synchronous = NORMAL")',
+        (f"{_JOURNAL}::test_the_first_epoch_begins_with_nothing_before_it",),
+    ),
+    Planted(
+        "sync=NORMAL, and nobody reads it back",
+        "edge/journal_file.py",
+        'port.execute("PRAGMA synchronous = FULL")\n',
+        'port.execute("PRAGMA synchronous = NORMAL")\n    return\n',
+        (
+            "tests/edge/test_journal_power_cut.py"
+            "::test_no_acknowledged_row_is_lost_by_a_power_cut_at_any_write",
+        ),
+    ),
+    Planted(
+        "cursor advanced before commit",
+        "hub/projection.py",
+        "        with self._store.write() as conn:\n            for row in rows:\n",
+        "        with self._store.write() as conn:\n            _set_cursor(conn, one.name, upto)\n"
+        "        with self._store.write() as conn:\n            for row in rows:\n",
+        ("tests/hub/core/test_bus_projection.py::test_a_turn_that_is_not_committed_comes_again",),
+    ),
+    Planted(
+        "app ack before hub commit",
+        "hub/ingest.py",
+        "        outcome = self._recorded_batch(ctl, payload)\n        if outcome.refused:",
+        "        from protocols.messages.acks import decode_batch\n"
+        "        from protocols.messages.event import event_hash\n"
+        "        from protocols.messages.signed import parse_message\n"
+        "        early = decode_batch(parse_message(payload, limit=1 << 20))\n"
+        "        tip = event_hash(early.lines[-1])\n"
+        "        with self._store.read() as conn:\n"
+        "            self._send(self._ack(conn, ctl, early.epoch, upto=early.last, digest=tip,"
+        " resend=False))\n"
+        "        self._recorded_batch(ctl, payload)\n        return\n"
+        "        outcome = self._recorded_batch(ctl, payload)\n        if outcome.refused:",
+        (f"{_HUB}::test_what_was_not_committed_is_not_acknowledged",),
+    ),
+    Planted(
+        "chain not checked",
+        "protocols/messages/recording.py",
+        "if head.head and not head.after_gap and envelope.prev != head.head_hash:",
+        "if False:",
+        (f"{_RECORDING}::test_a_row_on_another_predecessor_is_a_fork_of_the_tip",),
+    ),
+    Planted(
+        "window without back-off",
+        "protocols/messages/cursor.py",
+        "RESEND_MS_MIN << min(tries + 1, 8)",
+        "RESEND_MS_MIN",
+        (f"{_CURSOR}::test_patience_grows_with_full_jitter",),
+    ),
+    Planted(
+        "accept seq gap",
+        "protocols/messages/recording.py",
+        "if envelope.seq > head.head + 1:",
+        "if False:",
+        (f"{_RECORDING}::test_a_hole_asks_for_a_resend",),
+    ),
+    Planted(
+        "counter stored after GPIO",
+        "edge/runtime.py",
+        "        first = () if late is None or not drafts else (_late(late),)\n",
+        "        first = () if late is None or not drafts else (_late(late),)\n"
+        "        [self._act(one) for one in effects if type(one).__name__ == 'Pulse']\n"
+        "        effects = tuple(one for one in effects if type(one).__name__ != 'Pulse')\n",
+        ("tests/model/test_room_machine.py::test_a_day_as_it_should_be",),
+    ),
+    Planted(
+        "own-sign-only",
+        "protocols/policy/gate.py",
+        'if quantifier == "member":',
+        "if True:",
+        (_MODEL,),
+    ),
+    Planted(
+        "one approver",
+        "protocols/policy/gate.py",
+        "one_person != other_person and one_role != other_role",
+        "True",
+        (_MODEL,),
+    ),
+    Planted(
+        "clock used for order",
+        "edge/journal_reader.py",
+        '''f"{page} ORDER BY id LIMIT ?"''',
+        '''f"{page} ORDER BY at, id LIMIT ?"''',
+        (f"{_JOURNAL}::test_replay_does_not_follow_the_clock",),
+    ),
+    Planted(
+        "unknown treated as OK",
+        "protocols/policy/session.py",
+        '"" if facts.system_reachable else "evaluation_system"',
+        '"" if facts.system_reachable is not False else "evaluation_system"',
+        ("tests/protocols/policy/test_session.py",),
+    ),
+    Planted(
+        "a full disk drops what was seen",
+        "edge/held.py",
+        "        self._seen.append(seen)\n",
+        "        self._seen.append(seen) if turn.kind in ASKED else None\n",
+        (
+            "tests/edge/test_disk_full.py"
+            "::test_nothing_is_carried_out_and_everything_is_on_the_record_afterwards",
+        ),
+    ),
+    Planted(
+        "an unlisted file passes",
+        "protocols/evidence/verifier.py",
+        '            if not name.startswith("data/"):\n'
+        '                self.say(ALTERED, name, "unlisted")',
+        "            pass",
+        (
+            "tests/protocols/evidence/test_verifier.py"
+            "::test_strange_and_unlisted_names_are_never_sound",
+        ),
+    ),
+    # -- eight more ------------------------------------------------------------------------------
+    Planted(
+        "prune at ack",
+        "edge/journal.py",
+        "            self.port.execute("
+        '"UPDATE epoch SET acked = ? WHERE epoch = ?", (upto, epoch))\n',
+        "            self.port.execute("
+        '"UPDATE epoch SET acked = ? WHERE epoch = ?", (upto, epoch))\n'
+        '            self.port.execute("DELETE FROM event WHERE seq <= ?", (upto,))\n',
+        (f"{_JOURNAL}::test_an_ack_moves_the_cursor_back_and_forth_and_deletes_nothing",),
+    ),
+    Planted(
+        "resend ask without exit",
+        "protocols/messages/cursor.py",
+        "if not ack.resend or not now.flights or now.asked or not fresh:",
+        "if not ack.resend or not now.flights or not fresh:",
+        (f"{_CURSOR}::test_a_resend_is_answered_once_until_there_is_progress",),
+    ),
+    Planted(
+        "epoch per file",
+        "edge/journal.py",
+        "        epoch = self.entropy(EPOCH_BYTES).hex()\n",
+        '        epoch = "0" * 31 + "1"\n',
+        (f"{_JOURNAL}::test_each_start_is_a_new_epoch_that_names_the_tip_before_it",),
+    ),
+    Planted(
+        "strict schema in recording",
+        "hub/recorder.py",
+        "    try:\n        return decode_event(line)\n    except RemoteError:\n        return None",
+        "    return decode_event(line)",
+        (f"{_HUB}::test_what_is_no_event_to_this_program_is_recorded_all_the_same",),
+    ),
+    Planted(
+        "batch header unsigned",
+        "protocols/messages/signed.py",
+        'return ctx.encode("ascii") + b"\\x00" + header_line + b"\\x0a" + body',
+        'return ctx.encode("ascii") + b"\\x00" + b"\\x0a" + body',
+        (
+            "tests/protocols/messages/test_signed.py"
+            "::test_every_flipped_byte_is_refused_or_fails_its_check",
+        ),
+    ),
+    Planted(
+        "will over birth",
+        "hub/ingest.py",
+        "        if isinstance(status, Will):\n            self._fleet.ping(ctl)\n",
+        "        if isinstance(status, Will):\n            self._fleet.ping(ctl)\n"
+        "            self._rooms._change(ctl, lambda link: replace(link, birth=None))\n",
+        (f"{_HUB}::test_a_will_makes_the_hub_look_and_takes_nothing_away",),
+    ),
+    Planted(
+        "blob deleted while referenced",
+        "edge/media/spool.py",
+        "            if not left and kept.uploaded:",
+        "            if kept.uploaded:",
+        (
+            "tests/edge/media/test_spool_and_upload.py"
+            "::test_nothing_is_deleted_without_a_receipt_or_while_somebody_needs_it",
+        ),
+    ),
+    Planted(
+        "ack accepted without hash check",
+        "protocols/messages/cursor.py",
+        "if ack.upto and not declared and known is not None and known != ack.hash:",
+        "if False:",
+        (f"{_CURSOR}::test_a_wrong_hash_is_said_once_and_sending_goes_on",),
+    ),
+    # -- the gate --------------------------------------------------------------------------------
+    Planted(
+        "two of three documents",
+        "protocols/policy/gate.py",
+        "for document, done in facts.documents.items()\n",
+        "for document, done in [*facts.documents.items()][1:]\n",
+        (_MODEL,),
+    ),
+    Planted(
+        "a release without the end",
+        "protocols/policy/gate.py",
+        '"order_end", met=facts.order == OrderKind.END',
+        '"order_end", met=True',
+        (_MODEL,),
+    ),
+    Planted(
+        "an old order counts again",
+        "edge/room_rules/orders.py",
+        "    if number <= session.last_n:\n",
+        "    if number < 0:\n",
+        (_MODEL,),
+    ),
+    Planted(
+        "an order for another venue counts here",
+        "edge/room_rules/orders.py",
+        "    if venues and not ours & {str(venue) for venue in venues}:\n",
+        "    if not ours:\n",
+        (_MODEL,),
+    ),
+    Planted(
+        "two doors at once",
+        "protocols/policy/gate.py",
+        '        met=not waiting,\n        waiting_for=",".join',
+        '        met=True,\n        waiting_for=",".join',
+        (_MODEL,),
+    ),
+    Planted(
+        "a restart pulses again",
+        "edge/room_rules/plans.py",
+        "    remote.settle_interrupted(work)\n",
+        "    remote.settle_interrupted(work)\n"
+        "    from edge.room_rules.kinds import Pulse\n"
+        "    for one in work.state.lockers.values():\n"
+        "        if one.opening is not None:\n"
+        "            work.do(Pulse(one.number, one.opening.intent))\n",
+        (_MODEL,),
+    ),
+    Planted(
+        "a session closes on a phone",
+        "protocols/policy/permits.py",
+        'lockers[locker.number] = "held" if in_use else locker.item',
+        'lockers[locker.number] = "absent"',
+        (_MODEL,),
+    ),
+    Planted(
+        "an order opens the door",
+        "edge/room_rules/orders.py",
+        "    if word is Order.OPEN:\n        work.do(Record",
+        "    if word is Order.TERMINATE:\n        from edge.room_rules.kinds import Pulse\n"
+        "        [work.do(Pulse(n, 'i')) for n in work.state.lockers]\n"
+        "    if word is Order.OPEN:\n        work.do(Record",
+        (_MODEL,),
+    ),
+    Planted(
+        "what nobody saw stays behind the door",
+        "protocols/policy/permits.py",
+        "began and locker is not None and locker.deposit is None",
+        "False",
+        (
+            "tests/edge/test_room_left_behind.py"
+            "::test_what_was_put_in_while_the_room_did_not_look_can_be_fetched",
+        ),
+    ),
+)
+"""Every planted fault."""

@@ -1,0 +1,44 @@
+"""Each planted fault is killed by the test that is named for it."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+from typing import Final
+
+import pytest
+
+from tests.mutants.bank import BANK, Planted
+from tests.mutants.mutate import Mutant, survives
+
+ROOT: Final = Path(__file__).resolve().parents[2]
+STEP: Final = 1 if os.environ.get("EVALROOM_PROPERTIES") == "long" else 4
+"""`make proof` plants every fault, other runs one in `STEP`: a fault costs seconds of a core."""
+
+pytestmark = pytest.mark.slow
+
+
+def _source(planted: Planted) -> str:
+    return (ROOT / planted.path).read_text(encoding="utf-8")
+
+
+def _lives(planted: Planted, source: str) -> bool:
+    return survives(
+        Mutant(0, planted.before, planted.after, source),
+        module=planted.module,
+        path=ROOT / planted.path,
+        tests=[ROOT / name for name in planted.tests],
+    )
+
+
+@pytest.mark.parametrize("planted", BANK, ids=lambda one: one.name)
+def test_the_place_of_each_fault_is_there_once(planted: Planted) -> None:
+    assert _source(planted).count(planted.before) == 1
+
+
+@pytest.mark.parametrize("planted", BANK[::STEP], ids=lambda one: one.name)
+def test_a_planted_fault_is_noticed(planted: Planted) -> None:
+    source = _source(planted)
+
+    assert _lives(planted, source), "the tests must pass where nothing was planted"
+    assert not _lives(planted, source.replace(planted.before, planted.after))
