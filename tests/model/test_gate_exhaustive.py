@@ -56,8 +56,22 @@ def ordered_out(walk: Walk) -> Place:
     return walk.order(place, "member_release", members=[1])
 
 
+def one_signed(walk: Walk) -> Place:
+    place = signing(walk)
+    for document in walk.setting.documents:
+        place = walk.statement(place, 1, document)
+    return place
+
+
+def half_signed(walk: Walk) -> Place:
+    place = signing(walk)
+    for no in walk.setting.numbers:
+        place = walk.statement(place, no, walk.setting.documents[-1])
+    return walk.order(place, "end")
+
+
 @pytest.mark.parametrize("committee", [False, True])
-@pytest.mark.parametrize("begun", [morning, signing, sealed, ordered_out])
+@pytest.mark.parametrize("begun", [morning, signing, one_signed, half_signed, sealed, ordered_out])
 def test_the_first_places_of_a_whole_room(begun: Callable[[Walk], Place], committee: bool) -> None:
     walk = Walk(Setting(committee=committee, documents=("summary", "report")))
 
