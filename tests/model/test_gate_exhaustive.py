@@ -118,8 +118,3 @@ def test_all_that_may_become_of_a_member_to_the_end() -> None:
 
     sound(found)
     assert found.whole
-
-
-@to_the_end
-def test_two_members_at_their_doors_as_far_as_time_allows() -> None:
-    sound(explore(Walk(Setting(members=2)), moves.custody, places_max=10_000))
