@@ -17,7 +17,7 @@ from pathlib import Path
 
 OUT = Path("out/proof.json")
 SECTION_S_MAX = 45 * 60  # a section longer than this has to become two
-EXAMPLES = re.compile(r"- (\d+) passing examples")
+EXAMPLES = re.compile(r"- (\d+) passing(?: examples|,)")  # in the words of either Hypothesis
 STATES = re.compile(r"(\d+) states, (\d+) transitions")
 PASSED = re.compile(r"(\d+) passed")
 INPUTS = re.compile(r"^n = (\d+)$", re.MULTILINE)
