@@ -191,10 +191,12 @@ def called_ms(raises: Sequence[int], raised_ms: int) -> int:
 
 
 def _of_record(data: BoardData, room: RoomView, one: HubAlarm, phase: str) -> Alarm:
-    kind = KINDS.get(one.kind)
-    level = "p3" if kind is None else level_of_kind(kind, running=phase in ACTIVE)
     of = {GAP: FaultKind.RECORD.value, SILENT: FaultKind.NETWORK.value}.get(one.kind)
     case = None if of is None else _case_of(data.cases, room, of)
+    kind = KINDS.get(one.kind)
+    level = "p3" if kind is None else level_of_kind(kind, running=phase in ACTIVE)
+    if case:  # one trouble has one level on every screen
+        level = str(case["priority"]).lower()
     acked = one.acked is not None or bool(case and case.get("acked_at"))
     ident = f"{room.ctl}:{one.alarm}"
     return Alarm(ident, level, one.kind, room, one.at, None, acked, case, hub=one, by=one.acked)
@@ -245,7 +247,7 @@ def _value(name: str, value: object) -> object:
 
 def must_text(alarm: Alarm) -> Text:
     """Who must do what."""
-    if alarm.hub is None:
+    if alarm.hub is None or (alarm.case and alarm.acked):
         acked = ".acked" if alarm.acked else ""
         return say(f"alarm.must.case{acked}" if alarm.case else f"alarm.must.fault{acked}")
     kind = KINDS.get(alarm.hub.kind)

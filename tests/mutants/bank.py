@@ -32,7 +32,7 @@ class Planted:
 
 _CURSOR: Final = "tests/protocols/messages/test_cursor.py"
 _RECORDING: Final = "tests/protocols/messages/test_recording.py"
-_HUB: Final = "tests/hub/ingest/test_recording.py"
+_HUB: Final = "tests/hub/recording/test_recording.py"
 _JOURNAL: Final = "tests/edge/test_journal.py"
 _MODEL: Final = "tests/model/test_gate_exhaustive.py::test_the_first_places_of_a_whole_room"
 
@@ -54,10 +54,10 @@ BANK: Final = (
     ),
     Planted(
         "dedup by seq without epoch",
-        "hub/streams.py",
-        "            events.c.ctl == ctl, events.c.epoch == epoch, events.c.seq == seq\n"
-        "        )\n    ).scalar_one_or_none()",
-        "            events.c.ctl == ctl, events.c.seq == seq\n        )\n    ).scalars().first()",
+        "hub/recording/streams.py",
+        "    return conn.execute(_HASH, key).scalar_one_or_none()",
+        "    anyones = select(events.c.hash).where(events.c.ctl == ctl, events.c.seq == seq)\n"
+        "    return conn.execute(anyones).scalars().first()",
         (f"{_HUB}::test_a_batch_of_a_later_epoch_is_recognised_when_it_comes_again",),
     ),
     Planted(
@@ -83,11 +83,11 @@ BANK: Final = (
         "        with self._store.write() as conn:\n            for row in rows:\n",
         "        with self._store.write() as conn:\n            _set_cursor(conn, one.name, upto)\n"
         "        with self._store.write() as conn:\n            for row in rows:\n",
-        ("tests/hub/core/test_bus_projection.py::test_a_turn_that_is_not_committed_comes_again",),
+        ("tests/hub/test_bus_projection.py::test_a_turn_that_is_not_committed_comes_again",),
     ),
     Planted(
         "app ack before hub commit",
-        "hub/ingest.py",
+        "hub/recording/ingest.py",
         "        outcome = self._recorded_batch(ctl, payload)\n        if outcome.refused:",
         "        from protocols.messages.acks import decode_batch\n"
         "        from protocols.messages.event import event_hash\n"
@@ -207,7 +207,7 @@ BANK: Final = (
     ),
     Planted(
         "strict schema in recording",
-        "hub/recorder.py",
+        "hub/recording/recorder.py",
         "    try:\n        return decode_event(line)\n    except RemoteError:\n        return None",
         "    return decode_event(line)",
         (f"{_HUB}::test_what_is_no_event_to_this_program_is_recorded_all_the_same",),
@@ -224,7 +224,7 @@ BANK: Final = (
     ),
     Planted(
         "will over birth",
-        "hub/ingest.py",
+        "hub/recording/ingest.py",
         "        if isinstance(status, Will):\n            self._fleet.ping(ctl)\n",
         "        if isinstance(status, Will):\n            self._fleet.ping(ctl)\n"
         "            self._rooms._change(ctl, lambda link: replace(link, birth=None))\n",

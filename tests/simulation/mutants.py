@@ -93,11 +93,8 @@ FAULTS: Final = (
         (
             Change(
                 "hub/recording/streams.py",
-                "        select(epochs).where(epochs.c.ctl == ctl, epochs.c.epoch == epoch)\n"
-                "    ).one_or_none()\n    return None if row is None else head_of(row)",
-                "        select(epochs).where(epochs.c.ctl == ctl)"
-                ".order_by(epochs.c.order.desc())\n"
-                "    ).first()\n    return None if row is None else head_of(row)",
+                '    row = conn.execute(_HEAD, {"of_ctl": ctl, "of_epoch": epoch}).one_or_none()\n',
+                '    row = conn.execute(_EPOCHS, {"of_ctl": ctl}).first()\n',
             ),
         ),
         ("room_crash",),

@@ -9,6 +9,8 @@ from typing import Any
 
 import yaml
 
+from hub.alarms.kinds import SILENT
+from hub.alarms.rows import HubAlarm
 from hub.web.i18n import Both, catalogue
 from hub.web.views_alarm_make import BoardData, alarm_row, alarms_of
 from hub.web.views_board_make import board_view
@@ -50,12 +52,35 @@ CASE: dict[str, Any] = {
 }
 
 
+def silence(ctl: str) -> HubAlarm:
+    """What the hub wrote down when it heard nothing more of a room."""
+    return HubAlarm(
+        ctl=ctl,
+        alarm="a-1",
+        kind=SILENT,
+        subject=ctl,
+        session="",
+        detail={},
+        source="h-000000000001",
+        epoch="0" * 32,
+        seq=1,
+        at=NOW,
+        last_epoch="0" * 32,
+        last_seq=1,
+        times=1,
+        found_later=False,
+        returned_at=None,
+        acked=None,
+    )
+
+
 def silent(**case: Any) -> BoardData:
     """One room in the middle of an evaluation that does not answer, its case open."""
     pack = Pack.parse(yaml.safe_load((PACKS / "demo.yaml").read_text("utf-8")))
+    told = room("3", fold(evaluating()[:-4]), reachable=False)
     return BoardData(
         now=NOW,
-        rooms=[room("3", fold(evaluating()[:-4]), reachable=False)],
+        rooms=[replace(told, alarms=(silence(told.ctl),))],
         sessions=[BOOKING],
         cases=[{**CASE, **case}],
         names={"changsha": Both("长沙", "Changsha")},
