@@ -31,12 +31,13 @@ from edge.identify import Identifier
 from edge.inbox import Inbox, Observed
 from edge.intake import Intake
 from edge.journal import DiskFullError, Journal, StorageError
+from edge.keeping import Keeping
 from edge.lines import KV_UPLINK
 from edge.media.recorder import Recorder, Source
 from edge.media.spool import Spool
 from edge.media.uploader import Uploader
 from edge.pipe import Pipe
-from edge.remote import Hands
+from edge.remote import KV_CLOSED, Hands
 from edge.runtime import CALL_S, Runtime
 from edge.screen_port import Bell, Facts, RoomDesk
 from edge.service import RoomService
@@ -244,6 +245,9 @@ class _Builder:
         uplink.on_rollback = side.uploader.start_over
         runtime.uplink = uplink
         runtime.hands = hands = self._hands(runtime, effects, side, uplink, devices)
+        runtime.keeping = Keeping(
+            runtime, spool, lambda: intake.receipted, intake.closed, effects.later
+        )
         effects.remote = hands.run
         gauges = Gauges(
             runtime, journal, spool, self.clock, uplink.waiting, SOFTWARE, side.lines.standing
@@ -387,7 +391,9 @@ class _Builder:
 
         def closed(session: str) -> bool:
             known = runtime.state.sessions.get(session)
-            return known is not None and known.phase is Phase.CLOSED
+            if known is None:
+                return journal.kv_get(KV_CLOSED + session) is not None
+            return known.phase is Phase.CLOSED
 
         return Intake(
             ctl=self.room.credentials.ctl,

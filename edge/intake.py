@@ -30,7 +30,14 @@ from protocols.messages.orders import (
     judge_statement,
     unwrap_command,
 )
-from protocols.messages.plan import Plan, PlanVerdict, judge_plan, parse_plan_body, read_plan
+from protocols.messages.plan import (
+    RECEIPTED,
+    Plan,
+    PlanVerdict,
+    judge_plan,
+    parse_plan_body,
+    read_plan,
+)
 from protocols.messages.signed import Signed, parse_message
 from protocols.messages.status import PlanRef
 from protocols.messages.topics import BROKER_BYTES_MAX
@@ -68,6 +75,7 @@ class Intake:
         at_trust: how far the wall clock may be believed now.
         order_numbers: last accepted (n, id) of a session, from the room's folded state.
         closed: whether a session is closed, so that its secrets are not taken up again.
+        receipted: session -> receipt of the home venue, by the plan in force.
         use_pack: told of the policy that is in force from now on.
         trial: why the room would not take this plan, '' when it would; asked before it is kept.
         fetch: asked for the body, by its hash, of a plan that came without one.
@@ -88,6 +96,7 @@ class Intake:
     keyring: Keyring = field(init=False)
     certificates: list[bytes] = field(default_factory=list)
     sessions: dict[str, Mapping[str, Any]] = field(default_factory=dict)
+    receipted: Mapping[str, str] = field(default_factory=dict)
     _ref: PlanRef = field(default_factory=PlanRef)
     _plan: Plan | None = None
     _wanted: Plan | None = None
@@ -323,6 +332,7 @@ class Intake:
     def _apply(self, plan: Plan) -> list[Turn]:
         body = plan.body or {}
         _check_shape(body["sessions"])
+        receipted = _receipted(body)
         pack = Pack.from_canonical(
             json.dumps(
                 body["pack"], ensure_ascii=False, sort_keys=True, separators=(",", ":")
@@ -339,7 +349,7 @@ class Intake:
         self._keep(plan)
         self.use_pack(pack)
         self.keyring, self.certificates = keyring, certificates
-        self.sessions, self._ref = sessions, plan.ref
+        self.sessions, self._ref, self.receipted = sessions, plan.ref, receipted
         for one, tags in secrets:
             self.identifier.learn(one["session"], SessionTags(one["salt"], tags))
             self.roster.learn(one["session"], [_duty(one, person) for person in one["duty"]])
@@ -376,6 +386,14 @@ def _check_shape(sessions: Any) -> None:
         )
         if not people or not all(isinstance(venue.get("org"), str) for venue in one["venues"]):
             raise ValueError(f"sessions[{at}]: expected duty of {DUTY_KEYS} and venues with org")
+
+
+def _receipted(body: Mapping[str, Any]) -> dict[str, str]:
+    """Session -> receipt; a hub of before said nothing of them, and then nothing is deleted."""
+    said = body.get(RECEIPTED, {})
+    if not all(isinstance(one, str) and one for pair in said.items() for one in pair):
+        raise TypeError(f"{RECEIPTED}: expected session ids and receipts")
+    return dict(said)
 
 
 def _without_secrets(session: Mapping[str, Any]) -> dict[str, Any]:

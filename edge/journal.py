@@ -5,7 +5,8 @@ Rules of this file (WIRE §4, §6; DESIGN §6.5):
 * `append` returns after the disk has it. What raised is not in the file.
 * Each start of the writer is a new epoch, whose first row names the tip before it. Nothing is ever
   written behind a row once written, so a restored or copied card shows as a branch.
-* An acknowledgement moves a cursor and deletes nothing. `prune` deletes, by the rules of keeping.
+* An acknowledgement moves a cursor and deletes nothing. `prune` deletes, by the rules of keeping
+  (`edge.keeping`), and says so.
 * A row that no longer matches its hash is never served. `gap_end` says how far the hole goes and
   `write_gap` records it, in a new epoch, so that the hub can go on.
 * One thread owns the writer. Another thread reads through `reader()`, which cannot write.
@@ -13,7 +14,7 @@ Rules of this file (WIRE §4, §6; DESIGN §6.5):
 
 from __future__ import annotations
 
-from collections.abc import Callable, Collection, Mapping, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
 from pathlib import Path
@@ -64,8 +65,7 @@ __all__ = [
 EPOCH_BYTES = 16  # 128 bits: two rooms, or two starts, never draw the same
 RECORDS_MAX = 256  # one transaction; a step of the room makes a handful
 VALUE_BYTES_MAX = 4 * 1024 * 1024  # a plan with its policy and certificates is far below
-# Proofs of where an epoch begins and of what is missing stay as long as the room.
-KEPT_TYPES = ("epoch.opened", "record.gap")
+PRUNED_MAX = 500  # rows deleted in one transaction: a fraction of a second on a slow card
 
 
 class Draft(Protocol):
@@ -284,36 +284,36 @@ class Journal(JournalReader):
         """Keeps a command's answer, on the disk on return."""
         self.append((), results={command: value})
 
-    def prune(self, closed_sessions: Collection[str], older_than: datetime) -> int:
-        """Deletes what may go: acknowledged, of a closed and receipted session or shared, and old.
-
-        Rows stamped with an untrusted clock go only when a later trusted row is old enough.
+    def prune(
+        self, ids: Sequence[int], older_than: datetime, *, kv: Mapping[str, bytes]
+    ) -> list[Row]:
+        """Deletes rows that `prunable` found, and answers as old; what went is on the record.
 
         Args:
-            closed_sessions: sessions that are closed and receipted.
+            ids: of rows, at most `PRUNED_MAX`; those the hub asked for again in between stay.
             older_than: now minus `keep_days`.
+            kv: what a start needs in the place of the rows; true together with the deletion.
 
         Returns:
-            How many rows went.
+            The row that says how many went; none when nothing did.
         """
-        before = iso_ms(older_than)
-        old = self.port.execute(
-            "SELECT COALESCE(MAX(id), 0) FROM event WHERE trusted = 1 AND at < ?", (before,)
-        )[0][0]
-        sessions = ("", *closed_sessions)
-        marks, kept = ", ".join("?" * len(sessions)), ", ".join("?" * len(KEPT_TYPES))
-        where = (
-            f"id <= ? AND (trusted = 0 OR at < ?) AND session IN ({marks})"  # noqa: S608 - only marks
-            f" AND type NOT IN ({kept}) AND seq <= (SELECT acked FROM epoch WHERE n = event.n)"
-        )
-        values = (old, before, *sessions, *KEPT_TYPES)
+        before, marks = iso_ms(older_than), ", ".join("?" * len(ids))
+        where = f"id IN ({marks}) AND seq <= (SELECT acked FROM epoch WHERE n = event.n)"  # noqa: S608
         with self._transaction():
-            count = int(
-                self.port.execute(f"SELECT COUNT(*) FROM event WHERE {where}", values)[0][0]  # noqa: S608
+            went = int(self.port.execute(f"SELECT COUNT(*) FROM event WHERE {where}", ids)[0][0])  # noqa: S608
+            old = int(
+                self.port.execute("SELECT COUNT(*) FROM result WHERE at < ?", (before,))[0][0]
             )
-            self.port.execute(f"DELETE FROM event WHERE {where}", values)  # noqa: S608
+            if not (went or old):
+                return []
+            self.port.execute(f"DELETE FROM event WHERE {where}", ids)  # noqa: S608
             self.port.execute("DELETE FROM result WHERE at < ?", (before,))
-        return count
+            said = Own("journal.pruned", "", {"rows": went, "answers": old, "before": before})
+            rows = self._chain([said], self.epoch, self.seq, self.head)
+            self._insert(self._n, rows, [said])
+            self._put(kv)
+        self.seq, self.head = rows[-1].seq, rows[-1].hash
+        return rows
 
     def reader(self) -> JournalReader:
         """A reader of its own for the thread that calls this; it cannot write."""

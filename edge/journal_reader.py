@@ -6,15 +6,19 @@ A row whose bytes no longer match their hash is never given out.
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from edge.clock import iso_ms
 from edge.journal_file import ConnectionPort
 from protocols.messages.event import GENESIS, Event, decode_event, event_hash
 
 REPLAY_PAGE = 500  # rows held while replaying: the writer is never kept waiting
+# Proofs of where an epoch begins, of what is missing and of what the hub has more stay for ever.
+KEPT_TYPES = ("epoch.opened", "record.gap", "journal.rolled_back")
 ROTTEN_MAX = 1_000  # rotten rows named one by one; more are one damaged store
 
 
@@ -184,6 +188,36 @@ class JournalReader:
             " ORDER BY id",
             mine,
         )
+
+    def prunable(
+        self, *, done: Collection[str], idle: Collection[str], older_than: datetime
+    ) -> list[int]:
+        """Ids of the rows that may go (WIRE §4), oldest first; reads the whole file once.
+
+        A shared row belongs to every session that was there: it goes once it is older than all
+        rows of sessions that are not done. Rows stamped with an untrusted clock go only when a
+        later trusted row is old enough.
+
+        Args:
+            done: sessions that are closed and receipted.
+            idle: sessions that never began; their few rows stay and hold nothing up.
+            older_than: now minus `keep_days`.
+        """
+        before, kept = iso_ms(older_than), ", ".join("?" * len(KEPT_TYPES))
+        marks, others = ", ".join("?" * len(done)), ", ".join("?" * (len(done) + len(idle)))
+        return [
+            row[0]
+            for row in self.port.execute(
+                f"SELECT id FROM event WHERE type NOT IN ({kept})"  # noqa: S608 - only marks
+                " AND id <= (SELECT MAX(id) FROM event WHERE trusted = 1 AND at < ?)"
+                " AND (trusted = 0 OR at < ?)"
+                f" AND (session IN ({marks}) OR session = '' AND id < (SELECT"
+                " COALESCE(MIN(id), 9e18) FROM event"
+                f" WHERE session != '' AND session NOT IN ({others})))"
+                " AND seq <= (SELECT acked FROM epoch WHERE n = event.n) ORDER BY id",
+                (*KEPT_TYPES, before, before, *done, *done, *idle),
+            )
+        ]
 
     def kv_get(self, key: str) -> bytes | None:
         """Small durable state by name."""

@@ -18,9 +18,12 @@ from edge.room import ApplyConfig, Draft, FetchClip, Remote, Reopen, SwitchUplin
 from edge.tuning import KV_CONFIG, Tuning, kept_config
 from edge.turn import Turn
 from protocols.policy.room_facts import answer_of
+from protocols.policy.session import Phase
 
 TRIAL_MS = 120_000  # DESIGN §6.5
 ASK_MS = 15_000  # during a trial the hub is asked this often; its own patience is 15 s
+KV_CLOSED = "closed:"
+"""Before a session's id: it is closed, also when neither state nor rows speak of it any more."""
 ASKED_ONCE = frozenset(("order", "order_refused", "statement", "command"))
 """Inputs with an id that must have one answer for ever."""
 
@@ -190,6 +193,8 @@ def kept_with(drafts: list[Draft] | tuple[Draft, ...]) -> dict[str, bytes]:
             kept[KV_CONFIG] = kept_config(draft.data)
         elif draft.type == "network.switched" and draft.data["state"] == "kept":
             kept[KV_UPLINK] = str(draft.data["uplink"]).encode("utf-8")
+        elif draft.type == "phase.changed" and draft.data["to"] == Phase.CLOSED.value:
+            kept[KV_CLOSED + draft.session] = b"1"
     return kept
 
 

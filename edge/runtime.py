@@ -20,12 +20,13 @@ from edge.inbox import Arrived, Call, Inbox, LinkChanged, Observed
 from edge.journal import DiskFullError, Journal, Row
 from edge.remote import answers_in, kept_with
 from edge.room import Answer, Draft, Effect, Input, Sound, decide, sense
+from edge.snapshot import KV_FOLD, resumed, snapshot
 from edge.turn import Turn
 from protocols.messages.errors import LocalError, RemoteError
 from protocols.messages.event import Event, decode_event
 from protocols.policy.pack import Pack
 from protocols.policy.room_model import RoomConfig, RoomState, UnreadableEvent
-from protocols.policy.room_state import apply, initial, steady_ms
+from protocols.policy.room_state import apply, steady_ms
 
 TICK_MS = 500  # after 0.2 s of the mains contact and 1 s of the policy: told within 2 s
 PROOF_MS = 60_000  # WIRE §3: a real journal write is proven every 60 s
@@ -61,6 +62,12 @@ class HandsPort(Protocol):
     def tick(self) -> list[Turn]: ...  # noqa: D102
 
 
+class KeepingPort(Protocol):
+    """What may be deleted by now; see `edge.keeping`."""
+
+    def tick(self) -> list[Turn]: ...  # noqa: D102
+
+
 @dataclass(frozen=True, slots=True)
 class Fed:
     """What came of some inputs: rows that are on the disk now, and what the asker is told."""
@@ -80,6 +87,7 @@ class Runtime:
         on_change: called after each turn that changed the state (the screen's bell).
         heartbeat: called after each tick's proven work (the service watchdog).
         hands: says what a command needs to know, and what became of it.
+        keeping: deletes what was handed over long ago.
     """
 
     config: RoomConfig
@@ -94,6 +102,7 @@ class Runtime:
     config_hash: str
     uplink: UplinkPort | None = None
     hands: HandsPort | None = None
+    keeping: KeepingPort | None = None
     state: RoomState = field(init=False)
     held: Held = field(default_factory=Held)
     loop_ms: int = 0
@@ -103,9 +112,10 @@ class Runtime:
     _stop: threading.Event = field(default_factory=threading.Event)
 
     def __post_init__(self) -> None:
-        """Folds the whole journal: a restart resumes from what is on the disk."""
-        self.state = initial(self.config)
-        for event in self.journal.replay():
+        """Folds the journal: a restart resumes from what is on the disk."""
+        kept, epochs = self.journal.kv_get(KV_FOLD), self.journal.epochs()
+        self.state, after = resumed(kept, self.config, {one.epoch for one in epochs})
+        for event in self.journal.replay(after):
             self._fold(event)
 
     def open(self) -> None:
@@ -188,6 +198,18 @@ class Runtime:
             DiskFullError: nothing has happened.
         """
         rows = self.journal.open_epoch("reopen")
+        for row in rows:
+            self._fold(decode_event(row.line))
+        self._tell(rows)
+
+    def prune(self, ids: Sequence[int], older_than: datetime) -> None:
+        """Deletes rows, and keeps what the fold of all rows so far has made of them.
+
+        Raises:
+            DiskFullError: nothing has happened.
+        """
+        kept = snapshot(self.state, self.journal.epoch, self.journal.seq)
+        rows = self.journal.prune(ids, older_than, kv=kept)
         for row in rows:
             self._fold(decode_event(row.line))
         self._tell(rows)
@@ -338,6 +360,8 @@ class Runtime:
             self.feed(self._spared(self.uplink.tick))
         if self.hands is not None and not self.held.full:
             self.feed(self.hands.tick())
+        if self.keeping is not None and not self.held.full:
+            self.feed(self._spared(self.keeping.tick))
         self.heartbeat()
 
     def _fold(self, event: Event) -> None:

@@ -32,6 +32,8 @@ EVENT_LABELS: dict[str, tuple[str, str]] = {
     "media.damaged": ("音视频片段损坏", "segment damaged"),
     "media.lost": ("音视频缺失", "media lost"),
     "media.gap": ("音视频缺口", "gap in the recording"),
+    "spool.released": ("已移交音视频从现场删除", "handed-over segments deleted in the room"),
+    "journal.pruned": ("已移交且到期的记录从现场删除", "handed-over old rows deleted in the room"),
     "recording.state": ("录制状态", "recording state"),
     "hub.rollback": ("中心恢复备份，重新上传", "hub restored, sending again"),
     "ack.bad": ("中心回执无效", "invalid acknowledgement"),

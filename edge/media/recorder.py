@@ -371,9 +371,9 @@ class Recorder:
         self.sessions |= self._resumed
         last_at = {str(data["stream"]): str(data["last_at"]) for data in recorded.values()}
         for kept in self._spool.all():
-            if kept.sha256 in recorded or kept.gone:
+            if kept.sha256 in recorded:
                 continue
-            if not self._spool.path(kept.sha256).exists():
+            if kept.gone or not self._spool.path(kept.sha256).exists():
                 self._spool.forget(kept.sha256)
             elif kept.about:
                 last_at[kept.about["stream"]] = kept.about["last_at"]

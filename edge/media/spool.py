@@ -16,7 +16,7 @@ import os
 import shutil
 import threading
 from collections import deque
-from collections.abc import Iterable
+from collections.abc import Collection, Iterable
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -182,29 +182,40 @@ class Spool:
             self._change(sha256, uploaded=False)
         return len(gone)
 
-    def release(self, session: str, receipt: str) -> int:
-        """A session is closed and receipted: deletes what nobody else needs; returns how many.
+    def releasable(self, receipted: Collection[str]) -> list[Kept]:
+        """What nobody needs here any more, oldest first: the hub has it, its sessions are done.
 
         Args:
-            session: whose references end.
-            receipt: id of the home's receipt; without one nothing is deleted.
+            receipted: sessions that are closed and for which the home's receipt is there.
+        """
+        done = set(receipted)
+        return [
+            kept
+            for kept in self.all()
+            if kept.uploaded
+            and not kept.gone
+            and kept.references
+            and done.issuperset(kept.references)
+        ]
+
+    def release(self, sha256: str, receipt: str) -> None:
+        """Deletes a content; its note stays as long as the record speaks of it.
+
+        Args:
+            sha256: one of `releasable`.
+            receipt: what says that it was handed over; without one nothing is deleted.
 
         Raises:
             SpoolError: no receipt.
         """
         if not receipt:
-            raise SpoolError(f"release of {session}: expected a receipt, got none; nothing deleted")
-        gone = 0
-        for kept in self.all():
-            if session not in kept.references:
-                continue
-            left = tuple(one for one in kept.references if one != session)
-            self._change(kept.sha256, references=left, receipt=receipt)
-            if not left and kept.uploaded:
-                self.path(kept.sha256).unlink(missing_ok=True)
-                self._change(kept.sha256, gone=True)
-                gone += 1
-        return gone
+            raise SpoolError(f"release of {sha256}: expected a receipt, got none; nothing deleted")
+        self.path(sha256).unlink(missing_ok=True)
+        self._change(sha256, receipt=receipt, gone=True)
+
+    def needed(self) -> set[str]:
+        """Sessions of which contents are still here."""
+        return {name for kept in self.all() if not kept.gone for name in kept.references}
 
     def account_for_loss(self, sha256: str) -> None:
         """The content is missing or altered and that has been recorded: it is not told twice."""

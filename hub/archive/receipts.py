@@ -13,7 +13,7 @@ from hub.archive import checking
 from hub.booking_link import SessionLink
 from hub.clock import iso_ms
 from hub.ports import Actor, Parts, by
-from hub.store.tables_business import package, package_receipt
+from hub.store.tables_business import package, package_receipt, session_plan
 from protocols.evidence.verifier import Report
 from protocols.messages.signed import Signer, seal_message
 from protocols.policy.booking import SHANGHAI
@@ -64,7 +64,7 @@ def keep(
     raw: bytes,
     code: int,
 ) -> None:
-    """Keeps a receipt, and both facts it makes."""
+    """Keeps a receipt, both facts it makes, and tells the venue's room."""
     now, gaps = parts.clock.wall(), checking.gaps_json(found)
     verdict = str(found.verdict.value)
     conn.execute(
@@ -83,6 +83,12 @@ def keep(
         "raw": base64.b64encode(raw).decode("ascii"),
     }
     parts.facts.append(conn, type="receipt.issued", session=session, data=data)
+    told = select(session_plan.c.ctl).where(
+        session_plan.c.session == session, session_plan.c.org == row["org"]
+    )
+    for ctl in conn.execute(told).scalars().all():
+        # The room may let go of what it kept for this hand-over, by its own rules.
+        parts.fleet.publish_plan(conn, ctl)
 
 
 def standing(

@@ -29,11 +29,13 @@ from hub.fleet.rooms import LiveRooms
 from hub.keys.keyring import Keys
 from hub.projection import Projector, StoredEvent
 from hub.store.engine import Store, get_meta
-from hub.store.tables_business import session_plan
+from hub.store.tables_business import package, package_receipt, session_plan
 from hub.store.tables_core import controllers, organisations, outgoing, plans, rooms
 from protocols.messages.bodies import CommandWrapper, Ping, plan_body, seal_plan
+from protocols.messages.plan import RECEIPTED, RECEIPTED_MAX
 from protocols.messages.signed import parse_message
 from protocols.messages.topics import DOWN_CMD, DOWN_PING, DOWN_PLAN, QOS, topic
+from protocols.terms import Verdict
 
 PING_MS: Final = 5_000
 RESEND_AFTER: Final = timedelta(seconds=20)
@@ -191,6 +193,7 @@ class Fleet:
             "calendar": self._policy["calendar"],
             "certs": sorted(certs),
             "sessions": [row.body for row in rows],
+            RECEIPTED: _receipted(conn, ctl),
         }
 
     def republish_all(self) -> None:
@@ -405,6 +408,24 @@ def _newest_plan(conn: Connection, ctl: str) -> Any:
         .order_by(plans.c.generation.desc(), plans.c.n.desc())
         .limit(1)
     ).one_or_none()
+
+
+def _receipted(conn: Connection, ctl: str) -> dict[str, str]:
+    """Sessions of a room whose record the home venue has taken over: session -> package.
+
+    A venue's record is taken over with the receipt for its own package; the home venue's own too,
+    for its package is the first part of the project's file. A refusal takes nothing over.
+    """
+    mine = (package.c.session == session_plan.c.session) & (package.c.org == session_plan.c.org)
+    rows = conn.execute(
+        select(package.c.session, package.c.id)
+        .join(session_plan, mine)
+        .join(package_receipt, package_receipt.c.package == package.c.id)
+        .where(session_plan.c.ctl == ctl, package_receipt.c.verdict != Verdict.REFUSED.value)
+        .order_by(package_receipt.c.id.desc())
+        .limit(RECEIPTED_MAX)
+    )
+    return {row.session: row.id for row in reversed(rows.all())}
 
 
 def _held(conn: Connection, ctl: str) -> bool:

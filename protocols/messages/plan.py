@@ -22,6 +22,13 @@ from protocols.messages.topics import MESSAGE_BYTES_MAX
 PLAN_KEYS: Final = ("v", "place", "pack", "calendar", "certs", "sessions")
 """Every plan's body has these; `certs` is a list of base64 of signed certificate messages."""
 
+RECEIPTED: Final = "receipted"
+"""A body may have it: session id -> what the home venue's receipt is for. What the room holds of
+these sessions may go by the rules of keeping (WIRE §4, §8); without it nothing goes."""
+
+RECEIPTED_MAX: Final = 400
+"""Newest receipts a body names: a year of a room's sessions, 20 KiB."""
+
 PLAN_BODY_BYTES_MAX: Final = 8 * 1024 * 1024
 """Largest body a room fetches; a day with 60 sessions stays below 2 MiB."""
 

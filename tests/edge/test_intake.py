@@ -191,6 +191,22 @@ def test_a_room_enrolled_anew_asks_for_its_plan_again(desk: Desk) -> None:
     assert desk.send(desk.body())[0].kind == "plan"
 
 
+def test_a_plan_says_whose_record_was_taken_over_and_a_plan_of_before_says_nothing(
+    desk: Desk,
+) -> None:
+    desk.send(desk.body())
+    assert desk.intake.receipted == {}
+    desk.send({**desk.body(), "receipted": {SESSION: "pk-000000000001"}}, n=2)
+    desk.restart()
+    desk.intake.resume()
+    assert desk.intake.receipted == {SESSION: "pk-000000000001"}
+
+    for wrong in ([SESSION], {SESSION: ""}, {SESSION: 1}):
+        refused = desk.send({**desk.body(), "receipted": wrong}, n=3)
+        assert "unusable" in refusal(refused)
+    assert desk.intake.receipted == {SESSION: "pk-000000000001"}
+
+
 @pytest.mark.parametrize(
     "changes",
     [

@@ -11,7 +11,7 @@ import sys
 import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
@@ -235,44 +235,6 @@ def test_a_rotten_row_is_never_served_and_becomes_a_named_gap(open_journal: Open
     assert decode_event(opened.line).data["pred_epoch"] == old
     assert decode_event(gap.line).data == {"epoch": old, "from": 4, "to": 5, "cause": "rot"}
     assert [row.seq for row in journal.rows(old, 6)] == [6, 7, 8, 9, 10]
-
-
-def test_prune_takes_only_what_is_acked_closed_and_old(
-    open_journal: Open, clock: BenchClock
-) -> None:
-    journal = open_journal()
-    journal.append([*notes(2), *notes(2, "s-aaaaaaaaaaaa"), *notes(2, "s-bbbbbbbbbbbb")])
-    clock.at += timedelta(days=36)
-    journal.append(notes(1))
-    keep = clock.at - timedelta(days=35)
-    old = journal.epoch
-
-    assert journal.prune({"s-aaaaaaaaaaaa"}, keep) == 0, "nothing is acked yet"
-    journal.set_cursor(old, 5)
-    assert journal.prune({"s-aaaaaaaaaaaa"}, keep) == 4
-
-    left = [event.seq for event in journal.replay()]
-    assert left == [1, 6, 7, 8], "the opening, the open session and the young row stay"
-    info = journal.epochs()[0]
-    assert (info.first, info.last) == (1, 8)
-    assert journal.gap_end(old, 2) == 5
-    assert journal.row_hash(old, 8) == info.last_hash
-
-
-def test_rows_of_an_untrusted_clock_wait_for_a_trusted_one(
-    open_journal: Open, clock: BenchClock
-) -> None:
-    clock.how, clock.at = "none", datetime(1970, 1, 1, tzinfo=UTC)
-    journal = open_journal()
-    journal.append(notes(3))
-    journal.set_cursor(journal.epoch, 4)
-    assert journal.prune((), START) == 0
-
-    clock.how, clock.at = "ntp", START
-    journal.append(notes(1))
-    journal.set_cursor(journal.epoch, 5)
-
-    assert journal.prune((), START + timedelta(days=1)) == 4
 
 
 def test_small_state_and_results_become_true_with_their_records(open_journal: Open) -> None:

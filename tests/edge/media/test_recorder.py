@@ -282,6 +282,24 @@ def test_a_recorded_segment_that_is_gone_before_it_was_sent_is_named_once(
     assert told.rest() == []
 
 
+def test_the_note_of_a_released_segment_goes_with_the_row_that_speaks_of_it(
+    make: Make, told: Told, tmp_path: Path
+) -> None:
+    spool = Spool(tmp_path / "spool")
+    (tmp_path / "one").write_bytes(b"one")
+    about = {"stream": "table", "first_at": "2026-11-24T00:00:00.000Z"}
+    kept = spool.take(tmp_path / "one", about | {"last_at": "2026-11-24T00:00:02.000Z"}, ["s-1"])
+    spool.uploaded(kept.sha256)
+    spool.release(kept.sha256, "pk-1")
+
+    make().recover({kept.sha256: {**kept.about, "sha256": kept.sha256}})
+    assert Spool(tmp_path / "spool").get(kept.sha256) is not None
+    make().recover({})
+
+    assert Spool(tmp_path / "spool").all() == []
+    assert told.rest() == [], "neither lost nor recovered"
+
+
 def test_a_leftover_without_a_picture_is_kept_and_named(
     make: Make, told: Told, tmp_path: Path
 ) -> None:

@@ -78,14 +78,19 @@ def test_nothing_is_deleted_without_a_receipt_or_while_somebody_needs_it(spool: 
     for one in (shared, own):
         spool.uploaded(one.sha256)
 
+    nobody = put(spool, b"nobody's")
+    spool.uploaded(nobody.sha256)
+
     with pytest.raises(SpoolError, match="receipt"):
-        spool.release("s-1", "")
-    assert spool.release("s-1", "receipt-1") == 1
+        spool.release(own.sha256, "")
+    assert [one.sha256 for one in spool.releasable({"s-1"})] == [own.sha256]
+    spool.release(own.sha256, "receipt-1")
 
     assert not spool.path(own.sha256).exists()
-    assert spool.path(shared.sha256).exists(), "s-2 needs it"
-    assert spool.path(waiting.sha256).exists(), "the hub does not have it"
-    assert spool.release("s-2", "receipt-2") == 1
+    assert spool.needed() == {"s-1", "s-2"}
+    assert [one.sha256 for one in spool.releasable({"s-1", "s-2"})] == [shared.sha256]
+    spool.uploaded(waiting.sha256)
+    assert len(spool.releasable({"s-1", "s-2"})) == 2, "the hub has it now"
 
 
 def test_a_note_that_cannot_be_read_costs_its_facts_and_not_its_content(spool: Spool) -> None:

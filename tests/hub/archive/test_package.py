@@ -15,6 +15,7 @@ from typing import Any
 
 import bagit
 import pytest
+from sqlalchemy import select
 
 from hub import crypto
 from hub.archive.checking import check, judged
@@ -22,10 +23,13 @@ from hub.archive.download import tar_of
 from hub.archive.reports import chinese_font
 from hub.booking import erasure
 from hub.problems import Problem
+from hub.store.tables_business import session_plan
+from hub.store.tables_core import plans
 from protocols.evidence.tally import ROOM_TYPE, tally
 from protocols.evidence.verifier import SIGNATURE
 from protocols.messages.bodies import Position, Retired, TrustFile
 from protocols.messages.signed import parse_message
+from protocols.messages.topics import BROKER_BYTES_MAX
 from protocols.terms import Verdict
 from tests.hub.booking.roomscript import evaluated, rooms_of
 from tests.hub.booking.town import PASSWORD, Town, booking_of, build_town
@@ -291,6 +295,19 @@ def test_the_home_venue_signs_a_receipt_and_the_duty_is_met(day: Day) -> None:
     assert town.archive.deadline(day.session)["venues"][0]["state"] == "met"
     looked = town.archive.who_looked(town.who("hubei.home_manager"), ident)
     assert "package.read" in {one["act"] for one in looked}
+    assert _receipted(day, "changsha") == {day.session: ident}
+    assert _receipted(day, "hubei") == {}, "the home venue's own record is not handed over yet"
+
+
+def _receipted(day: Day, org: str) -> Any:
+    """What the newest plan of a venue's room says of receipts."""
+    with day.town.store.read() as conn:
+        mine = session_plan.c.org == org
+        ctl = conn.execute(select(session_plan.c.ctl).where(mine)).scalar_one()
+        newest = plans.c.n.desc()
+        raw = conn.execute(select(plans.c.raw).where(plans.c.ctl == ctl).order_by(newest)).scalars()
+        (line,) = parse_message(bytes(next(iter(raw))), limit=BROKER_BYTES_MAX).lines
+    return json.loads(line)["receipted"]
 
 
 def test_appraisals_are_of_ones_own_experts_by_the_packs_items(day: Day) -> None:
