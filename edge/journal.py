@@ -14,6 +14,7 @@ Rules of this file (WIRE §4, §6; DESIGN §6.5):
 
 from __future__ import annotations
 
+import json
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -39,7 +40,7 @@ from edge.journal_file import (
     restore,
     set_aside,
 )
-from edge.journal_reader import EpochInfo, JournalReader, Row
+from edge.journal_reader import KV_PRUNED, EpochInfo, JournalReader, Row
 from protocols.evidence.tally import ROOM_TYPE, tally
 from protocols.messages.errors import LocalError
 from protocols.messages.event import (
@@ -298,22 +299,40 @@ class Journal(JournalReader):
             The row that says how many went; none when nothing did.
         """
         before, marks = iso_ms(older_than), ", ".join("?" * len(ids))
-        where = f"id IN ({marks}) AND seq <= (SELECT acked FROM epoch WHERE n = event.n)"  # noqa: S608
+        where = f"id IN ({marks}) AND seq <= (SELECT acked FROM epoch WHERE epoch.n = event.n)"  # noqa: S608
         with self._transaction():
-            went = int(self.port.execute(f"SELECT COUNT(*) FROM event WHERE {where}", ids)[0][0])  # noqa: S608
+            going = self.port.execute(
+                f"SELECT epoch, seq FROM event JOIN epoch USING (n) WHERE {where}",  # noqa: S608
+                ids,
+            )
             old = int(
                 self.port.execute("SELECT COUNT(*) FROM result WHERE at < ?", (before,))[0][0]
             )
-            if not (went or old):
+            if not (going or old):
                 return []
+            self._put(self._stretches(going))
             self.port.execute(f"DELETE FROM event WHERE {where}", ids)  # noqa: S608
             self.port.execute("DELETE FROM result WHERE at < ?", (before,))
-            said = Own("journal.pruned", "", {"rows": went, "answers": old, "before": before})
+            said = Own("journal.pruned", "", {"rows": len(going), "answers": old, "before": before})
             rows = self._chain([said], self.epoch, self.seq, self.head)
             self._insert(self._n, rows, [said])
             self._put(kv)
         self.seq, self.head = rows[-1].seq, rows[-1].hash
         return rows
+
+    def _stretches(self, going: Sequence[tuple[str, int]]) -> dict[str, bytes]:
+        """Which rows are deleted, with those before: so that a hole has its cause."""
+        found: dict[str, bytes] = {}
+        for epoch in {epoch for epoch, _ in going}:
+            parts = [*self.pruned(epoch), *((seq, seq) for name, seq in going if name == epoch)]
+            joined: list[tuple[int, int]] = []
+            for first, last in sorted(parts):
+                if joined and first <= joined[-1][1] + 1:
+                    joined[-1] = (joined[-1][0], max(last, joined[-1][1]))
+                else:
+                    joined.append((first, last))
+            found[KV_PRUNED + epoch] = json.dumps(joined).encode("ascii")
+        return found
 
     def reader(self) -> JournalReader:
         """A reader of its own for the thread that calls this; it cannot write."""

@@ -6,6 +6,7 @@ A row whose bytes no longer match their hash is never given out.
 
 from __future__ import annotations
 
+import json
 from collections.abc import Collection, Iterator, Mapping
 from dataclasses import dataclass, field
 from datetime import datetime
@@ -19,6 +20,7 @@ from protocols.messages.event import GENESIS, Event, decode_event, event_hash
 REPLAY_PAGE = 500  # rows held while replaying: the writer is never kept waiting
 # Proofs of where an epoch begins, of what is missing and of what the hub has more stay for ever.
 KEPT_TYPES = ("epoch.opened", "record.gap", "journal.rolled_back")
+KV_PRUNED = "pruned:"  # before an epoch: which of its rows were deleted
 ROTTEN_MAX = 1_000  # rotten rows named one by one; more are one damaged store
 
 
@@ -129,6 +131,37 @@ class JournalReader:
         )
         sound = (row[0] for row in after if self.read_back(epoch, row[0]) is not None)
         return next(sound, info.last + 1) - 1
+
+    def hole(self, epoch: str, seq: int) -> tuple[int, str] | None:
+        """The last seq of the hole of one cause that begins at `seq`, and the cause.
+
+        Returns:
+            `pruned` where this journal deleted the rows, `rotten` where they no longer match their
+            hash, `lost` where they are missing; None when `seq` can be served.
+        """
+        end = self.gap_end(epoch, seq)
+        if end is None:
+            return None
+        there = self.port.execute(
+            "SELECT seq FROM event WHERE n = (SELECT n FROM epoch WHERE epoch = ?)"
+            " AND seq BETWEEN ? AND ?",
+            (epoch, seq, end),
+        )
+        rotten, pruned = {row[0] for row in there}, self.pruned(epoch)
+
+        def cause(at: int) -> str:
+            if at in rotten:
+                return "rotten"
+            return "pruned" if any(first <= at <= last for first, last in pruned) else "lost"
+
+        why = cause(seq)
+        return next((at - 1 for at in range(seq + 1, end + 1) if cause(at) != why), end), why
+
+    def pruned(self, epoch: str) -> list[tuple[int, int]]:
+        """(first, last) of every stretch of rows that `prune` deleted in one epoch, ascending."""
+        return [
+            (first, last) for first, last in json.loads(self.kv_get(KV_PRUNED + epoch) or b"[]")
+        ]
 
     def gaps(self) -> list[tuple[str, int, int]]:
         """(epoch, first, last) of every hole this journal has declared; they are never pruned."""

@@ -23,7 +23,6 @@ from protocols.messages.cursor import (
     Outcome,
     Rewound,
     SendPlan,
-    Unservable,
     next_batch,
     on_ack,
     on_ask,
@@ -329,8 +328,6 @@ class Uplink:
                         },
                     )
                 )
-            elif isinstance(outcome, Unservable):
-                self._declare_gap(outcome.epoch, outcome.first, outcome.last, "pruned")
             elif isinstance(outcome, JournalRolledBack):
                 if outcome.reopen:
                     self.journal.open_epoch("reopen")
@@ -378,11 +375,11 @@ class Uplink:
         """A row cannot be served: name the hole once (WIRE §5), go on behind it."""
         end = self._gaps.get((plan.epoch, plan.first))
         if end is None:
-            end = self.journal.gap_end(plan.epoch, plan.first)
-            if end is None:
+            hole = self.journal.hole(plan.epoch, plan.first)
+            if hole is None:
                 return False
-            rotten = (plan.epoch, plan.first) in self.journal.rotten
-            self._declare_gap(plan.epoch, plan.first, end, "rotten" if rotten else "lost")
+            end, cause = hole
+            self._declare_gap(plan.epoch, plan.first, end, cause)
         chance = int.from_bytes(self.entropy(4), "big")
         self.state = on_hole(
             self.state, epoch=plan.epoch, last=end, now_ms=self.mono_ms(), entropy=chance

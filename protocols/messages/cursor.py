@@ -34,16 +34,11 @@ JournalLookup = Callable[[str, int], "str | None"]
 
 
 class EpochHead(Protocol):
-    """One epoch of the journal: rows `first`..`last` are kept (`first` = `last`+1: none)."""
+    """One epoch of the journal."""
 
     @property
     def epoch(self) -> str:
         """32 hex digits."""
-        ...
-
-    @property
-    def first(self) -> int:
-        """Lowest seq kept."""
         ...
 
     @property
@@ -108,15 +103,6 @@ class Rewound:
 
 
 @dataclass(frozen=True, slots=True)
-class Unservable:
-    """Rows the hub needs that the journal no longer keeps: new epoch with `record.gap`."""
-
-    epoch: str
-    first: int
-    last: int
-
-
-@dataclass(frozen=True, slots=True)
 class JournalRolledBack:
     """The hub has rows this journal never wrote: event `journal.rolled_back`, local red.
 
@@ -143,7 +129,7 @@ class Ignored:
     reason: str
 
 
-Outcome = Advanced | Rewound | Unservable | JournalRolledBack | AckBad | Ignored
+Outcome = Advanced | Rewound | JournalRolledBack | AckBad | Ignored
 
 
 @dataclass(frozen=True, slots=True)
@@ -200,11 +186,11 @@ def on_ack(
         state = replace(state, generation=ack.generation, run=ack.run, n=ack.n, credit=ack.credit)
     if head is None or ack.upto > head.last:
         return _beyond(state, ack, head, heads)
-    return _place(state, ack, head, rewind=fresh and (ack.resend or not same_run), fresh=fresh)
+    return _place(state, ack, rewind=fresh and (ack.resend or not same_run), fresh=fresh)
 
 
 def _place(
-    state: CursorState, ack: Ack, head: EpochHead, *, rewind: bool, fresh: bool
+    state: CursorState, ack: Ack, *, rewind: bool, fresh: bool
 ) -> tuple[CursorState, tuple[Outcome, ...]]:
     """Move the position of one epoch."""
     now = state.epochs.get(ack.epoch, EpochCursor())
@@ -221,10 +207,8 @@ def _place(
     if not rewind:
         return state, (Ignored("stale" if not fresh else "behind"),)
     state = _with(state, ack.epoch, EpochCursor(acked=ack.upto, asked=True))
-    outcome = Rewound(ack.epoch, acked=now.acked, upto=ack.upto, generation=ack.generation)
-    if head.first > ack.upto + 1:
-        return state, (outcome, Unservable(ack.epoch, ack.upto + 1, head.first - 1))
-    return state, (outcome,)
+    # Rows that are not kept any more are found when they are to be sent, wherever they lie.
+    return state, (Rewound(ack.epoch, acked=now.acked, upto=ack.upto, generation=ack.generation),)
 
 
 def _beyond(

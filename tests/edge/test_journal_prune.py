@@ -68,6 +68,7 @@ def test_prune_takes_only_what_is_acked_closed_and_old(
     assert (info.first, info.last) == (1, 9)
     assert journal.gap_end(old, 2) == 5
     assert journal.row_hash(old, 9) == info.last_hash
+    assert journal.pruned(old) == [(2, 5)]
     assert journal.prune([], keep, kv={"fold": b""}) == [], "nothing went, nothing is said"
 
 
@@ -116,3 +117,23 @@ def test_rows_of_an_untrusted_clock_wait_for_a_trusted_one(
 
     later = START + timedelta(days=1)
     assert journal.prunable(done=(), idle=(), older_than=later) == [2, 3, 4, 5]
+
+
+def test_a_hole_has_the_cause_it_has(open_journal: Open, clock: BenchClock) -> None:
+    journal = open_journal()
+    journal.append(notes(8))
+    epoch = journal.epoch
+    clock.at += timedelta(days=36)
+    journal.set_cursor(epoch, 9)
+    ids = journal.prunable(done=(), idle=(), older_than=clock.at)
+    journal.prune(ids[3:4], clock.at, kv={})
+    journal.prune(ids[1:3], clock.at, kv={})
+    journal.port.execute("UPDATE event SET line = x'00' WHERE seq IN (6, 7)")
+    journal.port.execute("DELETE FROM event WHERE seq = 8")
+
+    assert journal.hole(epoch, 2) is None
+    assert journal.hole(epoch, 3) == (5, "pruned")
+    assert journal.hole(epoch, 6) == (7, "rotten")
+    assert journal.hole(epoch, 8) == (8, "lost")
+    journal.close()
+    assert open_journal().hole(epoch, 4) == (5, "pruned"), "also after a restart"

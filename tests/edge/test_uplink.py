@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
+from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
@@ -431,6 +432,22 @@ def test_a_gap_whose_own_record_has_rotted_is_declared_again(bench: Bench) -> No
 
     gaps = [event.data for event in bench.journal.replay() if event.type == "record.gap"]
     assert {(one["epoch"], one["from"]) for one in gaps} == {(epoch, 3), (declared, 2)}
+
+
+def test_a_restored_hub_hears_that_rows_were_pruned(bench: Bench) -> None:
+    """Row 1 opens the epoch and is always there: what is asked for begins behind it."""
+    write(bench, 3)
+    bench.ack()
+    epoch, old = bench.journal.epoch, Clock().wall() + timedelta(days=1)
+    bench.journal.port.execute("UPDATE event SET trusted = 1")
+    ids = bench.journal.prunable(done=(), idle=(), older_than=old)
+    bench.journal.prune(ids, old, kv={})
+    batches(bench)
+    bench.ack(generation=2, run="cd" * 16, epoch=epoch, upto=0, hash=GENESIS, resend=True)
+
+    gap = [dict(event.data) for event in bench.journal.replay() if event.type == "record.gap"]
+    assert gap == [{"epoch": epoch, "from": 2, "to": 4, "cause": "pruned"}]
+    assert batches(bench)[:2] == [(1, 1), (5, 5)]
 
 
 def test_a_retained_or_unsigned_command_is_refused_by_name(bench: Bench) -> None:

@@ -19,7 +19,6 @@ from protocols.messages.cursor import (
     JournalRolledBack,
     Rewound,
     SendPlan,
-    Unservable,
     next_batch,
     on_ack,
     on_ask,
@@ -135,19 +134,6 @@ def test_without_an_ask_of_ours_nothing_is_fresh():
     _, out = take(CursorState(CTL, epochs={EPOCH: EpochCursor(40)}), ack(20, re="", resend=True))
 
     assert out == (Ignored("stale"),)
-
-
-def test_a_rewind_to_what_is_no_longer_kept_needs_a_gap(state):
-    heads = (Head(EPOCH, 100, first=31),)
-    _, out = take(state, ack(20, n=2, resend=True), heads)
-
-    assert out == (Rewound(EPOCH, 40, 20, 1), Unservable(EPOCH, 21, 30))
-
-
-def test_a_rewind_to_the_oldest_row_kept_needs_none(state):
-    _, out = take(state, ack(20, n=2, resend=True), (Head(EPOCH, 100, first=21),))
-
-    assert out == (Rewound(EPOCH, 40, 20, 1),)
 
 
 def test_an_epoch_at_rest_was_never_in_vain(state):
