@@ -247,14 +247,20 @@ def _seals(conn: Connection, windows: list[Window]) -> list[SealSpan]:
     found = []
     for one in windows:
         rows = conn.execute(
-            select(seals.c.id, seals.c.first, seals.c.last).where(
+            select(seals.c.id, seals.c.first, seals.c.last, seals.c.others).where(
                 seals.c.ctl == one.ctl,
                 seals.c.epoch == one.epoch,
                 or_(seals.c.last >= one.first),
                 seals.c.first <= one.last,
             )
         )
-        found += [SealSpan(one.ctl, one.epoch, row.first, row.last, row.id) for row in rows]
+        found += [
+            SealSpan(
+                *(one.ctl, one.epoch, row.first, row.last, row.id),
+                others=frozenset(seq for seq, _ in row.others or ()),
+            )
+            for row in rows
+        ]
     return found
 
 
@@ -287,9 +293,13 @@ def _write(conn: Connection, one: Selection) -> StreamFiles:
         if row.seq in shown:
             lines.append(bytes(row.raw) + b"\n")
     sealed = [
-        seal_line_of(header_line=bytes(row.header), trailer=bytes(row.sigs))
+        seal_line_of(
+            header_line=bytes(row.header),
+            trailer=bytes(row.sigs),
+            others=dict(row.others or ()),
+        )
         for row in conn.execute(
-            select(seals.c.header, seals.c.sigs)
+            select(seals.c.header, seals.c.sigs, seals.c.others)
             .where(seals.c.id.in_(one.seals))
             .order_by(seals.c.first, seals.c.id)
         )

@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, func, select
+from sqlalchemy import Connection, bindparam, func, null, select
 
 from hub import crypto
 from hub.clock import Clock
@@ -25,6 +25,8 @@ from protocols.messages.bodies import Batch, decode_batch
 from protocols.messages.errors import RemoteError
 from protocols.messages.event import Event, decode_event, event_hash
 from protocols.messages.recording import (
+    AlreadyRecorded,
+    BatchVerdict,
     Fork,
     Gap,
     Quarantine,
@@ -188,7 +190,7 @@ class Recorder:
         decoded: list[Event | None] = []
         if records:
             decoded = _insert(conn, batch, records, now)
-            _keep_seal(conn, signed, batch, now)
+            _keep_seal(conn, signed, batch, verdict, now)
             self._lineage.heard(ctl, epoch)
         for event in decoded:
             if event is not None:
@@ -396,17 +398,27 @@ def _decoded(line: bytes) -> Event | None:
         return None
 
 
-def _keep_seal(conn: Connection, signed: Signed, batch: Batch, now: datetime) -> None:
-    """The batch's header and signature line: with the rows' hashes they prove who wrote them."""
+def _keep_seal(
+    conn: Connection, signed: Signed, batch: Batch, verdict: BatchVerdict, now: datetime
+) -> None:
+    """The batch's header and signature line: with the rows' hashes they prove who wrote them.
+
+    Also the hashes of those of its lines that did not become rows: without them nobody could check
+    the seal of the others. It counts up to the last row; what is behind comes again.
+    """
     parts = signed.raw.split(b"\n")
+    placed = {v.seq for v in verdict.verdicts if isinstance(v, Record | AlreadyRecorded)}
+    lines = enumerate(batch.lines, start=batch.first)
+    others = [[seq, event_hash(line)] for seq, line in lines if seq not in placed]
     conn.execute(
         seals.insert().values(
             ctl=batch.ctl,
             epoch=batch.epoch,
             first=batch.first,
-            last=batch.last,
+            last=verdict.records[-1].seq,
             header=signed.header_line,
             sigs=parts[-2],
+            others=others or null(),
             recorded_at=now,
         )
     )

@@ -143,6 +143,8 @@ seals = Table(
     Column("last", BigInteger, nullable=False),
     Column("header", LargeBinary, nullable=False),
     Column("sigs", LargeBinary, nullable=False),
+    # [seq, hash] of lines it covers that were not recorded as sent; none usually.
+    Column("others", JSON),
     Column("recorded_at", UtcDateTime, nullable=False),
 )
 Index("seals_by_range", seals.c.ctl, seals.c.epoch, seals.c.first)

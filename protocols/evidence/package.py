@@ -100,9 +100,16 @@ def seal_line(raw_batch: bytes) -> bytes:
     return seal_line_of(header_line=lines[0], trailer=lines[-1])
 
 
-def seal_line_of(*, header_line: bytes, trailer: bytes) -> bytes:
-    """The same from the two lines kept, without line feeds."""
-    value = {"header": header_line.decode(), "sigs": trailer.decode()}
+def seal_line_of(
+    *, header_line: bytes, trailer: bytes, others: Mapping[int, str] | None = None
+) -> bytes:
+    """The same from the two lines kept, without line feeds.
+
+    `others`: seq -> hash of lines of the batch that were not recorded as they were sent.
+    """
+    value: dict[str, object] = {"header": header_line.decode(), "sigs": trailer.decode()}
+    if others:
+        value["others"] = hash_list(others).decode().splitlines()
     return dump(value, where="seals.jsonl") + b"\n"
 
 
@@ -122,13 +129,17 @@ def hash_list(hashes: Mapping[int, str]) -> bytes:
 
 @dataclass(frozen=True, slots=True)
 class SealSpan:
-    """A kept seal: which rows it covers, and what the hub finds it by."""
+    """A kept seal: which rows it covers, and what the hub finds it by.
+
+    `others`: numbers in between at which its batch had something else than the record.
+    """
 
     ctl: str
     epoch: str
     first: int
     last: int
     key: int
+    others: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -191,6 +202,8 @@ def select_streams(
         shown: set[int] = set()
         for seal in touching:
             for row in rows(ctl, epoch, seal.first, seal.last):
+                if row.seq in seal.others:
+                    continue  # another seal proves it, and brings it in where it belongs here
                 hashes.add(row.seq)
                 inside = _touches(row.seq, row.seq, spans)
                 shared = row.session == "" and ctl in places and inside

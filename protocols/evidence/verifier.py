@@ -104,6 +104,10 @@ TEXTS = {
     "seal_hashes": ("封签与校验值列表不符", "the seal does not cover the hash list"),
     "seal_key": ("封签密钥未经认证", "sealed with a key nobody certified"),
     "seal": ("封签的签名无效", "the seal's signature does not hold"),
+    "seal_others": (
+        "封签还包括未记入的内容，行号",
+        "the seal also covers lines that are not in the record, rows",
+    ),
     "unsealed": ("记录没有封签", "a record without a seal"),
     "event_place": ("记录不属于此处或顺序有误", "a record out of its place"),
     "event_hash": ("记录与封签的校验值不符", "a record differs from its sealed hash"),
@@ -501,6 +505,17 @@ def count_of(value: Mapping[str, Any], key: str) -> int:
     if type(found) is not int or not 1 <= found < 2**53:
         raise FormError(f"{key}: {found!r:.80}")
     return found
+
+
+def others_of(seal: Mapping[str, Any]) -> dict[int, str]:
+    """Seq -> hash of what a seal covers and the record has not. `FormError` if malformed."""
+    said = seal.get("others", [])
+    if not isinstance(said, list):
+        raise FormError("others")
+    rows = [HASH_LINE.match(one) if isinstance(one, str) else None for one in said]
+    if None in rows:
+        raise FormError("others")
+    return {int(row[1]): row[2] for row in rows if row is not None}
 
 
 def lines_of(raw: bytes) -> list[bytes]:
@@ -1137,16 +1152,19 @@ class _Check:
             place = (message.header.get("ctl"), message.header.get("epoch"))
             if place != (stream.ctl, stream.epoch):
                 raise FormError("another stream")
+            others = others_of(parts)
         except ValueError as error:
             self.say(ALTERED, name, "seal_form", str(error))
             return
-        if count > min(len(stream.hashes), SEAL_LINES_MAX) or any(
-            seq not in stream.hashes for seq in range(first, first + count)
+        span = range(first, first + count)
+        if count > min(len(stream.hashes) + len(others), SEAL_LINES_MAX) or any(
+            seq not in others and seq not in stream.hashes for seq in span
         ):
             self.say(ALTERED, name, "seal_hashes", f"{first}+{count}")
             return
-        span = range(first, first + count)
-        payload = message.payload(bytes.fromhex(stream.hashes[seq]) for seq in span)
+        payload = message.payload(
+            bytes.fromhex(others.get(seq) or stream.hashes[seq]) for seq in span
+        )
         own = [
             (who.pub, sig)
             for kid, role, sig in message.sigs
@@ -1160,7 +1178,10 @@ class _Check:
         elif not all(verify_ed25519(public, sig, payload) for public, sig in own):
             self.say(ALTERED, name, "seal")
         else:
-            sealed.update(span)
+            # Of what it covers besides the record it proves only that the recorder had sent it.
+            sealed.update(seq for seq in span if seq not in others)
+            if others:
+                self.say(SOUND, name, "seal_others", " ".join(map(str, others)))
             self.counts["seals"] = self.counts.get("seals", 0) + 1
 
     def check_event(

@@ -299,6 +299,30 @@ def test_the_home_venue_signs_a_receipt_and_the_duty_is_met(day: Day) -> None:
     assert _receipted(day, "hubei") == {}, "the home venue's own record is not handed over yet"
 
 
+def test_a_batch_with_another_version_of_a_row_does_not_spoil_the_package(
+    tmp_path: Path, published_once: Town
+) -> None:
+    """What the room said twice in two ways is kept beside; what came with it is proven."""
+    town = build_town(tmp_path, like=published_once)
+    rooms = evaluated(town)
+    room = rooms["changsha"]
+    again = replace(room, seq=room.seq - 1, waiting=[])
+    again.write("seat.state", {"station": 1, "state": "taken"})
+    room.write("media.damaged", {"stream": "panorama", "name": "1-000009.mp4", "bytes": 5})
+    room.waiting.insert(0, again.waiting[0])
+    room.send()
+    coordinator = town.who("changsha.guest_coordinator")
+    for member in (4, 5):
+        town.archive.enter_appraisal(coordinator, room.session, member, [], None, "")
+    manager = town.who("changsha.home_manager")
+    made = town.archive.build_package(manager, room.session, PASSWORD)
+    report = check(town.data / "packages" / made["package"], town.keys.trust().encode(), "en")
+    town.store.close()
+
+    assert report.code == 0, "\n".join(report.lines())
+    assert [one.key for one in report.items].count("seal_others") == 1
+
+
 def _receipted(day: Day, org: str) -> Any:
     """What the newest plan of a venue's room says of receipts."""
     with day.town.store.read() as conn:

@@ -110,6 +110,46 @@ def seal_with(one, **changes):
     one.seals.append(make.seal_line(raw))
 
 
+def seal_beside(one, others, *, first=2, forged=b"another version"):
+    """A seal over rows 2 and 3 of which the room had sent row 2 in another version."""
+    header = {"ctl": CTL, "epoch": EPOCH1, "first": first, "count": 2}
+    lines = [forged, one.lines[3]]
+    raw = seal_message(ctx="er1/batch", header=header, lines=lines, signers=[ROOM.signer()])
+    parts = raw.removesuffix(b"\n").split(b"\n")
+    line = make.seal_line_of(header_line=parts[0], trailer=parts[-1], others=others)
+    one.seals.append(line)
+
+
+def test_a_seal_holds_although_it_covers_a_line_that_was_not_recorded():
+    one, _ = room()
+    seal_beside(one, {2: event_hash(b"another version")})
+
+    report = verdict_on(one.files())
+    assert report.code == 0
+    assert (0, "seal_others", f"{ONE}/seals.jsonl:3") in found(report)
+
+
+def test_what_a_seal_covers_besides_is_not_sealed_by_it():
+    """Nobody can put a row of his own in place of the one that was signed."""
+    one, _ = room()
+    one.seals.clear()
+    seal_beside(one, {2: event_hash(b"another version")})
+
+    assert (2, "unsealed", f"{ONE}/hashes.txt#1") in found(verdict_on(one.files()))
+    one, _ = room()
+    seal_beside(one, {2: event_hash(b"a third version")})
+    assert (2, "seal", f"{ONE}/seals.jsonl:3") in found(verdict_on(one.files()))
+
+
+@pytest.mark.parametrize("others", ['"2"', "[2]", '["2"]', '["0 {0}"]', '["2 {0}x"]', "[null]"])
+def test_others_that_are_no_list_of_hashes_are_altered(others):
+    one, _ = room()
+    line = one.seals[0].rstrip(b"}\n") + b',"others":' + others.format("0" * 64).encode() + b"}\n"
+    one.seals[0] = line
+
+    assert (2, "seal_form", f"{ONE}/seals.jsonl:1") in found(verdict_on(one.files()))
+
+
 @pytest.mark.parametrize(
     ("changes", "key"),
     [

@@ -41,7 +41,6 @@ ASK = "c" * 32
 class Head:
     epoch: str
     last: int
-    first: int = 1
 
 
 HEADS = (Head(OLD, 50), Head(EPOCH, 100))
