@@ -34,6 +34,7 @@ from hub.store.tables_core import controllers, organisations, outgoing, plans, r
 from protocols.messages.bodies import CommandWrapper, Ping, plan_body, seal_plan
 from protocols.messages.plan import RECEIPTED, RECEIPTED_MAX
 from protocols.messages.signed import parse_message
+from protocols.messages.status import PlanRef
 from protocols.messages.topics import DOWN_CMD, DOWN_PING, DOWN_PLAN, QOS, topic
 from protocols.terms import Verdict
 
@@ -54,8 +55,9 @@ ANSWERS: Final[Mapping[str, str]] = {
     "cmd.done": "acted",
     "cmd.refused": "refused",
 }
-RANK: Final = {"queued": 0, "sent": 1, "accepted": 2, "acted": 3, "confirmed": 4, "refused": 5}
-"""A state only ever moves up: events may arrive in any order, twice, or never."""
+RANK: Final = {"queued": 0, "sent": 1, "accepted": 2, "refused": 3, "acted": 4, "confirmed": 5}
+"""A state only ever moves up: events may arrive in any order, twice, or never. What was done is not
+undone by a refusal that comes later, of a copy or of somebody who uses its name."""
 PLAN_ANSWERS: Final[Mapping[str, str]] = {"plan.accepted": "accepted", "plan.refused": "refused"}
 PLANS_KEPT_OPEN: Final = ("made", "sent")
 
@@ -211,7 +213,7 @@ class Fleet:
         self.transport.publish(topic(ctl, DOWN_PLAN), bytes(newest.raw), QOS[DOWN_PLAN])
         if newest.state == "made":
             with self._store.write() as conn:
-                self._plan_state(conn, ctl, newest.generation, newest.n, "sent")
+                self._plan_state(conn, ctl, _ref(newest), "sent")
 
     # Orders, statements, commands
 
@@ -361,8 +363,9 @@ class Fleet:
         """A room's event about something we sent."""
         event = stored.event
         if event.type in PLAN_ANSWERS:
-            version = int(event.data["generation"]), int(event.data["n"])
-            self._plan_state(conn, stored.ctl, *version, PLAN_ANSWERS[event.type])
+            said = event.data
+            ref = PlanRef(int(said["generation"]), int(said["n"]), str(said["hash"]))
+            self._plan_state(conn, stored.ctl, ref, PLAN_ANSWERS[event.type])
             return
         if event.type == "phase.changed":
             ident, state = str(event.data.get("order", "")), "acted"
@@ -384,10 +387,12 @@ class Fleet:
         )
 
     @staticmethod
-    def _plan_state(conn: Connection, ctl: str, generation: int, n: int, state: str) -> None:
+    def _plan_state(conn: Connection, ctl: str, ref: PlanRef, state: str) -> None:
+        """By version and hash: a refusal of another content of this version is not ours."""
+        mine = (plans.c.generation == ref.generation) & (plans.c.n == ref.n)
         conn.execute(
             plans.update()
-            .where(plans.c.ctl == ctl, plans.c.generation == generation, plans.c.n == n)
+            .where(plans.c.ctl == ctl, mine, plans.c.hash == ref.hash)
             .values(state=state)
         )
 
@@ -399,6 +404,10 @@ def hold(conn: Connection, ctl: str, *, held: bool) -> None:
 
 def _hash(body: Mapping[str, Any]) -> str:
     return hashlib.sha256(plan_body(body)).hexdigest()
+
+
+def _ref(row: Any) -> PlanRef:
+    return PlanRef(row.generation, row.n, row.hash)
 
 
 def _newest_plan(conn: Connection, ctl: str) -> Any:

@@ -129,10 +129,12 @@ def test_a_plan_carries_pack_and_calendar_and_is_made_once(hub: Hub, room: Any, 
     stream = room.open()
     answer = {"generation": 1, "n": 1, "hash": plan.hash, "sessions": []}
     room.write(stream, "plan.accepted", answer)
+    other = {"generation": 1, "n": 1, "hash": "0" * 64, "reason": "other_hash"}
+    room.write(stream, "plan.refused", other)
     hub.ingest.handle(room.topic(UP_EV), room.batch(stream))
     hub.projector.run_pending()
     with hub.store.read() as conn:
-        assert conn.execute(select(plans.c.state)).scalar_one() == "accepted"
+        assert conn.execute(select(plans.c.state)).scalar_one() == "accepted", "ours, by its hash"
 
 
 def _state(hub: Hub) -> str:
@@ -167,6 +169,10 @@ def test_an_order_is_sent_until_the_rooms_events_answer(
     wire.sent.clear()
     hub.ingest.handle(room.topic(UP_ST), room.birth(stream))
     assert "down/cmd" not in wire.leaves()
+    room.write(stream, "order.refused", {"id": ORDER, "reason": "again"}, session=SESSION)
+    hub.ingest.handle(room.topic(UP_EV), room.batch(stream))
+    hub.projector.run_pending()
+    assert _state(hub) == "acted", "what was done is not undone by a refusal"
 
 
 @pytest.mark.usefixtures("wire")
