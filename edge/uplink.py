@@ -54,6 +54,8 @@ KV_CURSOR = "cursor"
 NONCE_BYTES = 16
 # Questions whose answer still says something; the hub answers the latest within a second.
 ASKS_KEPT = 8
+# Whoever can write to our topics must not be able to fill the record and the disk with it.
+REFUSED_MS = 60_000
 PLAN_BODY = "plan-body"
 """Leaf under which the fetcher brings a body; no topic of the broker ends in it."""
 # What a person must hear of at once even when a backlog waits (WIRE §3).
@@ -143,6 +145,8 @@ class Uplink:
     _asked: dict[str, int] = field(default_factory=dict)
     _gaps: dict[tuple[str, int], int] = field(default_factory=dict)
     _told_before: frozenset[str] = frozenset()
+    _rubbish: dict[str, tuple[int, str]] = field(default_factory=dict)
+    _quiet_until_ms: dict[str, int] = field(default_factory=dict)
 
     def __post_init__(self) -> None:
         """Takes up the positions that the journal kept."""
@@ -188,7 +192,7 @@ class Uplink:
         """Once a second: batches whose time is over go again, telemetry where it is due."""
         self._pump()
         self._report()
-        return []
+        return self._refusals()
 
     def arrived(self, leaf: str, payload: bytes, *, retained: bool) -> list[Turn]:
         """One message of the broker; nothing it holds can raise."""
@@ -204,8 +208,21 @@ class Uplink:
             elif leaf == DOWN_CMD:
                 return self.intake.command(payload, retained=retained)
         except RemoteError as error:
-            return [_note("wire.refused", {"leaf": leaf, "reason": str(error)[:400]})]
+            missed, _ = self._rubbish.get(leaf, (0, ""))
+            self._rubbish[leaf] = (missed + 1, str(error)[:400])
+            return self._refusals()
         return []
+
+    def _refusals(self) -> list[Turn]:
+        """What could not be read: each leaf once a minute, with how many there were by then."""
+        now, turns = self.mono_ms(), []
+        for leaf, (count, reason) in tuple(self._rubbish.items()):
+            if now >= self._quiet_until_ms.get(leaf, now):
+                self._quiet_until_ms[leaf] = now + REFUSED_MS
+                del self._rubbish[leaf]
+                about = {"leaf": leaf, "reason": reason, "count": count}
+                turns.append(_note("wire.refused", about))
+        return turns
 
     def echo_age_ms(self) -> int | None:
         """Age of the hub's last ping; None before the first of this connection."""
@@ -248,6 +265,7 @@ class Uplink:
             plan=self.intake.plan_ref(),
             software=self.me.software,
             keys=self.me.keys,
+            seen=self.state.generation,
         )
         self._publish(UP_ST, birth.encode(), retain=True)
 

@@ -214,7 +214,10 @@ class Ingest:
         self._fleet.republish_all()
         self._greeted_ms.clear()
         for ctl in self._rooms.ctls():
-            birth = self._rooms.link(ctl).birth
+            link = self._rooms.link(ctl)
+            if link.refused:
+                continue
+            birth = link.birth
             if birth is not None:
                 self._greet(ctl, birth.epoch, acked=None)
             self._fleet.send_open(ctl)
@@ -238,7 +241,7 @@ class Ingest:
         if generation > own + GENERATIONS_AHEAD_MAX:
             raise RemoteError(
                 "a generation this hub cannot have had",
-                where="up/st.plan.version",
+                where="up/st.generation",
                 expected=f"at most {own + GENERATIONS_AHEAD_MAX}",
                 got=f"{generation}",
                 do="look at this room: its plan is not this hub's",
@@ -335,14 +338,14 @@ class Ingest:
 
     def _born(self, ctl: str, birth: Birth, payload: bytes) -> None:
         """The pull request of WIRE §3: ack, plan, open commands, in this order."""
-        self._refuse_generation(birth.plan.generation)
+        self._refuse_generation(birth.generation)
         self._fleet.note_ask(ctl, birth.ask)
         self._rooms.birth(ctl, birth)
         with self._store.write() as conn:
             conn.execute(births.delete().where(births.c.ctl == ctl))
             conn.execute(births.insert().values(ctl=ctl, raw=payload, seen_at=self._clock.wall()))
         self._births.add(ctl)
-        if self._seen_generation(birth.plan.generation):
+        if self._seen_generation(birth.generation):
             return
         self._greet(ctl, birth.epoch, acked=None)
         self._fleet.send_plan(ctl)
@@ -376,9 +379,11 @@ class Ingest:
         if not isinstance(body, Pong):
             self._rooms.telemetry(ctl, body, payload)
             return
-        self._fleet.note_ask(ctl, body.ask)
         self._rooms.pong(ctl, body)
         self.recorder.ponged(ctl, body.epoch, body.re)
+        if self._rooms.link(ctl).refused:
+            return  # it is alive; what it would make of an answer nobody here knows
+        self._fleet.note_ask(ctl, body.ask)
         if self._restored_since_ms is not None:
             return
         now_ms = self._clock.mono_ms()

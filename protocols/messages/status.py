@@ -53,7 +53,10 @@ class RoomKeys:
 
 @dataclass(frozen=True, slots=True)
 class Birth:
-    """Retained at every connect. `seq` is the newest row of `epoch`, `ask` a fresh nonce."""
+    """Retained at every connect. `seq` is the newest row of `epoch`, `ask` a fresh nonce.
+
+    `seen`: the newest generation of an ack; said only where the plan's does not say as much.
+    """
 
     ctl: str
     boot: str
@@ -64,9 +67,16 @@ class Birth:
     software: str
     keys: RoomKeys
     wire: int = WIRE_VERSION
+    seen: int = 0
+
+    @property
+    def generation(self) -> int:
+        """The newest generation of the hub that this room knows."""
+        return max(self.plan.generation, self.seen)
 
     def encode(self) -> bytes:
         """The message's bytes."""
+        said = {"seen": self.seen} if self.seen > self.plan.generation else {}
         body = {
             "kind": "birth",
             "ctl": self.ctl,
@@ -78,6 +88,7 @@ class Birth:
             "software": self.software,
             "wire": self.wire,
             "keys": {"sign": self.keys.sign, "seal": self.keys.seal},
+            **said,
         }
         return dump(body, where="birth")
 
@@ -123,6 +134,7 @@ def decode_status(raw: bytes) -> Birth | Will | OtherWire:
         plan=PlanRef.read(reader.object("plan")),
         software=reader.text("software", chars_max=128),
         keys=RoomKeys(sign=keys.text("sign", HEX64), seal=keys.text("seal", _SEALING)),
+        seen=reader.integer("seen") if reader.has("seen") else 0,
     )
     keys.end()
     reader.end()

@@ -27,7 +27,7 @@ from protocols.messages.acts import CommandWrapper, Order
 from protocols.messages.event import GENESIS
 from protocols.messages.identity import kid
 from protocols.messages.signed import Signer, check_signatures, parse_message
-from protocols.messages.status import Ping, RoomKeys, decode_status, decode_tm
+from protocols.messages.status import Birth, Ping, RoomKeys, decode_status, decode_tm
 from protocols.messages.topics import (
     BROKER_BYTES_MAX,
     DOWN_ACK,
@@ -475,3 +475,31 @@ def test_rubbish_on_any_topic_is_a_refusal_on_the_record(bench: Bench) -> None:
         for raw in (b"", b"\n", b"{}\n{}\n", json.dumps({"ctx": "er1/plan"}).encode()):
             turns = bench.uplink.arrived(leaf, raw, retained=False)
             assert [turn.data["type"] for turn in turns] == ["wire.refused"]
+            bench.now[0] += 60_000
+
+
+def test_a_flood_of_rubbish_is_one_record_per_leaf_and_minute(bench: Bench) -> None:
+    def said(turns: list[Turn]) -> list[tuple[str, int]]:
+        found = [turn.data["data"] for turn in turns if turn.data["type"] == "wire.refused"]
+        return [(about["leaf"], about["count"]) for about in found]
+
+    assert said(bench.uplink.arrived(DOWN_CMD, b"", retained=False)) == [(DOWN_CMD, 1)]
+    for _ in range(100):
+        assert bench.uplink.arrived(DOWN_CMD, b"", retained=False) == []
+    assert said(bench.uplink.arrived(DOWN_PLAN, b"", retained=False)) == [(DOWN_PLAN, 1)]
+    bench.now[0] += 59_999
+    assert said(bench.uplink.tick()) == []
+    bench.now[0] += 1
+    assert said(bench.uplink.tick()) == [(DOWN_CMD, 100)]
+    bench.now[0] += 60_000
+    assert said(bench.uplink.tick()) == [], "nothing more came"
+
+
+def test_a_birth_says_the_newest_generation_that_an_ack_had(bench: Bench) -> None:
+    """A room without a plan too: a hub restored from an old copy must not fall behind it."""
+    bench.cable.take(UP_ST)
+    bench.ack(generation=5)
+    bench.uplink.again()
+    birth = decode_status(bench.cable.take(UP_ST)[-1])
+    assert isinstance(birth, Birth)
+    assert (birth.plan.generation, birth.generation) == (0, 5)

@@ -447,6 +447,20 @@ def test_a_wire_the_hub_does_not_speak_is_refused(hub: Hub, room: Any, wire: Any
     assert wire.sent == []
     assert _count(hub, quarantine) == 0
     assert "wire 2" in hub.rooms.link(room.ctl).refused
+    hub.ingest.handle(room.topic(UP_TM), room.pong(stream, acked=0))
+    assert wire.sent == [], "nor is its pong answered"
+    assert hub.rooms.link(room.ctl).reachable is True
+    hub.ingest.handle(room.topic(UP_ST), room.birth(stream))
+    assert wire.acks() != [], "one it speaks is"
+
+
+def test_a_restored_hub_goes_beyond_what_a_room_without_a_plan_has_seen(
+    hub: Hub, room: Any, wire: Any
+) -> None:
+    stream = room.open()
+    seen = {**json.loads(room.birth(stream)), "seen": 7}
+    hub.ingest.handle(room.topic(UP_ST), json.dumps(seen).encode())
+    assert {ack.generation for ack in wire.acks()} == {8}
 
 
 def test_a_birth_of_an_impossible_generation_moves_nothing(hub: Hub, room: Any, wire: Any) -> None:

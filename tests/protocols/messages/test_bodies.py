@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import hashlib
 import json
+from dataclasses import replace
 
 import pytest
 
@@ -379,3 +380,11 @@ def test_a_plan_has_all_its_parts():
 )
 def test_lower_plans_are_refused_and_different_ones_alarmed(offered, verdict):
     assert judge_plan(PlanRef(1, 2, "a" * 64), offered) is verdict
+
+
+def test_a_birth_names_a_newer_generation_only_where_its_plan_does_not():
+    assert decode_status(BIRTH.encode()).generation == 1
+    assert b"seen" not in replace(BIRTH, seen=1).encode()
+    newer = replace(BIRTH, seen=4)
+    assert decode_status(newer.encode()) == newer
+    assert newer.generation == 4
