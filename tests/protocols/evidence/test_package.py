@@ -224,3 +224,18 @@ def test_the_verifier_stands_alone():
 
     assert imported <= set(sys.stdlib_module_names)
     assert not imported & {"os", "io", "time", "socket", "pathlib", "random", "subprocess"}
+
+
+def test_a_number_at_which_a_seal_has_something_else_is_not_brought_in_by_it():
+    """Its own seal may lie outside the window: listed, it would look unsealed."""
+    seals = [SealSpan(CTL, A, 3, 5, key=1, others=frozenset({3}))]
+    (one,) = select_streams(
+        session=SESSION,
+        places=frozenset({CTL}),
+        windows=[Window(CTL, A, 5, 5)],
+        seals=seals,
+        rows=lambda _ctl, _epoch, first, last: [
+            RowInfo(seq, "seat.state", "") for seq in range(first, last + 1)
+        ],
+    )
+    assert (one.hashes, one.shown) == ((4, 5), (5,))
