@@ -25,6 +25,7 @@ from hub.app import CALENDARS, Hub, build
 from hub.booking import erasure
 from hub.broker import EmbeddedBroker, MosquittoBroker
 from hub.cli.handout import write_broker_users, write_trust
+from hub.cli.sole import LOCK, sole
 from hub.clock import iso_ms
 from hub.config import FILE, Config, ConfigError, load
 from hub.facts import insert_fact
@@ -43,6 +44,10 @@ COPIED: Final = (FILE, "trust.json", "demo-accounts.json")
 COPIED_FOLDERS: Final = ("keys", "packages", "demo-system")
 FOLDER_MODE: Final = 0o700
 BROKER_FOLDER: Final = "broker"
+END_FIRST: Final = (
+    "end that hub (and keep what starts it again from doing so), or name another folder; "
+    "--wait S waits for it to end"
+)
 
 
 @dataclass(slots=True)
@@ -98,23 +103,40 @@ def _copied(folder: Path) -> list[str]:
     return [*COPIED, *sorted(path.name for path in folder.glob(CALENDARS))]
 
 
-def restore(source: Path, data: Path, *, mirror: Path | None = None) -> dict[str, Any]:
+def restore(
+    source: Path, data: Path, *, mirror: Path | None = None, wait_s: float = 0
+) -> dict[str, Any]:
     """Makes a data folder of a backup and the mirror; returns what was done and what is lost.
 
     Args:
         source: folder of `backup`.
         data: new folder; a damaged hub's folder is moved aside and its mirror and media used.
         mirror: the lost hub's mirror, if it lies elsewhere.
+        wait_s: how long to wait for a hub that still runs from the folder to end.
 
     Raises:
-        ConfigError: the backup cannot be used, or the mirror does not fit it.
+        ConfigError: the backup cannot be used, a hub runs from the folder, or the mirror does not
+            fit.
     """
     manifest = _manifest(source)
-    # A broker that outlived its hub writes into a folder that is about to be another one.
-    for kind in (EmbeddedBroker, MosquittoBroker):
-        kind(data / BROKER_FOLDER).end_left()
-    aside = _move_aside(data)
     data.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
+    with sole(data, wait_s=wait_s, do=END_FIRST):
+        # A broker that outlived its hub writes into a folder that is about to be another one.
+        for kind in (EmbeddedBroker, MosquittoBroker):
+            kind(data / BROKER_FOLDER).end_left()
+        aside = _move_aside(data)
+        if aside is None:
+            return _fill(source, data, manifest, mirror=mirror, aside=None)
+        data.mkdir(mode=FOLDER_MODE)
+        # Whoever keeps the hub running may start it before the new folder is whole.
+        with sole(data):
+            return _fill(source, data, manifest, mirror=mirror, aside=aside)
+
+
+def _fill(
+    source: Path, data: Path, manifest: dict[str, Any], *, mirror: Path | None, aside: Path | None
+) -> dict[str, Any]:
+    """Makes the new folder; `aside` is the damaged hub's."""
     shutil.copy2(source / "hub.sqlite", data / "hub.sqlite")
     for name in _copied(source):
         if (source / name).exists():
@@ -197,7 +219,7 @@ def _manifest(source: Path) -> dict[str, Any]:
 
 def _move_aside(data: Path) -> Path | None:
     """A damaged hub is kept: it may be all that is left of something."""
-    if not data.exists() or not any(data.iterdir()):
+    if all(path.name == LOCK for path in data.iterdir()):
         return None
     for n in range(1, 1000):
         aside = data.with_name(f"{data.name}.lost-{n}")

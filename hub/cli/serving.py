@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import fcntl
 import json
 import logging
 import signal
@@ -24,8 +23,6 @@ from hub.transport import MqttTransport
 TICK_S: Final = 1.0
 """Pings, silence and timers are looked at each second; none is finer than five."""
 HUB_USER: Final = "hub"
-LOCK: Final = "serving.lock"
-"""Held while a hub runs; the system lets go of it with the process, however that ends."""
 SHUTDOWN_S: Final = 3
 """Live streams never end by themselves; a stopping hub waits this long for them."""
 
@@ -149,23 +146,8 @@ def serve(hub: Hub, application: Any, *, ready: Callable[[str], None]) -> None:
     """
     config = hub.config
     _check_tls(config)
-    with _sole(config), _listener(config) as listener:
+    with _listener(config) as listener:
         _run(hub, application, listener, ready)
-
-
-@contextmanager
-def _sole(config: Config) -> Iterator[None]:
-    """One hub per data folder: two would write two continuations of its own record."""
-    with (config.data / LOCK).open("ab") as held:
-        try:
-            fcntl.flock(held, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError as error:
-            raise ConfigError(
-                f"a hub runs from this folder already\n  where: {config.data}\n"
-                "  expected: one hub per data folder\n  got: another that still runs\n"
-                "  do: use that one, or end it first"
-            ) from error
-        yield
 
 
 def _run(hub: Hub, application: Any, listener: socket.socket, ready: Callable[[str], None]) -> None:

@@ -3,21 +3,23 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import sqlite3
+import subprocess
 from collections.abc import Iterator
 from contextlib import closing
 from pathlib import Path
+from subprocess import PIPE
 
 import pytest
 
-from tests.system.day_runner import DayProcess, Killer, assert_good, run
+from tests.system.day_runner import DayProcess, Killer, assert_good, evalroom, run
 
 pytestmark = [pytest.mark.system, pytest.mark.slow]
 
 KILLS = 12
 BETWEEN_S = (4.0, 9.0)
+WAIT_S = 60
+EX_USAGE = 64
 
 
 @pytest.fixture
@@ -55,18 +57,23 @@ def test_a_day_of_deaths_on_which_the_hub_also_comes_back_from_an_old_backup(
 
 
 def _restore(day: DayProcess, backup: Path) -> None:
-    """The hub stops dead, its folder comes from the backup and its mirror, it starts again."""
-    pids = day.pids()
-    # Stopped, not ended: whoever keeps it running must not start it before the folder is there.
-    os.kill(pids["hub"], signal.SIGSTOP)
+    """A running hub is not restored over; one that dies at last is, before it is started again."""
+    refused = run("hub", "restore", backup, day.data)
+    assert refused.returncode == EX_USAGE, refused.stdout
+    assert "a hub runs from this folder already" in refused.stderr
+    words = evalroom("hub", "restore", backup, day.data, "--wait", str(WAIT_S))
+    waiting = subprocess.Popen(words, stdout=PIPE, stderr=PIPE, text=True)
     try:
-        done = run("hub", "restore", backup, day.data)
-        assert done.returncode == 0, done.stderr
-        told = json.loads(done.stdout)
-        assert told["lost"] == [], told
-        assert told["transactions"] > 0, told
+        assert waiting.stderr is not None
+        assert waiting.stderr.readline().startswith("waiting for the hub"), waiting.poll()
+        assert day.kill("hub")
+        out, err = waiting.communicate(timeout=WAIT_S)
     finally:
-        os.kill(pids["hub"], signal.SIGKILL)
+        waiting.kill()
+    assert waiting.returncode == 0, err
+    told = json.loads(out)
+    assert told["lost"] == [], told
+    assert told["transactions"] > 0, told
 
 
 def _controllers_with(base: Path, kind: str) -> set[str]:

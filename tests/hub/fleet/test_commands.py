@@ -11,7 +11,7 @@ from typing import Any
 import pytest
 
 from hub.__main__ import main
-from hub.cli.serving import LOCK
+from hub.cli.sole import LOCK
 from hub.config import Config, ConfigError, load
 from protocols.messages.bodies import TrustFile
 
@@ -223,3 +223,21 @@ def test_backup_and_restore_as_typed(
     done: dict[str, Any] = json.loads(capsys.readouterr().out)
     assert (done["lost"], done["transactions"]) == ([], 0)
     assert load(tmp_path / "new").hub == load(hub_data).hub
+
+
+def test_nothing_is_restored_over_a_hub_that_runs(
+    hub_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert main(["hub", "backup", str(hub_data), str(tmp_path / "b")]) == 0
+    before = sorted(path.name for path in tmp_path.iterdir())
+    words = ["hub", "restore", str(tmp_path / "b"), str(hub_data)]
+    with (hub_data / LOCK).open("ab") as held:
+        fcntl.flock(held, fcntl.LOCK_EX)
+        assert main(words) == 64
+        said = _say(capsys)
+        assert "a hub runs from this folder already" in said
+        assert "do: end that hub" in said
+    assert sorted(path.name for path in tmp_path.iterdir()) == before
+    assert main(words) == 0
+    with (hub_data / LOCK).open("ab") as free:
+        fcntl.flock(free, fcntl.LOCK_EX | fcntl.LOCK_NB)
