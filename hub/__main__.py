@@ -148,7 +148,13 @@ def _enroll(args: argparse.Namespace) -> int:
     hub = build(load(args.data), services=False)
     try:
         made = enroll(
-            hub, org=args.org, room=args.room, name=args.name, secret=secret, out=args.out
+            hub,
+            org=args.org,
+            room=args.room,
+            name=args.name,
+            secret=secret,
+            out=args.out,
+            count=args.stations,
         )
     finally:
         hub.close()

@@ -18,7 +18,7 @@ from cryptography import x509
 from cryptography.hazmat.primitives import hashes, serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.x509.oid import NameOID
-from sqlalchemy import Connection, select
+from sqlalchemy import Connection, func, select
 
 from hub import crypto
 from hub.app import Hub
@@ -26,8 +26,9 @@ from hub.booking.body import PLACE
 from hub.broker import free_port
 from hub.cli.handout import private_file, write_broker_users, write_trust
 from hub.cli.initialise import ENTROPY_BYTES, add_room
+from hub.cli.parsers import STATIONS, STATIONS_MAX
 from hub.config import ConfigError
-from hub.store.tables_core import controllers, organisations, rooms
+from hub.store.tables_core import controllers, organisations, rooms, stations
 from protocols.messages.identity import controller_id, shard
 
 NAME_CHARS_MAX: Final = 40
@@ -45,7 +46,16 @@ class Enrolled:
     folder: Path
 
 
-def enroll(hub: Hub, *, org: str, room: str, name: str, secret: str, out: Path) -> Enrolled:
+def enroll(
+    hub: Hub,
+    *,
+    org: str,
+    room: str,
+    name: str,
+    secret: str,
+    out: Path,
+    count: int | None = None,
+) -> Enrolled:
     """Makes a controller for a room.
 
     Args:
@@ -55,13 +65,16 @@ def enroll(hub: Hub, *, org: str, room: str, name: str, secret: str, out: Path) 
         name: what people call the room. One that is not there yet is added with its stations.
         secret: password of a manager who holds the venue's key.
         out: new folder for the room's files.
+        count: stations of a room that is not there yet; None means four.
 
     Raises:
-        ConfigError: unknown organisation, or the folder holds an enrolment.
+        ConfigError: unknown organisation, a room of another number of stations, or the folder
+            holds an enrolment.
         Problem: the secret opens no venue key.
     """
     _refuse(hub, org, out)
     _refuse_words(org, room, name)
+    _refuse_count(hub, f"{org}-{room}", count)
     venue = hub.keys.venue_signer(org, secret)
     ctl = controller_id(secrets.token_bytes(ENTROPY_BYTES))
     seed = crypto.new_seed()
@@ -82,7 +95,7 @@ def enroll(hub: Hub, *, org: str, room: str, name: str, secret: str, out: Path) 
         org_name = conn.execute(
             select(organisations.c.name).where(organisations.c.id == org)
         ).scalar_one()
-        place = add_room(conn, org=org, room=room, name=name)
+        place = add_room(conn, org=org, room=room, name=name, count=count or STATIONS)
         _replace(conn, place)
         row = {
             "ctl": ctl,
@@ -180,6 +193,23 @@ def _refuse_words(org: str, room: str, name: str) -> None:
             "no room can have this name\n  where: --name\n  expected: 1 to "
             f"{NAME_CHARS_MAX} characters on one line\n  got: {name!r}\n"
             "  do: give the name as on the door"
+        )
+
+
+def _refuse_count(hub: Hub, place: str, count: int | None) -> None:
+    """Stations are made with their room; bookings hang on them from then on."""
+    if count is None:
+        return
+    expected = f"1 to {STATIONS_MAX}"
+    with hub.store.read() as conn:
+        query = select(func.count()).select_from(stations).where(stations.c.room == place)
+        there = conn.execute(query).scalar_one()
+    if there:
+        expected = f"{there}, as the room has had since it was added"
+    if not 1 <= count <= STATIONS_MAX or there not in {0, count}:
+        raise ConfigError(
+            f"no room can have so many stations\n  where: --stations\n  expected: {expected}\n"
+            f"  got: {count}\n  do: count the stations, or leave --stations away"
         )
 
 

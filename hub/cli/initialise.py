@@ -200,9 +200,7 @@ def _load_units(conn: Connection) -> None:
             conn.execute(pairings.insert().values(home=home, guest=guest))
 
 
-def add_room(
-    conn: Connection, *, org: str, room: str, name: str, count: int = DEMO_STATIONS
-) -> str:
+def add_room(conn: Connection, *, org: str, room: str, name: str, count: int) -> str:
     """Adds a room with its stations if it is not there; returns the place id."""
     place = f"{org}-{room}"
     if conn.execute(select(rooms.c.id).where(rooms.c.id == place)).first() is not None:
@@ -243,7 +241,7 @@ def _demo(hub: Hub, wanted: Sequence[str], say: Any) -> None:
     with hub.store.write() as conn:
         for org in orgs:
             for room, name in DEMO_ROOMS.get(org, DEMO_GUEST_ROOMS):
-                add_room(conn, org=org, room=room, name=name)
+                add_room(conn, org=org, room=room, name=name, count=DEMO_STATIONS)
             accounts += _people(hub, conn, org, made[org])
             say(f"{org}: rooms, people and keys")
     _write_json(hub.config.data / "demo-accounts.json", accounts)

@@ -26,6 +26,9 @@ EXAMPLES: Final = """examples:
 EXITS: Final = (
     "exit: 0 done, 64 wrong usage or refused; the refusal says what, where and what to do"
 )
+STATIONS: Final = 4
+STATIONS_MAX: Final = 40
+"""Stations of a room; a hall of more is several rooms, each with its controller."""
 DATA_HELP: Final = "the hub's data folder"
 
 
@@ -126,6 +129,12 @@ def hub_parser() -> argparse.ArgumentParser:
     enroll.add_argument("--org", required=True, help="organisation, for example changsha")
     enroll.add_argument("--room", required=True, help="the room's short id, for example 2")
     enroll.add_argument("--name", required=True, help="as on the door, for example 二室")
+    enroll.add_argument(
+        "--stations",
+        type=int,
+        metavar="N",
+        help=f"stations of a room that is not there yet, 1 to {STATIONS_MAX} ({STATIONS})",
+    )
     enroll.add_argument(
         "--secret-file", type=Path, help="first line: a venue manager's password (asked for)"
     )

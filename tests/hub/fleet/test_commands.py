@@ -9,10 +9,14 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from sqlalchemy import select
 
 from hub.__main__ import main
+from hub.app import Hub
+from hub.cli.enroll import enroll
 from hub.cli.sole import LOCK
 from hub.config import Config, ConfigError, load
+from hub.store.tables_core import stations
 from protocols.messages.bodies import TrustFile
 
 
@@ -170,6 +174,26 @@ def test_a_room_that_could_not_be_addressed_is_not_enrolled(
     assert main(["hub", "enroll", str(hub_data), *words, "--secret-file", str(secret)]) == 64
     assert where in _say(capsys)
     assert not out.exists()
+
+
+def test_a_room_has_as_many_stations_as_were_counted_there(
+    hub: Hub, hub_data: Path, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    rows = json.loads((hub_data / "demo-accounts.json").read_text(encoding="utf-8"))
+    secret = next(row["password"] for row in rows if row["login"] == "changsha.home_manager")
+    made = enroll(
+        hub, org="changsha", room="9", name="九室", secret=secret, out=tmp_path / "r", count=7
+    )
+    with hub.store.read() as conn:
+        query = select(stations.c.id).where(stations.c.room == made.place).order_by(stations.c.n)
+        assert list(conn.execute(query).scalars()) == [f"changsha-9-{n}" for n in range(1, 8)]
+    (tmp_path / "secret").write_text("x\n", encoding="utf-8")
+    words = ["--org", "changsha", "--name", "x", "--out", str(tmp_path / "other")]
+    words += ["--secret-file", str(tmp_path / "secret")]
+    for room, count, said in (("8", "41", "1 to 40"), ("8", "0", "1 to 40"), ("9", "5", "7, as")):
+        typed = ["--room", room, "--stations", count]
+        assert main(["hub", "enroll", str(hub_data), *words, *typed]) == 64
+        assert f"where: --stations\n  expected: {said}" in _say(capsys)
 
 
 @pytest.mark.parametrize(
