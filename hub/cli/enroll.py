@@ -97,19 +97,10 @@ def enroll(
         ).scalar_one()
         place = add_room(conn, org=org, room=room, name=name, count=count or STATIONS)
         _replace(conn, place)
-        row = {
-            "ctl": ctl,
-            "place": place,
-            "org": org,
-            "sign_kid": kid,
-            "sign_pub": pub.hex(),
-            "seal_pub": seal_public.hex(),
-            "mqtt_user": ctl,
-            "state": "enrolled",
-            "enrolled_at": hub.clock.wall(),
-            "held": False,
-        }
-        conn.execute(controllers.insert().values(row))
+        keys = {"sign_kid": kid, "sign_pub": pub.hex(), "seal_pub": seal_public.hex()}
+        row = {"ctl": ctl, "place": place, "org": org, "mqtt_user": ctl, "state": "enrolled"}
+        more = {"enrolled_at": hub.clock.wall(), "held": False}
+        conn.execute(controllers.insert().values({**row, **keys, **more}))
         conn.execute(rooms.update().where(rooms.c.id == place).values(ctl=ctl, name=name))
         data = {"ctl": ctl, "place": place, "kids": [kid]}
         hub.facts.append(conn, type="controller.enrolled", session="", data=data)

@@ -76,22 +76,7 @@ def hub_parser() -> argparse.ArgumentParser:
         formatter_class=argparse.RawDescriptionHelpFormatter,
     )
     sub = top.add_subparsers(dest="command", required=True, parser_class=Parser)
-    init = _command(sub, "init", "makes a data folder", "evalroom hub init /srv/hub --port 8300")
-    init.add_argument("data", type=Path, help="new folder for the hub's data")
-    init.add_argument("--demo", action="store_true", help="with rooms, people and known secrets")
-    init.add_argument("--demo-orgs", default="", help="only these, comma between (all paired)")
-    init.add_argument("--port", type=int, default=8300, help="of the console, TCP (8300)")
-    init.add_argument("--mqtt-port", type=int, default=0, help="of the broker, TCP (a free one)")
-    init.add_argument("--url", default="", help="address rooms use (http://127.0.0.1:PORT)")
-    init.add_argument(
-        "--database",
-        default="",
-        help="postgresql+psycopg://hub@host/evalroom; default SQLite in the folder",
-    )
-    init.add_argument("--hub-orders", action="store_true", help="the hub's key may sign orders")
-    init.add_argument(
-        "--clock-offset-file", default="", help="drills only: seconds added to the clock (none)"
-    )
+    _init_options(sub)
     _serve_options(_command(sub, "serve", "runs the hub", "evalroom hub serve /srv/hub"))
     backup = _command(
         sub, "backup", "copies a running hub", "evalroom hub backup /srv/hub /backup/today"
@@ -119,6 +104,32 @@ def hub_parser() -> argparse.ArgumentParser:
         help="seconds to wait for a hub that still runs from the folder to end (0: refuse)",
     )
     _user_options(sub)
+    _enroll_options(sub)
+    _release_options(sub)
+    _erase_options(sub)
+    return top
+
+
+def _init_options(sub: Any) -> None:
+    init = _command(sub, "init", "makes a data folder", "evalroom hub init /srv/hub --port 8300")
+    init.add_argument("data", type=Path, help="new folder for the hub's data")
+    init.add_argument("--demo", action="store_true", help="with rooms, people and known secrets")
+    init.add_argument("--demo-orgs", default="", help="only these, comma between (all paired)")
+    init.add_argument("--port", type=int, default=8300, help="of the console, TCP (8300)")
+    init.add_argument("--mqtt-port", type=int, default=0, help="of the broker, TCP (a free one)")
+    init.add_argument("--url", default="", help="address rooms use (http://127.0.0.1:PORT)")
+    init.add_argument(
+        "--database",
+        default="",
+        help="postgresql+psycopg://hub@host/evalroom; default SQLite in the folder",
+    )
+    init.add_argument("--hub-orders", action="store_true", help="the hub's key may sign orders")
+    init.add_argument(
+        "--clock-offset-file", default="", help="drills only: seconds added to the clock (none)"
+    )
+
+
+def _enroll_options(sub: Any) -> None:
     enroll = _command(
         sub,
         "enroll",
@@ -139,9 +150,6 @@ def hub_parser() -> argparse.ArgumentParser:
         "--secret-file", type=Path, help="first line: a venue manager's password (asked for)"
     )
     enroll.add_argument("--out", type=Path, required=True, help="new folder for the room's keys")
-    _release_options(sub)
-    _erase_options(sub)
-    return top
 
 
 def _erase_options(sub: Any) -> None:

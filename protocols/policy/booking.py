@@ -87,7 +87,7 @@ class Finding:
 
 @dataclass(frozen=True, slots=True)
 class ExceptionGrant:
-    """An exception to one finding: its code, why, and who approved it by name and post."""
+    """An exception to one finding: its code, why, and who is named as its approver."""
 
     code: str
     reason: str
@@ -154,8 +154,8 @@ class _Check:
         grant = self._grant(code) if level is Level.NEEDS_EXCEPTION else None
         if grant is not None:
             level = Level.WARN
-            zh = f"{zh}（已批准例外：{grant.approver}，{grant.reason}）"
-            en = f"{en} (exception approved by {grant.approver}: {grant.reason})"
+            zh = f"{zh}（作为例外提出，具名批准人：{grant.approver}，理由：{grant.reason}）"
+            en = f"{en} (an exception; named approver: {grant.approver}; reason: {grant.reason})"
             do = "nothing; the exception is on record"
         self.found.append(
             Finding(

@@ -184,8 +184,10 @@ def test_a_granted_exception_becomes_a_note_that_names_its_approver(check):
     found = check(request, now="2026-09-18 09:00")
 
     assert codes(found) == [("not_workday", "warn")]
-    assert "张明" in found[0].zh
-    assert "汛期急需" in found[0].en
+    # Nobody has asked that person: the note must not say that anything was approved.
+    assert "具名批准人：张明（值班负责人），理由：汛期急需" in found[0].zh
+    assert "named approver: 张明（值班负责人）; reason: 汛期急需" in found[0].en
+    assert "已批准" not in found[0].zh
     assert may_submit(found)
 
 
