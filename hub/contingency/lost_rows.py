@@ -9,7 +9,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass
-from datetime import datetime
 from typing import Any, Final
 
 from sqlalchemy import Connection, func, select
@@ -47,17 +46,21 @@ def on_fact(conn: Connection, stored: StoredEvent, parts: Parts) -> None:
     hole = Hole(str(data["ctl"]), str(data["epoch"]), int(data["from"]), int(data["to"]))
     told = data["told"]
     name = ident(GAP, str(told["epoch"]), int(told["seq"]))
-    at, late = _told_at(conn, hole.ctl, told, stored)
-    fault = {
-        "ctl": hole.ctl,
-        "fault": name,
-        "kind": FaultKind.RECORD.value,
-        "source": "room",
-        "at": at,
-    }
+    teller = _teller(conn, hole.ctl, told) or stored
+    fault = {"ctl": hole.ctl, "fault": name, "kind": FaultKind.RECORD.value, "source": "room"}
     for session, phase in touched(conn, hole) or [NO_SESSION]:
-        if cases.in_session(conn, hole.ctl, name, session) is None:
-            opening.enter(conn, parts, fault, session=session, phase=phase, found_later=late)
+        if cases.in_session(conn, hole.ctl, name, session) is not None:
+            continue
+        at = opening.happened_at(conn, teller, session)
+        opening.enter(
+            conn,
+            parts,
+            {**fault, "at": at or teller.recorded_at},
+            session=session,
+            phase=phase,
+            found_later=teller.late,
+            since_known=at is not None,
+        )
 
 
 def touched(conn: Connection, hole: Hole) -> list[tuple[str, str]]:
@@ -107,10 +110,8 @@ def _begun(conn: Connection, ctl: str) -> set[str]:
     return set(conn.execute(query).scalars())
 
 
-def _told_at(
-    conn: Connection, ctl: str, told: Mapping[str, Any], stored: StoredEvent
-) -> tuple[datetime, bool]:
-    """When the room said so, and whether that was recorded late."""
+def _teller(conn: Connection, ctl: str, told: Mapping[str, Any]) -> StoredEvent | None:
+    """The room's row that says so; None where it is not recorded."""
     row = conn.execute(
         select(events).where(
             events.c.ctl == ctl,
@@ -118,6 +119,4 @@ def _told_at(
             events.c.seq == int(told["seq"]),
         )
     ).first()
-    if row is None:
-        return datetime.fromisoformat(stored.event.at), stored.late
-    return datetime.fromisoformat(stored_event(row).event.at), bool(row.late)
+    return None if row is None else stored_event(row)

@@ -137,7 +137,7 @@ def _raised(conn: Connection, stored: StoredEvent, parts: Parts) -> None:
     kind, fault = str(data["kind"]), str(data["fault"])
     opens = opens_case(parts.pack, kind, reported=data.get("what") == REPORTED)
     for session, phase in running(conn, stored.ctl):
-        at = _happened_at(conn, stored, session)
+        at = happened_at(conn, stored, session)
         one = {
             "ctl": stored.ctl,
             "fault": fault,
@@ -162,7 +162,7 @@ def _raised(conn: Connection, stored: StoredEvent, parts: Parts) -> None:
             )
 
 
-def _happened_at(conn: Connection, stored: StoredEvent, session: str) -> datetime | None:
+def happened_at(conn: Connection, stored: StoredEvent, session: str) -> datetime | None:
     """When the row says it happened; None where a clock nobody vouches for cannot be right.
 
     A controller without a battery clock may begin years back: the fault of a session is not older
@@ -347,7 +347,7 @@ def _restart(conn: Connection, parts: Parts, case: CaseRecord, *, since: datetim
 def _cleared(conn: Connection, stored: StoredEvent, parts: Parts) -> None:
     key = (stored.ctl, str(stored.event.data["fault"]))
     for case in cases.of_fault(conn, *key):
-        at = _happened_at(conn, stored, case.session)
+        at = happened_at(conn, stored, case.session)
         _clear(conn, parts, case, key, at=at or stored.recorded_at)
 
 

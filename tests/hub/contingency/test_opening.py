@@ -208,6 +208,19 @@ def test_a_hole_found_later_pages_nobody(ready: Town, rooms: dict[str, Room]) ->
     assert case["waiting_for"] == "decision"
 
 
+@pytest.mark.parametrize("at", ["1970-01-01T00:00:07.000Z", "2027-11-23T01:00:00.000Z"])
+def test_a_hole_told_by_a_clock_nothing_has_set_begins_when_it_was_heard_of(
+    ready: Town, rooms: dict[str, Room], at: str
+) -> None:
+    rooms["changsha"].at_trust = "none"
+    lose(rooms["changsha"], 3, at=at)
+    case = one_case(ready)
+    assert (case["clock"]["elapsed_s"], case["clock"]["exact"]) == (0, False)
+    ready.clock.pass_s(5)
+    assert ready.contingency.tick() == []
+    assert one_case(ready)["clock"]["elapsed_s"] == 5
+
+
 def test_rows_the_hub_has_are_no_hole(ready: Town, rooms: dict[str, Room]) -> None:
     room = rooms["changsha"]
     later = replace(room, epoch="ee" * 16, waiting=[])
