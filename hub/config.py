@@ -12,6 +12,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields
 from pathlib import Path
 from typing import Any, Final
+from urllib.parse import urlsplit
 
 FILE: Final = "hub.toml"
 BROKERS: Final = ("embedded", "mosquitto", "external", "none")
@@ -116,6 +117,9 @@ class Config:
         for name in ("port", "mqtt_port"):
             if not 0 <= getattr(self, name) <= PORT_MAX:
                 raise _wrong(name, getattr(self, name), expected=f"0 to {PORT_MAX}")
+        address = urlsplit(self.url)
+        if address.scheme not in {"http", "https"} or not address.netloc:
+            raise _wrong("url", self.url, expected="http://… or https://… with a host")
         if bool(self.tls_cert) != bool(self.tls_key):
             raise _wrong("tls_cert, tls_key", self.tls_cert or self.tls_key, expected="both")
         if not self.tls_cert and not is_loopback(self.host):
