@@ -27,6 +27,8 @@ from hub.free_text import free_text
 from hub.keys.tags import wipe
 from hub.ports import Actor, Parts, allow, decoding, refuse
 from hub.reach import ties_of_numbers
+from protocols.messages.strict import Reader
+from protocols.policy.booking_states import BookingState
 
 BUFFER_BEFORE: Final = timedelta(minutes=30)
 """Setting up and self-test before the start; stored with the booking, not computed again."""
@@ -216,6 +218,9 @@ class Booking:
     ) -> list[dict[str, Any]]:
         """The reader's bookings, newest start first; filters are optional, `day` `2026-11-24`."""
         on = None
+        if state:
+            with decoding("booking"):
+                Reader({"state": state}, where="booking").one_of("state", BookingState)
         if day:
             with decoding("booking"):
                 on = rules.read_day(day)

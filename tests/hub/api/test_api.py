@@ -110,6 +110,7 @@ def test_a_booking_from_request_to_confirmation(
     [
         ("GET", "bookings/2026-0101-99", None, 404),
         ("GET", "bookings?day=yesterday", None, 422),
+        ("GET", "bookings?state=foo", None, 422),
         ("GET", "bookings?day=9999-12-31", None, 422),
         ("GET", "day-grid", None, 422),
         ("GET", "day-grid?day=0001-01-01", None, 422),
