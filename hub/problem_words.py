@@ -2,8 +2,8 @@
 
 `words/problems.json` gives, by code, what to say of `what`, `where`, `expected`, `got` and `do`;
 `words/phrases.json` holds the English phrases refusals are made of, `{}` for what varies, and their
-Chinese; `words/places.json` names fields and things. A detail nobody has words for stays as it is:
-an id, a number or a date reads alike in both languages.
+Chinese; `words/places.json` names fields and things, `words/organisations.json` organisations. A
+detail nobody has words for stays as it is: an id, a number or a date reads alike in both languages.
 """
 
 from __future__ import annotations
@@ -75,6 +75,25 @@ def places() -> dict[str, tuple[str, str]]:
     """Last word of a field's path, or a thing -> (Chinese, English)."""
     raw = json.loads((WORDS_DIR / "places.json").read_text("utf-8"))
     return {key: (pair[0], pair[1]) for key, pair in raw.items()}
+
+
+@cache
+def organisation_names() -> dict[str, tuple[str, str]]:
+    """Id of an organisation -> (its name, our own translation)."""
+    raw = json.loads((WORDS_DIR / "organisations.json").read_text("utf-8"))
+    return {key: (pair[0], pair[1]) for key, pair in raw.items()}
+
+
+@cache
+def _organisation() -> re.Pattern[str]:
+    # Not within a place, a station or a login, nor in what somebody typed.
+    return re.compile(rf"(?<![\w.'-])({'|'.join(organisation_names())})(?![\w.'-])", re.ASCII)
+
+
+def _with_names(lang: str, text: str) -> str:
+    """Organisations by name: an id is for programs."""
+    at = LANGS.index(lang)
+    return _organisation().sub(lambda found: organisation_names()[found[1]][at], text)
 
 
 def words_of(code: str) -> dict[str, tuple[str, str]]:
@@ -173,9 +192,10 @@ def _in(
     for part in PARTS:
         text = _part(lang, part, words, given)
         try:
-            made[part] = text.format_map({**_told(lang, given), **args})
+            told = text.format_map({**_told(lang, given), **args})
         except (KeyError, IndexError, ValueError):
-            made[part] = _plain(lang, given[part])
+            told = _plain(lang, given[part])
+        made[part] = _with_names(lang, told)
     return made
 
 

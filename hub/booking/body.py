@@ -31,13 +31,17 @@ REASON_CHARS_MAX: Final = 500
 MEAL_FEN_MAX: Final = 100_000
 """1000 yuan per person and meal; above it a decimal point was lost."""
 
-ORG: Final = re.compile(r"[a-z][a-z0-9]{1,31}\Z")
-PLACE: Final = re.compile(r"[a-z][a-z0-9]{1,31}-[a-z0-9]{1,8}\Z")
-STATION: Final = re.compile(r"[a-z][a-z0-9]{1,31}-[a-z0-9]{1,8}-[1-9][0-9]?\Z")
-PERSON: Final = re.compile(r"p-[0-9a-f]{12}\Z")
-NUMBER: Final = re.compile(r"\d{4}-\d{4}-\d{2,4}\Z")
-CODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{1,63}\Z")
-WORD: Final = re.compile(r"[a-z][a-z0-9_]{0,31}\Z")
+ORG: Final = re.compile(r"[a-z][a-z0-9]{1,31}\Z(?#the id of an organisation such as changsha)")
+PLACE: Final = re.compile(
+    r"[a-z][a-z0-9]{1,31}-[a-z0-9]{1,8}\Z(?#the id of a room such as changsha-2)"
+)
+STATION: Final = re.compile(
+    r"[a-z][a-z0-9]{1,31}-[a-z0-9]{1,8}-[1-9][0-9]?\Z(?#the id of a station such as changsha-2-1)"
+)
+PERSON: Final = re.compile(r"p-[0-9a-f]{12}\Z(?#the id of a person, p- and 12 hex digits)")
+NUMBER: Final = re.compile(r"\d{4}-\d{4}-\d{2,4}\Z(?#a booking number such as 2026-1124-01)")
+CODE: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._/-]{1,63}\Z(?#2 to 64 letters, digits and ._/-)")
+WORD: Final = re.compile(r"[a-z][a-z0-9_]{0,31}\Z(?#a word of a-z, 0-9 and _)")
 INSTANT_CHARS_MAX: Final = 40
 YEARS: Final = range(2000, 2100)
 """Years a day or an instant may lie in; beyond them something was mistyped, and dates end."""

@@ -24,6 +24,7 @@ from hub.cli.handout import write_trust
 from hub.config import FILE, Config, ConfigError
 from hub.crypto import FULL, Derived, Stretch
 from hub.keys.keyring import ROLE_VENUE
+from hub.problem_words import organisation_names
 from hub.store.engine import set_meta
 from hub.store.tables_core import organisations, pairings, rooms, stations
 from protocols.messages.identity import hub_id
@@ -52,33 +53,6 @@ DEMO_ROLES: Final = (
     "tenderer_agent",
 )
 ENTROPY_BYTES: Final = 6
-NAMES_EN: Final[Mapping[str, str]] = {
-    "hubei": "Hubei Public Resources Trading Center",
-    "shiyan": "Shiyan Public Resources Trading Center",
-    "yichang": "Yichang Public Resources Trading Center",
-    "huanggang": "Huanggang Public Resources Trading Center",
-    "jiangsu": "Jiangsu Public Resources Trading Center",
-    "shandong": "Shandong Public Resources Trading Center",
-    "hunan": "Hunan Public Resources Trading Center",
-    "guangdong": "Guangdong Public Resources Trading Center",
-    "chongqing": "Chongqing Public Resources Trading Center",
-    "sichuan": "Sichuan Public Resources Trading Service Center",
-    "xinjiang": "Xinjiang Construction Project Trading Center",
-    "xpcc": "Xinjiang Production and Construction Corps Public Resources Trading Center",
-    "nanjing": "Nanjing Public Resources Trading Center",
-    "dalian": "Dalian Public Resources Trading Center",
-    "changsha": "Changsha Public Resources Trading Center",
-    "jilin": "Jilin City Public Resources Trading Service Center",
-    "suzhou": "Suzhou Public Resources Trading Center",
-    "nantong": "Nantong Public Resources Trading Center",
-    "huzhou": "Huzhou Public Resources Trading Center",
-    "huainan": "Huainan Public Resources Trading Center",
-    "zibo": "Zibo Public Resources Trading Center",
-    "foshan": "Foshan Public Resources Trading Center",
-    "guangyuan": "Guangyuan Public Resources Trading Information Center",
-    "dazhou": "Dazhou Public Resources Trading Service Center",
-}
-"""Our own translations of the units' names, for the English console."""
 
 POST_PREFIX: Final[Mapping[str, str]] = {
     "hubei": "HB",
@@ -167,10 +141,11 @@ def init(
 
 
 def _refuse_strangers(orgs: Sequence[str]) -> None:
-    strange = sorted(set(orgs) - set(NAMES_EN))
+    known = organisation_names()
+    strange = sorted(set(orgs) - set(known))
     if strange:
         raise ConfigError(
-            f"no such organisation\n  where: --demo-orgs\n  expected: of {', '.join(NAMES_EN)}\n"
+            f"no such organisation\n  where: --demo-orgs\n  expected: of {', '.join(known)}\n"
             f"  got: {', '.join(strange)}\n  do: check the spelling"
         )
 
@@ -190,7 +165,7 @@ def _load_units(conn: Connection) -> None:
                 organisations.insert().values(
                     id=unit["id"],
                     name=unit["name"],
-                    name_en=NAMES_EN.get(unit["id"], unit["id"]),
+                    name_en=organisation_names()[unit["id"]][1],
                     level=unit["level"],
                     kind=kind,
                 )

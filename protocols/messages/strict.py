@@ -27,15 +27,17 @@ TEXT_CHARS_MAX: Final = 4096
 ITEMS_MAX: Final = 256
 """Longest list in a message's header unless a field says less."""
 
-HEX32: Final = re.compile(r"[0-9a-f]{32}\Z")
-HEX64: Final = re.compile(r"[0-9a-f]{64}\Z")
-HEX128: Final = re.compile(r"[0-9a-f]{128}\Z")
-KID: Final = re.compile(r"[0-9a-f]{16}\Z")
-NONCE: Final = re.compile(r"(?:[0-9a-f]{16,64})?\Z")
+HEX32: Final = re.compile(r"[0-9a-f]{32}\Z(?#32 lower-case hex digits)")
+HEX64: Final = re.compile(r"[0-9a-f]{64}\Z(?#64 lower-case hex digits)")
+HEX128: Final = re.compile(r"[0-9a-f]{128}\Z(?#128 lower-case hex digits)")
+KID: Final = re.compile(r"[0-9a-f]{16}\Z(?#16 lower-case hex digits)")
+NONCE: Final = re.compile(r"(?:[0-9a-f]{16,64})?\Z(?#16 to 64 lower-case hex digits, or nothing)")
 """Freshness nonce, 8 to 32 bytes in hex; empty where none is known yet."""
-TOKEN: Final = re.compile(r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}\Z")
+TOKEN: Final = re.compile(
+    r"[A-Za-z0-9][A-Za-z0-9._:-]{0,63}\Z(?#an id of letters, digits and ._:-)"
+)
 """An id we do not interpret: order, session, member, object, organisation."""
-NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,31}\Z")
+NAME: Final = re.compile(r"[a-z][a-z0-9_]{0,31}\Z(?#a word of a-z, 0-9 and _)")
 """A word of the contract: role, document, cause."""
 _DAY: Final = (
     r"(?:(?:0[13578]|1[02])-(?:0[1-9]|[12][0-9]|3[01])|(?:0[469]|11)-(?:0[1-9]|[12][0-9]|30)"
@@ -46,7 +48,7 @@ _LEAP: Final = (
 )
 _CLOCK: Final = r"(?:[01][0-9]|2[0-3]):[0-5][0-9]:[0-5][0-9]\.[0-9]{3}"
 INSTANT_TEXT: Final = rf"(?!0000)(?:[0-9]{{4}}-{_DAY}|{_LEAP})T{_CLOCK}Z"
-INSTANT: Final = re.compile(INSTANT_TEXT + r"\Z")
+INSTANT: Final = re.compile(INSTANT_TEXT + r"\Z(?#an instant such as 2026-11-24T01:00:00.000Z)")
 """RFC 3339 UTC with milliseconds, `2026-05-07T01:02:03.004Z`; a day there is, no leap second."""
 
 Json = dict[str, Any]
@@ -159,6 +161,12 @@ def _has_surrogate(text: str) -> bool:
     return any("\ud800" <= char <= "\udfff" for char in text)
 
 
+def _words(rule: re.Pattern[str]) -> str:
+    """What a rule asks for: the comment in its pattern, else the pattern itself."""
+    said = rule.pattern.partition("(?#")[2].removesuffix(")")
+    return said or f"a text like {rule.pattern}"
+
+
 class Reader:
     """Takes an object apart field by field; what is left over at `end` is refused.
 
@@ -203,7 +211,7 @@ class Reader:
         if not isinstance(value, str) or len(value) > chars_max:
             self.fail(key, f"a text of at most {chars_max} characters", value)
         if rule is not None and rule.match(value) is None:
-            self.fail(key, f"a text like {rule.pattern}", value)
+            self.fail(key, _words(rule), value)
         return value
 
     def integer(self, key: str, low: int = 0, high: int = INTEGER_MAX) -> int:
@@ -237,7 +245,7 @@ class Reader:
             self.fail(key, f"a list of at most {items_max}", value)
         for item in value:
             if not isinstance(item, str) or rule.match(item) is None:
-                self.fail(key, f"texts like {rule.pattern}", item)
+                self.fail(key, _words(rule), item)
         if len(set(value)) != len(value):
             self.fail(key, "different texts", value)
         return tuple(value)

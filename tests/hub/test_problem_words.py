@@ -3,14 +3,27 @@
 from __future__ import annotations
 
 import ast
+import json
 import re
 from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
 
-from hub.problem_words import PARTS, by_code, chinese, details, phrases, place, words_of
+from hub.booking import body
+from hub.problem_words import (
+    PARTS,
+    by_code,
+    chinese,
+    details,
+    organisation_names,
+    phrases,
+    place,
+    words_of,
+)
 from hub.problems import Problem
+from protocols.messages import strict
+from protocols.messages.errors import RemoteError
 
 ROOT = Path(__file__).parents[2]
 WORD = re.compile(r"[a-z]+")
@@ -174,3 +187,46 @@ def test_details_follow_the_reader() -> None:
 )
 def test_a_place_is_named(where: str, zh: str) -> None:
     assert place("zh", where) == zh
+
+
+def test_an_organisation_is_called_by_its_name_and_a_station_by_its_id() -> None:
+    given = {"title_en": "", "what": "", "where": "booking", "do": ""}
+    given |= {"expected": "a station of changsha", "got": "changsha-2-9"}
+    told_ = details("unknown_station", given, {})
+    assert told_["zh"]["expected"] == "长沙公共资源交易中心 的机位"
+    assert told_["en"]["expected"] == "a station of Changsha Public Resources Trading Center"
+    assert {told_[lang]["got"] for lang in told_} == {"changsha-2-9"}
+
+
+def test_the_names_are_those_of_the_units() -> None:
+    raw = json.loads((ROOT / "protocols/policy/data/units.json").read_text("utf-8"))
+    units = [*raw["implementing_units"], *raw["assisting_units"]]
+    names = {key: pair[0] for key, pair in organisation_names().items()}
+    assert names == {one["id"]: one["name"] for one in units}
+
+
+@pytest.mark.parametrize(
+    ("raw", "got"),
+    [
+        (b"{", "此处应有双引号括起的字段名（第 1 行第 2 列，第 1 字符）"),
+        (b"[]", "list，不是对象"),
+        (b"{} {}", "此处起为多余内容（第 1 行第 4 列，第 3 字符）"),
+    ],
+)
+def test_what_is_wrong_with_json_is_said_in_chinese(raw: bytes, got: str) -> None:
+    with pytest.raises(RemoteError) as refused:
+        strict.load(raw, where="body")
+    assert chinese(refused.value.got) == got
+
+
+@pytest.mark.parametrize(
+    "rule",
+    [getattr(module, name) for module in (strict, body) for name in dir(module) if name.isupper()],
+)
+def test_a_form_is_asked_for_in_words(rule: object) -> None:
+    if not isinstance(rule, re.Pattern):
+        return
+    with pytest.raises(RemoteError) as refused:
+        strict.Reader({"x": "\n"}, where="body").text("x", rule)
+    assert refused.value.expected == rule.pattern.partition("(?#")[2][:-1]
+    assert CJK.search(chinese(refused.value.expected) or "")
