@@ -10,12 +10,15 @@ import ipaddress
 import socket
 import threading
 from collections.abc import Callable
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 PROBE_S = 2.0  # healthy and failing alike: one TCP connect on a LAN costs nothing
 CONNECT_S = 2.0
 ECHO_MS_MAX = 15_000  # three of the hub's five-second pings (WIRE §3)
+LOOKED_AT = ("carrier", "route", "gateway", "dns", "tcp")
+HELD = dict.fromkeys(LOOKED_AT, True)
+FAILED_MIN = 2  # at 2 % loss one look in 600 fails for nothing, two in a row ten times in 90 days
 ROUTES = Path("/proc/net/route")
 LINKS = Path("/sys/class/net")
 NEIGHBOURS = Path("/proc/net/arp")
@@ -39,7 +42,7 @@ class Probe:
 
 def diagnose(probe: Probe) -> str:
     """Returns the lowest failing rung: carrier, route, gateway, dns, tcp, mqtt, echo or `ok`."""
-    for name in ("carrier", "route", "gateway", "dns", "tcp"):
+    for name in LOOKED_AT:
         if getattr(probe, name) is False:
             return name
     if not probe.mqtt:
@@ -107,6 +110,28 @@ def _gateway_answers(ways: list[str], table: str) -> bool | None:
 
 
 @dataclass(slots=True)
+class Steadied:
+    """What of many looks is to be told: a change, but no lone lost packet.
+
+    While the connection stands and the hub is heard on it, a look that fails proves nothing before
+    the next one fails too.
+    """
+
+    told: str = ""
+    _failed: int = 0
+
+    def take(self, probe: Probe) -> bool:
+        """Whether the diagnosis of this look is news; `told` has it then."""
+        rung = diagnose(probe)
+        self._failed = 0 if rung == "ok" else self._failed + 1
+        lone = rung in LOOKED_AT and diagnose(replace(probe, **HELD)) == "ok"
+        if rung == self.told or (lone and self.told == "ok" and self._failed < FAILED_MIN):
+            return False
+        self.told = rung
+        return True
+
+
+@dataclass(slots=True)
 class Prober:
     """Looks every `PROBE_S` and tells `report` each changed diagnosis.
 
@@ -136,13 +161,12 @@ class Prober:
             self._thread.join(timeout=2 * CONNECT_S)
 
     def _run(self) -> None:
-        last = ""
+        steadied = Steadied()
         while not self._stop.is_set():
             host, port, rungs = self._look()
-            rung = diagnose(Probe(*rungs, mqtt=self.mqtt_up(), echo_age_ms=self.echo_age_ms()))
-            if rung != last:
-                self.report(rung, f"{host}:{port}")
-                last = rung
+            probe = Probe(*rungs, mqtt=self.mqtt_up(), echo_age_ms=self.echo_age_ms())
+            if steadied.take(probe):
+                self.report(steadied.told, f"{host}:{port}")
             self._stop.wait(PROBE_S)
 
     def _look(self) -> tuple[str, int, Rungs]:

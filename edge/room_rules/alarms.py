@@ -46,6 +46,7 @@ class Fact:
     bad: bool | None
     since_ms: int
     what: str
+    breaks: tuple[int, ...] = ()
 
 
 def judge_all(work: Work) -> None:
@@ -62,6 +63,7 @@ def _judge(work: Work, fact: Fact) -> None:
         raised=fault is not None,
         unstable=fault is not None and fault.what == UNSTABLE,
         raises=work.state.raises.get(fault_key(fact.kind, fact.device), ()),
+        breaks=fact.breaks,
     )
     verdict = judge(watch, limits(work.pack, fact.kind), work.now_ms)
     if verdict is Verdict.RAISE:
@@ -150,8 +152,8 @@ def _facts(state: RoomState, pack: Pack, now_ms: int) -> Iterator[Fact]:
         power.since_ms,
         power_what(disagree=power.disagree),
     )
-    rung = state.network.state
-    yield Fact(FaultKind.NETWORK, "", network_bad(rung), state.network.since_ms, rung)
+    link, rung = state.network, state.network.state
+    yield Fact(FaultKind.NETWORK, "", network_bad(rung), link.since_ms, rung, link.breaks)
     system_bad = {"down": True, "ok": False}.get(state.system.state)
     yield Fact(FaultKind.SYSTEM, "", system_bad, state.system.since_ms, "system_down")
     for device in state.devices.values():

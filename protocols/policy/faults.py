@@ -2,7 +2,8 @@
 
 A fault is raised when its fact has held for `raise_s` and cleared when the opposite has held for
 `clear_s`; unknown does neither, silence is its own fault (DESIGN §6.3). A fault that keeps coming
-back becomes one "unstable" that clears only after a quiet window. The first cause groups its
+back, or a link that keeps breaking off for less than `raise_s`, becomes one "unstable" that clears
+only after a quiet window. The first cause groups its
 consequences: what fails while the mains are gone is told as a consequence of that.
 """
 
@@ -70,7 +71,7 @@ class Verdict(StrEnum):
 
 @dataclass(frozen=True, slots=True)
 class Limits:
-    """Times of one kind of fault, in seconds; `flaps` raises within `window_s` are unstable."""
+    """Times of one kind of fault, in seconds; as many as `flaps` within `window_s` are unstable."""
 
     raise_s: int
     clear_s: int
@@ -88,6 +89,7 @@ class Watch:
         raised: whether the fault is open.
         unstable: whether it is open as unstable.
         raises: when it was raised before.
+        breaks: when it went bad, this time included, where that is counted.
     """
 
     bad: bool | None
@@ -95,6 +97,7 @@ class Watch:
     raised: bool = False
     unstable: bool = False
     raises: tuple[int, ...] = ()
+    breaks: tuple[int, ...] = ()
 
 
 def judge(watch: Watch, limits: Limits, now_ms: int) -> Verdict:
@@ -105,10 +108,13 @@ def judge(watch: Watch, limits: Limits, now_ms: int) -> Verdict:
     if not watch.bad:
         quiet_s = limits.window_s if watch.unstable else limits.clear_s
         return Verdict.CLEAR if held_ms >= quiet_s * 1000 else Verdict.NOTHING
+    window_ms = limits.window_s * 1000
+    if sum(now_ms - at <= window_ms for at in watch.breaks) >= limits.flaps:
+        return Verdict.RAISE_UNSTABLE
     if held_ms < limits.raise_s * 1000:
         return Verdict.NOTHING
-    recent = [at for at in watch.raises if now_ms - at <= limits.window_s * 1000]
-    return Verdict.RAISE_UNSTABLE if len(recent) + 1 >= limits.flaps else Verdict.RAISE
+    recent = sum(now_ms - at <= window_ms for at in watch.raises)
+    return Verdict.RAISE_UNSTABLE if recent + 1 >= limits.flaps else Verdict.RAISE
 
 
 def cause_of(kind: str, open_faults: tuple[tuple[str, str], ...]) -> str:

@@ -28,7 +28,7 @@ from protocols.policy.session import OPEN_PHASES
 LOCK_KINDS = frozenset({"locker", "lockboard", "cu16", "8a80"})
 """Kinds of device whose loss makes every locker unknown."""
 RAISES_KEPT = 16
-"""Moments kept per fault to see it flap; a pack counts at most to 100, more than 16 is no use."""
+"""Moments kept per fault or link to see it flap; more than 16 is no use, a pack counts to 100."""
 VISITORS_MAX = 32
 """People inside a room who are no members."""
 
@@ -160,7 +160,10 @@ def _system(state: RoomState, fact: Fact) -> RoomState:
 def _level(before: Level, word: str, fact: Fact, detail: str) -> Level:
     # From one rung to another it is still the same outage: its clock goes on.
     same_side = (before.state == "ok") == (word == "ok") and before.state != "unknown"
-    return Level(word, before.since_ms if same_side else fact.now_ms, detail)
+    breaks = before.breaks
+    if before.state == "ok" and word != "ok":
+        breaks = (*breaks, fact.now_ms)[-RAISES_KEPT:]
+    return Level(word, before.since_ms if same_side else fact.now_ms, detail, breaks)
 
 
 def _stream(

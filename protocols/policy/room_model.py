@@ -275,11 +275,15 @@ class Power:
 
 @dataclass(frozen=True, slots=True)
 class Level:
-    """A word that holds since a moment: network rung, evaluation system, a stream."""
+    """A word that holds since a moment: network rung, evaluation system.
+
+    `breaks`: when it was lost after it had been ok, the last moments.
+    """
 
     state: str = "unknown"
     since_ms: int = 0
     detail: str = ""
+    breaks: tuple[int, ...] = ()
 
 
 @dataclass(frozen=True, slots=True)

@@ -11,7 +11,7 @@ import pytest
 
 from edge.identify import Identifier, SessionTags
 from edge.inbox import Inbox, Observed
-from edge.network import ECHO_MS_MAX, Probe, diagnose, local_rungs, look
+from edge.network import ECHO_MS_MAX, Probe, Steadied, diagnose, local_rungs, look
 
 
 def test_the_matcher_finds_the_member_in_every_open_session() -> None:
@@ -74,6 +74,33 @@ def test_the_lowest_failing_rung_is_the_diagnosis() -> None:
                 assert rung == "mqtt"
             else:
                 assert rung == ("ok" if age in (0, ECHO_MS_MAX) else "echo")
+
+
+def looked(*, tcp: bool = True, mqtt: bool = True) -> Probe:
+    return Probe(*[True] * 4, tcp=tcp, mqtt=mqtt, echo_age_ms=0)
+
+
+def test_a_lone_look_that_fails_is_not_told_and_a_second_is() -> None:
+    steadied = Steadied()
+    assert steadied.take(looked())
+    for _ in range(9):
+        assert not steadied.take(looked(tcp=False))
+        assert not steadied.take(looked())
+    assert not steadied.take(looked(tcp=False))
+    assert steadied.take(looked(tcp=False))
+    assert steadied.told == "tcp"
+    assert steadied.take(looked())
+    assert steadied.told == "ok"
+
+
+def test_a_connection_that_is_gone_is_told_at_once() -> None:
+    for probe, rung in ((looked(mqtt=False), "mqtt"), (looked(tcp=False, mqtt=False), "tcp")):
+        steadied = Steadied("ok")
+        assert steadied.take(probe)
+        assert steadied.told == rung
+    first = Steadied()
+    assert first.take(looked(tcp=False))
+    assert first.told == "tcp"
 
 
 def test_who_can_connect_has_every_rung_below() -> None:

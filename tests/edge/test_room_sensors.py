@@ -157,6 +157,22 @@ def test_flapping_becomes_one_unstable_fault() -> None:
     assert len(room.journal("fault.cleared")) == len(raised)
 
 
+def test_a_link_that_breaks_off_for_less_than_its_time_is_one_unstable_fault() -> None:
+    room = Bench().begin()
+    room.feed("network", {"rung": "ok"})
+    limits = room.pack.faults
+    for n in range(2 * limits.unstable.count):
+        assert len(room.journal("fault.raised")) == int(n >= limits.unstable.count)
+        room.feed("network", {"rung": "tcp"})
+        room.wait(limits.network.raise_s - 1)
+        room.feed("network", {"rung": "ok"})
+        room.wait(1)
+    (raised,) = room.journal("fault.raised")
+    assert (raised["kind"], raised["what"]) == ("network", "unstable")
+    room.wait(limits.unstable.window_s)
+    assert len(room.journal("fault.cleared")) == 1
+
+
 def test_the_recording_is_watched_while_a_session_is_open() -> None:
     room = Bench().evaluating()
     room.feed("recording", {"stream": "desk", "state": "fault"})

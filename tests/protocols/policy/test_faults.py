@@ -61,6 +61,15 @@ def test_a_fault_that_keeps_coming_back_becomes_unstable() -> None:
     assert judge(long_ago, LIMITS, 152_000) is Verdict.RAISE
 
 
+def test_what_goes_bad_too_often_is_unstable_before_it_has_held() -> None:
+    """As many times as of raises within the window, this time included."""
+    watch = Watch(bad=True, since_ms=61_000, breaks=(1_000, 30_000, 61_000))
+    assert judge(watch, LIMITS, 61_000) is Verdict.RAISE_UNSTABLE
+    assert judge(watch, LIMITS, 61_001) is Verdict.NOTHING
+    assert judge(watch, LIMITS, 63_000) is Verdict.RAISE
+    assert judge(Watch(bad=False, since_ms=0, breaks=watch.breaks), LIMITS, 0) is Verdict.NOTHING
+
+
 def test_an_unstable_fault_clears_only_after_a_quiet_window() -> None:
     watch = Watch(bad=False, since_ms=0, raised=True, unstable=True)
     assert judge(watch, LIMITS, 59_999) is Verdict.NOTHING
