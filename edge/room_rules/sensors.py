@@ -21,6 +21,8 @@ READINGS_OF = {"mat": ("mat",), "radar": ("radar",), "seat": ("mat", "radar"), "
 HEARD_KINDS = ("card", "card_error", "card_removed", "radar", "mat", "mains", "ups")
 """Readings that only a device that works can give."""
 UPS_KINDS = ("ups", "megatec")
+UPS_FAILED = "ups_failed"
+"""The UPS answers, and says of itself that it is out of order (Megatec Q1, bit b4)."""
 MAINS_KINDS = ("mains", "gpio")
 """The mains contact hangs on the pins of the controller."""
 STREAM_STATES = ("on", "off", "fault")
@@ -95,7 +97,10 @@ def mains(work: Work) -> None:
 
 
 def ups(work: Work) -> None:
-    """Take the UPS's own word."""
+    """Take the UPS's own word, and that it calls itself failed."""
+    name = work.data.get("device")
+    if isinstance(name, str) and _out_of_order(work.inp):
+        _failed(work, name)
     word = "online"
     if work.data.get("utility_fail") is True:
         word = "battery"
@@ -111,7 +116,10 @@ def _power(work: Work, found: Power) -> None:
     before = work.state.power
     contact = {"on": True, "off": False}.get(found.contact)
     ups_word = None if found.ups == "unknown" else found.ups
-    mains_word, disagree = mains_of(PowerReading(contact, ups_word))
+    # What is still heard and changes its word says what the other said last.
+    turned = _turned(before.contact, found.contact) or _turned(before.ups, found.ups)
+    disagreed = before.disagree and not turned
+    mains_word, disagree = mains_of(PowerReading(contact, ups_word), disagreed=disagreed)
     found = replace(found, mains=mains_word, disagree=disagree)
     step = _charge_step(work, before) != _charge_step(work, found)
     if replace(found, charge_pct=before.charge_pct) == before and not step:
@@ -125,6 +133,11 @@ def _power(work: Work, found: Power) -> None:
         contact=found.contact,
         disagree=found.disagree,
     )
+
+
+def _turned(before: str, now: str) -> bool:
+    known = [word in {"on", "online"} for word in (before, now) if word != "unknown"]
+    return len(set(known)) > 1
 
 
 def _charge_step(work: Work, power: Power) -> tuple[int, bool] | None:
@@ -189,7 +202,19 @@ def _tells(inp: Input) -> bool:
         rows = inp.data.get("states")
         doors = rows.values() if isinstance(rows, Mapping) else ()
         return any(isinstance(row, (list, tuple)) and row[:1] != ["unknown"] for row in doors)
-    return inp.kind in HEARD_KINDS
+    # A UPS that says it has failed is not one that works.
+    return inp.kind in HEARD_KINDS and not _out_of_order(inp)
+
+
+def _out_of_order(inp: Input) -> bool:
+    return inp.kind == "ups" and inp.data.get("ups_failed") is True
+
+
+def _failed(work: Work, name: str) -> None:
+    before = work.state.devices.get(name)
+    if before is None or (before.state, before.reason) != ("lost", UPS_FAILED):
+        kind = kind_of(work.state, name)
+        work.emit("device.lost", "", device=name, kind=kind, reason=UPS_FAILED)
 
 
 def _back(work: Work, name: str) -> None:

@@ -48,6 +48,7 @@ CAUSES: Final = {
     "mqtt": "与中心的消息连接中断",
     "echo": "中心无应答",
     "silent": "设备失联",
+    "ups_failed": "UPS 自报故障",
     "start": "程序启动",
     "gap": "记录存在缺口",
 }

@@ -141,16 +141,19 @@ class PowerReading:
     ups: str | None
 
 
-def mains_of(reading: PowerReading) -> tuple[str, bool]:
-    """Return (on/off/unknown, whether contact and UPS disagree).
+def mains_of(reading: PowerReading, *, disagreed: bool = False) -> tuple[str, bool]:
+    """Return (on/off/unknown, whether contact and UPS disagree); `disagreed`: whether they did.
 
     Mains are lost as soon as either says so; that both say the same is checked separately, for a
-    contact that sticks and a UPS that lies look alike from here.
+    contact that sticks and a UPS that lies look alike from here. That one of the two falls silent
+    settles nothing between them.
     """
     by_ups = None if reading.ups is None else reading.ups == "online"
     known = [word for word in (reading.contact, by_ups) if word is not None]
     if not known:
-        return "unknown", False
+        return "unknown", disagreed
+    if disagreed and len(known) == 1:
+        return "off", True
     return ("on" if all(known) else "off"), len(set(known)) > 1
 
 

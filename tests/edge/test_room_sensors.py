@@ -87,6 +87,55 @@ def test_contact_and_ups_disagreeing_is_a_fault_of_its_own_name() -> None:
     assert (fault["kind"], fault["what"]) == ("power", "disagree")
 
 
+@pytest.mark.parametrize(("contact", "ups"), [(True, True), (False, False)])
+def test_that_one_of_the_two_falls_silent_settles_no_contradiction(
+    *, contact: bool, ups: bool
+) -> None:
+    """The one that says the mains are there is left; whether it is right nobody knows."""
+    room = Bench().begin()
+    room.feed("mains", {"present": contact})
+    room.feed("ups", {"utility_fail": ups, "battery_low": False, "charge_pct": 90})
+    room.wait(AGREE_S)
+    assert room.journal("fault.raised")[-1]["kind"] == "power"
+    silent = "ups" if contact else "gpio"
+    room.feed("device", {"device": silent, "state": "lost", "reason": "silent"})
+    room.wait(10 * room.pack.faults.power.clear_s)
+    kept = [row for row in room.state.faults.values() if row.kind == "power" and row.is_open]
+    assert len(kept) == 1
+    room.feed("ups", {"utility_fail": False, "battery_low": False, "charge_pct": 90})
+    room.feed("mains", {"present": True})
+    room.wait(room.pack.faults.power.clear_s)
+    assert not [row for row in room.state.faults.values() if row.kind == "power" and row.is_open]
+
+
+def test_the_one_that_is_left_ends_a_contradiction_by_changing_its_word() -> None:
+    room = Bench().begin()
+    room.feed("ups", {"utility_fail": False, "battery_low": False, "charge_pct": 90})
+    room.feed("mains", {"present": False})
+    room.feed("device", {"device": "ups", "state": "lost", "reason": "silent"})
+    room.wait(AGREE_S)
+    assert room.state.power.mains == "off"
+    room.feed("mains", {"present": True})
+    assert (room.state.power.mains, room.state.power.disagree) == ("on", False)
+
+
+def test_a_ups_that_calls_itself_failed_is_a_fault_of_that_device() -> None:
+    room = Bench().begin()
+    said = {"device": "ups", "utility_fail": False, "battery_low": False, "charge_pct": 90}
+    room.feed("ups", {**said, "ups_failed": False})
+    for _ in range(3):
+        room.feed("ups", {**said, "ups_failed": True})
+    assert [row["reason"] for row in room.journal("device.lost")] == ["ups_failed"]
+    assert room.state.power.ups == "online"
+    room.wait(room.pack.faults.device.raise_s)
+    (fault,) = room.journal("fault.raised")
+    assert (fault["kind"], fault["device"], fault["what"]) == ("device", "ups", "ups_failed")
+    room.feed("ups", {**said, "ups_failed": False})
+    assert room.only("device.back")["down_ms"] == 1000 * room.pack.faults.device.raise_s
+    room.wait(room.pack.faults.device.clear_s)
+    assert len(room.journal("fault.cleared")) == 1
+
+
 def test_contact_and_ups_need_not_change_in_the_same_second() -> None:
     room = Bench().begin()
     room.feed("mains", {"present": False})

@@ -123,6 +123,18 @@ def test_contact_and_ups_together(
     assert mains_of(PowerReading(contact, ups)) == said
 
 
+def test_a_contradiction_stands_until_both_are_heard_again() -> None:
+    said = {
+        (None, "battery"): ("off", True),
+        (True, None): ("off", True),
+        (None, None): ("unknown", True),
+        (True, "online"): ("on", False),
+        (False, "low"): ("off", False),
+    }
+    for (contact, ups), found in said.items():
+        assert mains_of(PowerReading(contact, ups), disagreed=True) == found
+
+
 def test_power_is_bad_when_lost_or_contradicted() -> None:
     words = itertools.product(("on", "off", "unknown"), (False, True))
     found = {(mains, odd): power_bad(mains, disagree=odd) for mains, odd in words}
