@@ -1,7 +1,8 @@
 """ID card reader: tells each presented card once.
 
 Find every 300 ms; a found card is selected and read, find-select-read again on a failure, since a
-read alone after a failed one gets nothing. Then the card has to go (two finds in a row without a
+read alone after a failed one gets nothing; why a card cannot be read is told once, and it is tried
+again as long as it lies there. A card that was read has to go (two finds in a row without a
 card) before another is read: common modules answer `no card` for a card they have read until it is
 lifted, others find it again and again. No picture leaves the reader's codec here.
 """
@@ -18,6 +19,8 @@ from protocols.wire.idcard_text import Card, parse_text
 FIND_EVERY_MS, FIND_MS, SELECT_MS, READ_MS = 300, 500, 1_000, 3_000
 # Frames carry their length: a pause ends one only when it is longer than any adapter's.
 QUIET_MS = 250
+# A damaged answer is not sent again by itself; a module that is still reading sends no byte before.
+SPOILT_MS = 500
 TRIES_MAX = 3
 EMPTY_FINDS = 2
 # The module itself is out of order: no card can be read, whichever it is.
@@ -35,6 +38,7 @@ class CardReader(PortDriver):
         super().__init__(device=device, port=port, baud=baud, sink=sink, mono=mono)
         self._decoder = wire.HostDecoder()
         self._holds_card = False
+        self._read_it = self._told_why = False
         self._empty_finds = 0
 
     def turn(self, line: Line) -> None:
@@ -44,7 +48,9 @@ class CardReader(PortDriver):
             self._empty_finds = 0
             if not self._holds_card:
                 self._holds_card = True
-                self._read(line)
+                self._read_it = self._told_why = False
+            if not self._read_it:
+                self._read_it = self._read(line)
         elif found is not None and self._holds_card:
             self._empty_finds += 1
             if self._empty_finds >= EMPTY_FINDS:
@@ -65,8 +71,8 @@ class CardReader(PortDriver):
             self.answered()
         return found
 
-    def _read(self, line: Line) -> None:
-        """Reads the found card, a few times if need be; tells it or why not."""
+    def _read(self, line: Line) -> bool:
+        """Reads the found card, a few times if need be; tells it or, once, why not."""
         reason = "no_answer"
         for attempt in range(TRIES_MAX):
             if attempt:
@@ -77,11 +83,14 @@ class CardReader(PortDriver):
             result = self._select_and_read(line)
             if isinstance(result, Card):
                 self.report("card", _told(result))
-                return
+                return True
             reason = result
             if self.stopping:
-                return
-        self.report("card_error", {"reason": reason})
+                return False
+        if not self._told_why:
+            self._told_why = True
+            self.report("card_error", {"reason": reason})
+        return False
 
     def _select_and_read(self, line: Line) -> Card | str:
         selected = self._ask(line, wire.SELECT, {Sw.OK}, timeout_ms=SELECT_MS)
@@ -109,7 +118,12 @@ class CardReader(PortDriver):
             return None if late else answer
 
         return line.exchange(
-            wire.encode(command), self._decoder, fits, timeout_ms=timeout_ms, quiet_ms=QUIET_MS
+            wire.encode(command),
+            self._decoder,
+            fits,
+            timeout_ms=timeout_ms,
+            quiet_ms=QUIET_MS,
+            spoilt_ms=min(timeout_ms, SPOILT_MS),
         )
 
 

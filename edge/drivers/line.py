@@ -64,6 +64,7 @@ class Line:
         *,
         timeout_ms: int,
         quiet_ms: int,
+        spoilt_ms: int | None = None,
     ) -> Wanted | None:
         """Sends a frame and waits for the answer to it.
 
@@ -73,6 +74,7 @@ class Line:
             fits: the answer looked for in an event, None for one that answers something else.
             timeout_ms: since the frame or the last byte heard.
             quiet_ms: a pause that ends a frame.
+            spoilt_ms: instead of `timeout_ms`, since the last byte of what came and was no answer.
 
         Returns:
             What `fits` found, None when no answer came.
@@ -84,12 +86,15 @@ class Line:
         decoder.flush()
         self._port.write(frame)
         begun = heard = self._mono()
+        wait_ms = timeout_ms
         while not self._stopped():
             now = self._mono()
-            left = min(heard + timeout_ms, begun + DRIBBLE_FACTOR * timeout_ms) - now
+            left = min(heard + wait_ms, begun + DRIBBLE_FACTOR * timeout_ms) - now
             data = self.receive(min(left, quiet_ms)) if left > 0 else b""
             heard = self._mono() if data else heard
             events = decoder.receive_data(data) if data else decoder.flush()
+            if spoilt_ms is not None and (data or events):
+                wait_ms = timeout_ms if events else spoilt_ms
             wanted = next((found for found in map(fits, events) if found is not None), None)
             if wanted is not None or left <= 0:
                 return wanted

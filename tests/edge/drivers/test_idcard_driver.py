@@ -7,13 +7,14 @@ from typing import Any
 import pytest
 
 from edge.devices import DeviceError
-from edge.drivers.idcard import CardReader
+from edge.drivers.idcard import READ_MS, CardReader
 from edge.simulators.bench import RunningBoard
 from edge.simulators.idcard import SimulatedIdReader
 from protocols.wire.idcard import Answer, Command
 from protocols.wire.idcard_text import check_character
 
 pytestmark = pytest.mark.slow
+READ_BYTES_MIN = 1_000
 NUMBER = "11010519491231002X"
 PERMIT = "81000019800101001" + check_character("81000019800101001")
 
@@ -106,6 +107,49 @@ def test_a_card_that_cannot_be_read_is_told_once_with_its_reason(
     board.order("insert", name="张三", number=NUMBER)
     assert readings.wait("card")["number"] == NUMBER
     assert len(readings.of("card_error")) == 1
+
+
+@pytest.mark.usefixtures("reader")
+def test_a_card_is_tried_as_long_as_it_lies_there(board: RunningBoard, readings: Any) -> None:
+    board.order("fault", kind="sam_41", count=7)
+    board.order("insert", name="张三", number=NUMBER)
+
+    assert readings.wait("card")["number"] == NUMBER
+    assert readings.of("card_error") == [{"reason": "read_failed"}]
+
+
+class SpoiltReads(SimulatedIdReader):
+    """The first two answers to read are damaged on the line."""
+
+    spoilt = 2
+
+    def _give(self, command: Command) -> Answer:
+        found = super()._give(command)
+        self._read = self._read and not self.spoilt
+        return found
+
+    def heard(self, data: bytes) -> list[bytes]:
+        answers = super().heard(data)
+        for at, answer in enumerate(answers):
+            if len(answer) > READ_BYTES_MIN and self.spoilt:
+                self.spoilt -= 1
+                answers[at] = answer[:99] + bytes((answer[99] ^ 1,)) + answer[100:]
+        return answers
+
+
+def test_a_damaged_answer_costs_no_more_than_a_moment(
+    tmp_path: Path, readings: Any, mono: Any
+) -> None:
+    board = SpoiltReads(seed=3)
+    with (
+        RunningBoard(board, tmp_path) as running,
+        CardReader(device="reader", port=str(running.pty), sink=readings, mono=mono),
+    ):
+        begun = mono()
+        running.order("insert", name="张三", number=NUMBER)
+        assert readings.wait("card")["number"] == NUMBER
+        assert board.spoilt == 0
+        assert mono() - begun < 2 * READ_MS
 
 
 @pytest.mark.usefixtures("reader")
