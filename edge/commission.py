@@ -13,11 +13,13 @@ import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from enum import Enum
 from typing import Any
 
 from edge.app import build_board, build_devices
 from edge.config import RoomFile
 from edge.devices import Device, DeviceError, LockBoard, Reading
+from protocols.wire.lockboard import BitOrder, Feedback
 
 STEP_S = 60.0  # long enough to walk to the cabinet
 SETTLE_S = 3.0  # boards are polled every 250 ms, the radar speaks after two seconds
@@ -37,13 +39,19 @@ class Bench:
     board: LockBoard
     devices: list[Device]
     readings: queue.Queue[Reading] = field(default_factory=lambda: queue.Queue(READINGS_MAX))
+    doors: dict[int, str] = field(default_factory=dict)
+    moved: set[int] = field(default_factory=set)
+
+    def closed(self) -> bool:
+        """Whether every locker reads closed."""
+        return bool(self.doors) and set(self.doors.values()) == {"closed"}
 
     def seen(self, wanted: Callable[[Reading], bool], within_s: float) -> bool:
         """Waits for a reading."""
         end = time.monotonic() + within_s
         while (left := end - time.monotonic()) > 0:
             try:
-                if wanted(self.readings.get(timeout=left)):
+                if wanted(self._note(self.readings.get(timeout=left))):
                     return True
             except queue.Empty:
                 break
@@ -52,7 +60,17 @@ class Bench:
     def drain(self) -> None:
         """Forgets what was said before the step."""
         while not self.readings.empty():
-            self.readings.get_nowait()
+            self._note(self.readings.get_nowait())
+        self.moved.clear()
+
+    def _note(self, reading: Reading) -> Reading:
+        """Keeps what the doors are, and which of them moved."""
+        if reading.kind == "lockers":
+            rows: Any = reading.data["states"]
+            now = {int(lock): str(row[0]) for lock, row in rows.items()}
+            self.moved |= {lock for lock, door in now.items() if self.doors.get(lock, door) != door}
+            self.doors = now
+        return reading
 
 
 @dataclass(frozen=True, slots=True)
@@ -97,9 +115,34 @@ def selftest(room: RoomFile) -> int:
     return EX_OK if all(result.get("ok") for _, result in found) else EX_FAILED
 
 
-def _steps(room: RoomFile) -> Iterator[Step]:
+def learned(room: RoomFile, bench: Bench, lock: int) -> str:
+    """What the doors of an 8A/80 board tell about its wiring; '' when nothing.
+
+    Args:
+        room: its file.
+        bench: what was seen.
+        lock: the lock that was to open, 0 when every door was to be closed.
+    """
+    if room.get("locker", "board") != "8a80":
+        return ""
+    if not lock and set(bench.doors.values()) == {"open"}:
+        return _other(room, "feedback", Feedback)
+    if lock and bench.moved and lock not in bench.moved:
+        return _other(room, "bit_order", BitOrder)
+    return ""
+
+
+def _other(room: RoomFile, option: str, words: type[Enum]) -> str:
+    (other,) = (one.value for one in words if one.value != room.get("locker", option))
+    return f'the board is wired the other way: write [locker] {option} = "{other}", start again'
+
+
+def _steps(room: RoomFile, bench: Bench) -> Iterator[Step]:
     def door(wanted: str) -> Callable[[Reading], bool]:
         return lambda r: r.kind == "lockers" and _door(r.data, 1) == wanted
+
+    def item(wanted: str) -> Callable[[Reading], bool]:
+        return lambda r: r.kind == "lockers" and _item(r.data, 1) == wanted
 
     def sits(station: int) -> Callable[[Reading], bool]:
         return lambda r: r.kind == "mat" and r.data == {"station": station, "on": True}
@@ -109,12 +152,22 @@ def _steps(room: RoomFile) -> Iterator[Step]:
         lambda r: r.kind == "card",
         "reader port, cable, module authorisation",
     )
+    if not bench.closed():
+        yield Step(
+            "关上所有柜门 / Close every locker",
+            lambda _: bench.closed(),
+            "hook switches, for 8A/80 boards `feedback`",
+        )
     yield Step(
         "看 1 号柜门弹开 / Watch locker 1 spring open",
         door("open"),
         "address, 12 V, and for 8A/80 boards `feedback` and `bit_order`",
         lock=1,
     )
+    if room.get("locker", "board") == "cu16" and room.get("locker", "item_sensor"):
+        beam = "item beam of locker 1; a board without beams needs `item_sensor = false`"
+        yield Step("放一件物品到 1 号柜 / Put something into locker 1", item("present"), beam)
+        yield Step("取出物品 / Take it out again", item("absent"), beam)
     yield Step("关上 1 号柜门 / Close locker 1", door("closed"), "hook switch, `feedback`")
     for seat in room.seats:
         yield Step(
@@ -138,19 +191,24 @@ def _door(data: Any, lock: int) -> str:
     return str(data["states"].get(str(lock), ["unknown"])[0])
 
 
+def _item(data: Any, lock: int) -> str:
+    return str(data["states"].get(str(lock), ["", "unknown"])[1])
+
+
 def commission(room: RoomFile) -> int:
     """Guides a person through the wiring. Returns 0, or 1 when a step was not seen."""
     failed = 0
     try:
         with _bench(room) as bench:
-            for number, step in enumerate(_steps(room), 1):
+            for number, step in enumerate(_steps(room, bench), 1):
                 sys.stdout.write(f"{number}. {step.ask} … ")
                 sys.stdout.flush()
                 bench.drain()
                 if step.lock:
                     bench.board.open(step.lock)
                 seen = bench.seen(step.wanted, STEP_S)
-                sys.stdout.write("ok\n" if seen else f"NOT SEEN: check {step.check}\n")
+                what = learned(room, bench, step.lock) or f"check {step.check}"
+                sys.stdout.write("ok\n" if seen else f"NOT SEEN: {what}\n")
                 failed += not seen
     except DeviceError as error:
         sys.stderr.write(f"evalroom edge commission: {error}\n")
