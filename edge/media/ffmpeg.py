@@ -1,14 +1,15 @@
 """The one place that knows ffmpeg's words.
 
 A camera's picture is never transcoded: it is copied as it comes, cut at key frames into fragmented
-MP4. A file of one fragment per key frame can be read up to its last fragment after a kill or a
-power cut; plain MP4 cannot be read at all then (measured). Sound is made into AAC, because the
-sound of most cameras here (G.711) is refused by MP4.
+MP4, where it is not H.264 into Matroska. A file of one fragment per key frame can be read up to its
+last fragment after a kill or a power cut; plain MP4 cannot be read at all then (measured). Sound is
+made into AAC, because the sound of most cameras here (G.711) is refused by MP4.
 """
 
 from __future__ import annotations
 
 import hashlib
+import re
 import shutil
 import subprocess
 from dataclasses import dataclass
@@ -20,6 +21,14 @@ TEST_RATE = 10
 PROBE_S = 20.0  # reading a segment of 10 s takes milliseconds; a dying disk longer
 TIMEOUT_US = 5_000_000  # a camera that says nothing for 5 s is gone
 FRAGMENTED = "movflags=+frag_keyframe+empty_moov+default_base_moof:flush_packets=1"
+
+
+FORMATS = {
+    ".mp4": ("mp4", FRAGMENTED),
+    ".mkv": ("matroska", "cluster_time_limit=1000:flush_packets=1"),
+}
+H264 = "h264"
+_VIDEO = re.compile(r"Stream #0:\d+.*: Video: ([a-z0-9_]+)")
 
 
 class MediaError(Exception):
@@ -89,23 +98,42 @@ def code_of(source: str) -> list[str]:
     return [*code, *group, "-b:v", "120k", "-pix_fmt", "yuv420p", "-threads", "1"]
 
 
+def suffix_of(source: str) -> str:
+    """How segments of a source end: `.mp4` for H.264, `.mkv` for others; '' where it is silent.
+
+    Asks a camera once more than recording it would; a test picture is made as H.264.
+    """
+    if source.startswith(TEST_SCHEME):
+        return ".mp4"
+    command = [program(), "-nostdin", "-hide_banner", *input_of(source)]
+    try:
+        done = subprocess.run(command, capture_output=True, timeout=PROBE_S, check=False)
+    except subprocess.TimeoutExpired:
+        return ""
+    found = _VIDEO.search(done.stderr.decode(errors="replace"))
+    if found is None:
+        return ""
+    return ".mp4" if found[1] == H264 else ".mkv"
+
+
 def record(source: str, *, pattern: Path, segment_s: int, mark: str) -> list[str]:
     """The recorder: a segment every `segment_s`, a line `name,start,end` on stdout for each closed.
 
     Args:
         source: see `input_of`.
-        pattern: path of the segments with `%06d`.
+        pattern: path of the segments with `%06d`; its ending is one of `FORMATS`.
         segment_s: length wanted; cut at the next key frame.
         mark: written into each file, so that two recordings of one picture are two contents.
     """
+    kind, options = FORMATS[pattern.suffix]
     return [
         *dies_with_us(),
         *quiet(),
         *input_of(source),
         *("-map", "0:v:0", "-map", "0:a:0?", *code_of(source), "-c:a", "aac", "-b:a", "48k"),
         *("-metadata", f"comment={mark}"),
-        *("-f", "segment", "-segment_time", str(segment_s), "-segment_format", "mp4"),
-        *("-segment_format_options", FRAGMENTED),
+        *("-f", "segment", "-segment_time", str(segment_s), "-segment_format", kind),
+        *("-segment_format_options", options),
         *("-segment_list", "pipe:1", "-segment_list_type", "csv"),
         str(pattern),
     ]

@@ -3,7 +3,8 @@
 A segment counts when it is on the disk: file and folder synced, hashed by reading it back, moved
 into the spool, and only then told. What is told goes through `sink(kind, data)`:
 
-* `segment {stream, first_at, last_at, sha256, bytes, pts, recovered}`, `pts` = [first, last] in ms;
+* `segment {stream, first_at, last_at, sha256, bytes, pts, recovered}`, `pts` = [first, last] in ms,
+  and `export: true` where the picture is not H.264: Matroska, for somebody to export;
 * `segment_damaged {stream, name, bytes}`: a file was there and no picture could be read of it;
 * `segment_lost {stream, sha256, seconds}`: recorded, not sent, and gone from the disk;
 * `av_gap {stream, from_at, to_at, seconds}`: no picture for that time, whatever the cause;
@@ -92,6 +93,7 @@ class StreamRecorder:
         self._failures = 0
         self._seen: bytes | None = None
         self._wrong = ""
+        self._suffix = ""
 
     @property
     def stream(self) -> str:
@@ -157,6 +159,7 @@ class StreamRecorder:
                 self._timeline.end_ms = began
             if self._stop.is_set():
                 return
+            self._suffix = ""  # what comes back may be another camera
             self._say("fault", reason)
             self._stop.wait(BACKOFF_S[min(self._failures, len(BACKOFF_S) - 1)])
             self._failures += 1
@@ -168,9 +171,10 @@ class StreamRecorder:
         self._seen, self._wrong = None, ""
         run = f"{self._clock.mono_ms():x}"
         try:
+            self._suffix = self._suffix or ffmpeg.suffix_of(self.source)
             command = ffmpeg.record(
                 self.source,
-                pattern=self.folder / f"{run}-%06d.mp4",
+                pattern=self.folder / f"{run}-%06d{self._suffix or '.mp4'}",
                 segment_s=self._segment_s,
                 mark=f"{self._mark}/{self.stream}/{run}",
             )
@@ -236,12 +240,14 @@ class StreamRecorder:
     def _tell_segment(
         self, path: Path, first_ms: int, last_ms: int, pts: list[int], *, recovered: bool
     ) -> None:
-        about = {
+        about: dict[str, Any] = {
             "stream": self.stream,
             "first_at": self._timeline.at(first_ms),
             "last_at": self._timeline.at(last_ms),
             "pts": pts,
         }
+        if path.suffix != ".mp4":
+            about["export"] = True
         kept = self._spool.take(path, about, self._sessions)
         self.status.segments += 1
         self.status.written += kept.size
@@ -256,7 +262,7 @@ class StreamRecorder:
         self._sink("av_gap", {"stream": self.stream, **span, **missing})
 
     def _take_leftovers(self) -> None:
-        for path in sorted(self.folder.glob("*.mp4")):
+        for path in sorted(self.folder.glob("*.m[pk][4v]")):
             self._take_leftover(path)
 
     def _take_leftover(self, path: Path) -> None:

@@ -81,7 +81,7 @@ class Growth:
 
     def grew(self) -> bool:
         """Whether there are more bytes than at the last look."""
-        names = sorted(self.folder.glob(f"{self.run}-*.mp4"))
+        names = sorted(self.folder.glob(f"{self.run}-*.m[pk][4v]"))
         try:
             now = (names[-1].name, names[-1].stat().st_size) if names else self.last
         except FileNotFoundError:

@@ -175,6 +175,25 @@ def test_a_source_that_stops_and_comes_back_leaves_a_gap_of_its_length(
     assert sum(gap["seconds"] for gap in gaps) == pytest.approx(missing.total_seconds(), abs=1.0)
 
 
+@pytest.mark.parametrize(
+    ("codec", "magic", "export"),
+    [("libx264", b"ftyp", None), ("mpeg4", b"\x1a\x45\xdf\xa3", True)],
+)
+def test_what_is_not_h264_stays_matroska_marked_for_export(
+    make: Make, told: Told, tmp_path: Path, *, codec: str, magic: bytes, export: bool | None
+) -> None:
+    camera = tmp_path / "camera.mkv"
+    picture = ["-f", "lavfi", "-i", "testsrc2=size=64x64:rate=10", "-t", "8", "-g", "10"]
+    subprocess.run([*ffmpeg.quiet(), *picture, "-c:v", codec, str(camera)], check=True)
+    recorder = make(Source("door", str(camera)))
+    recorder.start("s-1")
+    segment = told.wait("segment")
+    assert segment.get("export") is export
+    content = recorder._spool.path(segment["sha256"]).read_bytes()
+    assert magic in content[:8]
+    recorder.stop("s-1")
+
+
 def test_a_source_that_never_answers_is_a_fault_and_a_gap_from_the_first_try(
     make: Make, told: Told, tmp_path: Path
 ) -> None:
