@@ -22,6 +22,7 @@ EVENT_LABELS: dict[str, tuple[str, str]] = {
     "seat.state": ("机位在位状态", "seat state"),
     "locker.state": ("手机柜状态", "locker state"),
     "locker.unexplained": ("柜门非程序开启", "locker opened outside the procedure"),
+    "locker.acked": ("柜门非程序开启已确认", "locker opening acknowledged"),
     "locker.fault": ("柜门故障", "locker fault"),
     "locker.opening": ("准备开启柜门", "locker about to open"),
     "locker.opened": ("柜门已开启", "locker opened"),

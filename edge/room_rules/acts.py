@@ -205,6 +205,16 @@ def _ack(work: Work, args: Args, by: tuple[Signer, ...]) -> None:
     work.emit("fault.acked", "" if session is None else session.id, fault=name, by=signer_json(by))
 
 
+def _locker_ack(work: Work, args: Args, by: tuple[Signer, ...]) -> None:
+    number = args.number("locker")
+    locker = work.state.lockers.get(number)
+    if locker is None or locker.forced_ms is None:
+        raise RefusedError("nothing_to_ack")
+    session = work.session(work.data.get("session"))
+    about = "" if session is None else session.id
+    work.emit("locker.acked", about, locker=number, by=signer_json(by))
+
+
 def _clear(work: Work, args: Args, by: tuple[Signer, ...]) -> None:
     fault = work.state.faults[_known_fault(work, args)]
     if fault.device != alarms.REPORTED or not fault.is_open:
@@ -315,6 +325,7 @@ ACTS: Mapping[str, Act] = {
     "fault.report": Act(_report),
     "fault.ack": Act(_ack),
     "fault.clear": Act(_clear),
+    "locker.ack": Act(_locker_ack),
     "case.step": Act(_case_step),
     "locker.confirm_empty": Act(_confirm_empty),
     "locker.escorted": Act(_escorted),

@@ -370,6 +370,7 @@ SENTENCES: Final[Mapping[str, Callable[[Data], str]]] = {
     "locker.open_failed": lambda d: f"{d['locker']}号柜未能开启。",
     "locker.closed": _closed,
     "locker.unexplained": lambda d: f"{d['locker']}号柜柜门状态变化，没有对应的开柜程序。",
+    "locker.acked": lambda d: f"{d['locker']}号柜{_tail(d)}",
     "locker.fault": lambda d: f"{d['locker']}号柜。",
     "locker.confirmed_empty": lambda d: f"{d['locker']}号柜{_tail(d)}",
     "card.unknown": lambda d: f"出示的{paper(d.get('layout'))}不在本场次名单内，未予通过。",

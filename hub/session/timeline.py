@@ -32,6 +32,7 @@ SHARED_TYPES: Final = (
     "media.damaged",
     "recording.state",
     "locker.unexplained",
+    "locker.acked",
     "locker.fault",
     "visitor",
     "outside_contact",

@@ -150,6 +150,15 @@ def _phase_changed(session: Session, fact: Fact) -> Session:
     )
 
 
+def _ended(state: RoomState, fact: Fact) -> RoomState:
+    """With the session that ends its doors are told of no more; record and hub keep them."""
+    state = _session(_phase_changed)(state, fact)
+    if fact.text("to") != Phase.CLOSED:
+        return state
+    lockers = {number: replace(one, forced_ms=None) for number, one in state.lockers.items()}
+    return replace(state, lockers=lockers)
+
+
 def _order_accepted(state: RoomState, fact: Fact) -> RoomState:
     seen = OrderSeen(
         id=fact.text("id"),
@@ -341,7 +350,7 @@ def _wiped(session: Session, fact: Fact) -> Session:  # noqa: ARG001 one signatu
 
 _SESSION_FOLDS: Mapping[str, Fold] = {
     "session.prepared": _prepared,
-    "phase.changed": _session(_phase_changed),
+    "phase.changed": _ended,
     "order.accepted": _order_accepted,
     "order.refused": _refused,
     "statement.accepted": _statement,

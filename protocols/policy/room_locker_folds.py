@@ -103,8 +103,12 @@ def _closed(state: RoomState, fact: Fact) -> RoomState:
     return _with_locker(state, replace(found, opening=None, deposit=deposit))
 
 
-def _unexplained(locker: Locker, fact: Fact) -> Locker:  # noqa: ARG001 one signature
-    return replace(locker, unexplained=locker.unexplained + 1)
+def _unexplained(locker: Locker, fact: Fact) -> Locker:
+    return replace(locker, unexplained=locker.unexplained + 1, forced_ms=fact.now_ms)
+
+
+def _acked(locker: Locker, fact: Fact) -> Locker:  # noqa: ARG001 one signature
+    return replace(locker, forced_ms=None)
 
 
 def _fault(locker: Locker, fact: Fact) -> Locker:
@@ -174,6 +178,7 @@ LOCKER_FOLDS: Mapping[str, Callable[[RoomState, Fact], RoomState]] = {
     "locker.open_failed": _locker(_open_failed),
     "locker.closed": _closed,
     "locker.unexplained": _locker(_unexplained),
+    "locker.acked": _locker(_acked),
     "locker.fault": _locker(_fault),
     "locker.confirmed_empty": _emptied,
     "member.deposited": _deposited,

@@ -225,7 +225,10 @@ class Opening:
 
 @dataclass(frozen=True, slots=True)
 class Locker:
-    """One locker: what the sensors say, what the record says, and the door in progress."""
+    """One locker: what the sensors say, what the record says, and the door in progress.
+
+    `forced_ms`: its last opening outside the procedure, until staff acknowledge or a session ends.
+    """
 
     number: int
     door: str = "unknown"
@@ -236,6 +239,7 @@ class Locker:
     fault: str = ""
     failed: str = ""
     unexplained: int = 0
+    forced_ms: int | None = None
 
 
 @dataclass(frozen=True, slots=True)

@@ -88,7 +88,7 @@ def strip(state: RoomState) -> dict[str, str]:
     """Return the device strip 电 网 录 柜: ok, bad or unknown for each."""
     power = power_bad(state.power.mains, disagree=state.power.disagree)
     doors_known = [one.door != "unknown" for one in state.lockers.values()]
-    alarmed = any(one.unexplained and one.door == "open" for one in state.lockers.values())
+    alarmed = any(one.forced_ms is not None for one in state.lockers.values())
     recording = [one.state for one in state.streams.values()]
     return {
         "power": _word(None if power is None else not power),
@@ -341,6 +341,7 @@ def _locker(state: RoomState, locker: Locker, now_ms: int) -> dict[str, Any]:
         "failed": locker.failed,
         "fault": locker.fault,
         "unexplained": locker.unexplained,
+        "forced_elapsed_ms": None if locker.forced_ms is None else now_ms - locker.forced_ms,
         "elapsed_ms": now_ms - locker.since_ms,
     }
 

@@ -222,6 +222,7 @@ STEPS = st.one_of(
                 "locker.confirm_empty",
                 "fault.report",
                 "fault.ack",
+                "locker.ack",
                 "release.confirm",
                 "saved.confirm",
                 "seat.confirm",

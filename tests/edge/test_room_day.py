@@ -97,6 +97,23 @@ def test_a_key_opening_is_an_alarm_and_no_release() -> None:
     assert room.journal("member.released") == []
 
 
+def test_a_key_opening_stands_on_the_screen_until_staff_acknowledge_it() -> None:
+    room = Bench().evaluating()
+    room.door(1, "open", "present")
+    room.door(1, "closed", "present")
+    shown = room_view(room.state, room.pack, room.now_ms)
+    assert shown["lockers"][0]["forced_elapsed_ms"] is not None
+    assert shown["strip"]["lockers"] == "bad"
+    for strange in (2, 77):
+        room.staff("locker.ack", locker=strange)
+        assert room.answer()["reason"] == "nothing_to_ack"
+    room.staff("locker.ack", locker=1)
+    assert room.only("locker.acked")["locker"] == 1
+    shown = room_view(room.state, room.pack, room.now_ms)
+    assert shown["lockers"][0]["forced_elapsed_ms"] is None
+    assert shown["strip"]["lockers"] == "ok"
+
+
 def test_a_restart_with_an_open_intent_never_pulses_again() -> None:
     room = Bench().ended()
     room.card(3)

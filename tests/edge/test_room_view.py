@@ -205,6 +205,8 @@ def test_nobody_s_open_door_is_seen() -> None:
     assert view(room)["strip"]["lockers"] == "bad"
     room.door(4, "closed", "present")
     assert locker(room, 4)["state"] == "unknown"
+    assert view(room)["strip"]["lockers"] == "bad"
+    room.staff("locker.ack", locker=4)
     assert view(room)["strip"]["lockers"] == "ok"
 
 

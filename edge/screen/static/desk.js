@@ -53,6 +53,9 @@ const ACTS = {
   "fault.report": { group: "faults", fields: [pick("kind", terms("fault", FAULTS)), free("text", { optional: true })] },
   "fault.ack": { group: "faults", fields: [
     pick("fault", () => openFaults().filter((one) => !one.acked).map((one) => [one.fault, faultText(one)]))] },
+  "locker.ack": { group: "faults", fields: [
+    pick("locker", () => shownState().lockers.filter((one) => one.forced_elapsed_ms !== null)
+      .map((one) => [one.locker, two(one.locker)]))] },
   "fault.clear": { group: "faults", fields: [
     pick("fault", () => openFaults().filter((one) => one.device === "reported").map((one) => [one.fault, faultText(one)]))] },
   // Sealing that no open fault asks for, as after an order to terminate on a day without one.

@@ -4,6 +4,7 @@ import { openAct, openFault, openMenu } from "./desk.js";
 
 const OLD_AFTER_MS = 10000; // without an answer for this long the picture is drawn as old
 const HEAD_CHARS = 16; // a longer name takes two smaller lines: the room at its end must be read
+const KEPT = t("head.kept"); // the word of an organisation's name that no line break divides
 const POLL_MS = 5000; // looks by itself as often, whatever the stream says
 let state = null;
 let freshAt = 0;
@@ -17,14 +18,18 @@ function drawHead(session) {
   const here = session?.venues.find((one) => one.org === session.org);
   // Without the second name in brackets, as the console says it; the plate has no room for both.
   const place = document.getElementById("place");
-  place.textContent = (here?.name || place.textContent).replace(/（[^）]*）/g, "");
+  const plate = (here?.name || place.textContent).replace(/（[^）]*）/g, "").split(KEPT);
+  swap("place", ...plate.flatMap((one, i) => (i ? [h("span", { class: "nw" }, KEPT), one] : [one])));
   place.classList.toggle("long", place.textContent.length > HEAD_CHARS);
   document.body.classList.toggle("drill", session?.kind === "drill");
   document.getElementById("drill").hidden = session?.kind !== "drill";
   const about = document.getElementById("about");
-  about.textContent = session ? t("head.session", {
+  const said = session ? t("head.session", {
     role: t(`role.${session.role}`), number: short(session.booking), start: hm(session.start_at),
   }) : t("head.none");
+  // A narrow head breaks between its parts, never inside a word or a time.
+  const parts = said.split(" · ");
+  swap("about", ...parts.map((one, i) => h("span", { class: "nw" }, i ? `· ${one} ` : `${one} `)));
 }
 const STEP_OF = {
   idle: 0, prepared: 0, check_in: 1, evaluating: 2, on_break: 2, suspended: 2, adjourned: 2,
@@ -52,6 +57,7 @@ function drawBars() {
   if (!freshAt || Date.now() - freshAt > OLD_AFTER_MS)
     bars.push(h("p", { class: "fbar old" }, icon("unk"), t("stale", { at: freshAt ? hms(freshAt + skew) : "–" })));
   bars.push(storageBar());
+  bars.push(forcedBar());
   const open = (state?.faults || []).filter((one) => one.open && !one.cause)
     .sort((a, b) => a.priority.localeCompare(b.priority));
   const first = open[0];
@@ -76,6 +82,20 @@ function storageBar() {
   return h("div", { class: `fbar ${full ? "p1" : "p3"} disk`, role: "alert" },
     h("b", {}, icon(full ? "p1" : "p3"), t(`storage.${storage.state}`, shown)),
     h("span", {}, t(`storage.${storage.state}.means`, shown)));
+}
+/* a door opened with the key or by force: said until staff acknowledge, also when it is shut again */
+function forcedBar() {
+  const found = (state?.lockers || []).filter((one) => one.forced_elapsed_ms !== null);
+  if (!found.length) return null;
+  const level = found.some((one) => one.no) ? "p1" : "p2";
+  const since = Math.max(...found.map((one) => one.forced_elapsed_ms));
+  const lockers = join(found.map((one) => two(one.locker)));
+  return h("div", { class: `fbar ${level}`, role: "alert" },
+    h("b", {}, icon(level), t("locker.forced", { level: level.toUpperCase(), lockers })),
+    h("span", { "data-since": String(Date.now() - since) }, span(since)),
+    h("span", {}, t("locker.forced.means")),
+    h("button", { class: "btn", type: "button", "data-act": "locker.ack",
+      "data-locker": found.length === 1 ? found[0].locker : undefined }, t("act.locker.ack")));
 }
 const gigabytes = (bytes) => ((bytes || 0) / 1e9).toFixed(1);
 /* what is the matter, and why: the lowest rung that fails, mains or contact, or that it comes and goes */
@@ -254,7 +274,8 @@ function tick() {
 document.addEventListener("click", (event) => {
   const act = event.target.closest("[data-act]");
   const fault = event.target.closest("[data-fault]");
-  if (act) openAct(act.dataset.act, act.dataset.no ? { no: Number(act.dataset.no) } : {});
+  const { no, locker } = act?.dataset || {};
+  if (act) openAct(act.dataset.act, { ...(no && { no: Number(no) }), ...(locker && { locker: Number(locker) }) });
   else if (fault) openFault(fault.dataset.fault);
   else if (event.target.closest("[data-menu]")) openMenu();
 });

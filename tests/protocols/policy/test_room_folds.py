@@ -65,6 +65,20 @@ def test_a_door_nobody_announced() -> None:
     assert (locker.opening, locker.unexplained, locker.fault) == (None, 1, "coil")
 
 
+CLOSED = {"from": "ended", "to": "closed", "by": "order"}
+
+
+def test_an_opening_nobody_ordered_is_told_until_staff_know_or_the_session_ends() -> None:
+    for last in (("locker.acked", "", {"locker": 1, "by": []}), ("phase.changed", S, CLOSED)):
+        record = Record().prepared()
+        record.write("locker.unexplained", "", locker=1, door="open", member=None, session="")
+        record.write("locker.state", "", locker=1, door="closed", item="present")
+        record.write("phase.changed", S, **{**CLOSED, "to": "ended"})
+        assert record.state.lockers[1].forced_ms is not None
+        record.write(last[0], last[1], **last[2])
+        assert record.state.lockers[1].forced_ms is None
+
+
 def test_a_locker_the_configuration_does_not_know() -> None:
     record = Record()
     record.write("locker.state", "", locker=9, door="closed", item="absent")
