@@ -30,7 +30,7 @@ from hub.clock import iso_ms
 from hub.problems import MEDIA_TYPE, Problem
 from hub.reach import hears, visible_rooms
 from hub.web import pages as watch_pages
-from hub.web.pages import Pages, answer
+from hub.web.pages import Pages
 from hub.web.templating import STATIC_DIR
 from hub.web.views_board_make import room_json
 from hub.web.views_common import Viewer
@@ -112,11 +112,11 @@ def problem_answer(problem: Problem) -> JSONResponse:
     return JSONResponse(problem.document(), status_code=problem.status, media_type=MEDIA_TYPE)
 
 
-def _add_handlers(app: FastAPI) -> None:
+def _add_handlers(app: FastAPI, access: Access) -> None:
     @app.exception_handler(Problem)
     async def refused(request: Request, problem: Problem) -> Response:
         if wants_page(request):
-            return _error_page(request, problem.status)
+            return await _error_page(request, access, problem.status)
         return problem_answer(problem)
 
     @app.exception_handler(RequestValidationError)
@@ -126,7 +126,7 @@ def _add_handlers(app: FastAPI) -> None:
     @app.exception_handler(HTTPException)
     async def http(request: Request, error: HTTPException) -> Response:
         if wants_page(request):
-            return _error_page(request, error.status_code)
+            return await _error_page(request, access, error.status_code)
         return problem_answer(_http_problem(request, error.status_code))
 
     @app.exception_handler(Exception)
@@ -134,14 +134,17 @@ def _add_handlers(app: FastAPI) -> None:
         code = secrets.token_hex(_ERROR_CODE_BYTES)
         log.error("request %s failed, code %s", request.url.path, code, exc_info=error)
         if wants_page(request):
-            return _error_page(request, 500, code=code)
+            return await _error_page(request, access, 500, code=code)
         return problem_answer(_own_problem(request, code))
 
 
-def _error_page(request: Request, status: int, *, code: str = "") -> Response:
-    known = status if status in {403, 404} else 500
-    values = {"status": str(known), "path": request.url.path, "post": "", "code": code}
-    return answer(request, "error.html", values=values, status=status)
+async def _error_page(request: Request, access: Access, status: int, *, code: str = "") -> Response:
+    """A page of the console as its reader knows it, even where nothing lies at the address."""
+    try:
+        viewer = await asyncio.to_thread(access.viewer, request)
+    except SQLAlchemyError:
+        viewer = None  # the store does not answer: no menu, but the page says what happened
+    return watch_pages.error_page(request, viewer, status, code=code)
 
 
 def _body_problem(error: RequestValidationError) -> Problem:
@@ -330,5 +333,5 @@ def console(
     app.include_router(watch_pages.router(pages))
     app.include_router(watch_pages.desk_router(pages))
     app.include_router(stream_router(bus, now_ms, access, hears))
-    _add_handlers(app)
+    _add_handlers(app, access)
     return app

@@ -63,6 +63,21 @@ def to_sign_in(request: Request) -> Response:
     return RedirectResponse(f"/sign-in?{back}", status_code=303)
 
 
+def error_page(request: Request, viewer: Viewer | None, status: int, *, code: str = "") -> Response:
+    """What is missing, not allowed or broken (then under a `code` of the log), and where to go."""
+    part = request.url.path.split("/")[1]
+    near = part if viewer and part in viewer.menu and request.url.path != f"/{part}" else ""
+    values = {
+        "viewer": viewer,
+        "status": str(status),
+        "kind": status if status in {403, 404} else 500 if code else 400,
+        "path": request.url.path,
+        "near": near,
+        "code": code,
+    }
+    return answer(request, "error.html", values=values, status=status)
+
+
 class Pages:
     """Serves pages to signed-in readers."""
 
@@ -78,25 +93,14 @@ class Pages:
         try:
             view = page.view(viewer)
         except NotThereError:
-            return self.refuse(request, viewer, 404)
+            return error_page(request, viewer, 404)
         except NotAllowedError:
-            return self.refuse(request, viewer, 403)
+            return error_page(request, viewer, 403)
         frame = Frame(
             now=view.now, nav=page.nav, topic=page.topic, drill=getattr(view, "drill", False)
         )
         shown = {"v": view, "viewer": viewer, "frame": frame, **values}
         return answer(request, page.template, values=shown)
-
-    def refuse(self, request: Request, viewer: Viewer | None, status: int) -> Response:
-        """A page that says what is missing or not allowed, and what to do."""
-        values = {
-            "viewer": viewer,
-            "status": str(status),
-            "path": request.url.path,
-            "post": viewer.post if viewer else "",
-            "code": "",
-        }
-        return answer(request, "error.html", values=values, status=status)
 
 
 def router(pages: Pages) -> APIRouter:
