@@ -43,7 +43,23 @@ class Both:
     en: str
 
 
+@dataclass(frozen=True, slots=True)
+class Named(Both):
+    """A name where room is short; `full` is the whole of it, for a title or a first mention."""
+
+    full: Both
+
+
 Text = Say | Both | str
+
+
+def in_full(value: object) -> object:
+    """The same words with every short name spelt out."""
+    if isinstance(value, Named):
+        return value.full
+    if isinstance(value, Say):
+        return Say(value.key, {name: in_full(arg) for name, arg in value.args.items()})
+    return value
 
 
 def say(key: str, /, **args: object) -> Say:

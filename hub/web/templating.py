@@ -16,7 +16,7 @@ from jinja2 import Environment, FileSystemLoader, StrictUndefined, pass_context
 from jinja2.runtime import Context
 from markupsafe import Markup
 
-from hub.web.i18n import HTML_LANG, Say, catalogue
+from hub.web.i18n import HTML_LANG, Say, catalogue, in_full
 
 HERE: Final = Path(__file__).parent
 STATIC_DIR: Final = HERE / "static"
@@ -90,6 +90,11 @@ def _say(context: Context, value: object) -> str:
 
 
 @pass_context
+def _full(context: Context, value: object) -> str:
+    return catalogue().render(str(context["lang"]), in_full(value))
+
+
+@pass_context
 def _day(context: Context, at: datetime | None) -> str:
     if at is None:
         return ""
@@ -127,6 +132,7 @@ def environment() -> Environment:
     env.globals.update(t=_t, words=_words, static=static_url, shape=shape)
     env.filters.update(
         say=_say,
+        full=_full,
         day=_day,
         hm=hm,
         hms=hms,

@@ -19,7 +19,7 @@ from hub.fleet.rooms import RoomView
 from hub.web.i18n import Both, Text, catalogue, say
 from hub.web.templating import duration, hms
 from hub.web.views_board import AlarmRow
-from hub.web.views_common import role_text, room_text
+from hub.web.views_common import org_short, role_text, room_text
 from hub.web.views_events import reason_text
 from protocols.policy.contingency import priority
 from protocols.policy.faults import CONSEQUENCE_KEYS, UNSTABLE
@@ -285,7 +285,8 @@ def consequence_text(kind: str) -> Text:
 
 def alarm_row(data: BoardData, alarm: Alarm) -> AlarmRow:
     """One alarm as the rail shows it."""
-    org = data.names.get(alarm.room.org, Both(alarm.room.org, alarm.room.org))
+    name = data.names.get(alarm.room.org, Both(alarm.room.org, alarm.room.org))
+    org = org_short(alarm.room.org, name)
     ack, due = _ack_text(data, alarm)
     case = alarm.case
     return AlarmRow(

@@ -17,7 +17,7 @@ from hub.web.views_archive import (
     ReadRow,
     Receipt,
 )
-from hub.web.views_common import Shape, State, Viewer
+from hub.web.views_common import Shape, State, Viewer, org_short
 
 BUILDING: Final = ("home_manager", "deputy")
 STAGES: Final = ("records", "streams", "media", "reports", "manifests", "signature")
@@ -79,13 +79,17 @@ def _verdict(receipt: Mapping[str, Any] | None) -> Text:
     return "" if receipt is None else say(f"term.receipt.{receipt['verdict']}")
 
 
+def _short(org: str, names: Mapping[str, Both]) -> Both:
+    return org_short(org, names.get(org, Both(org, org)))
+
+
 def package_row(row: Mapping[str, Any], names: Mapping[str, Both]) -> PackageRow:
     """One line of the list."""
     return PackageRow(
         package=row["package"],
         href=f"/packages/{row['package']}",
         number=row["booking"],
-        venue=names.get(row["org"], row["org"]),
+        venue=_short(row["org"], names),
         built=instant(row["built_at"]),
         size=size_text(row["bytes"]),
         state=package_state(row),
@@ -110,7 +114,7 @@ def due_rows(
         DueRow(
             number=number,
             session_href=f"/sessions/{told['session']}",
-            venue=names.get(one["org"], one["org"]),
+            venue=_short(one["org"], names),
             ended_on=due["ended_on"],
             due_on=text,
             state=_duty(one["state"]),

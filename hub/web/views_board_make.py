@@ -39,7 +39,7 @@ from hub.web.views_board import (
     TodayRow,
     Venue,
 )
-from hub.web.views_common import Shape, State, org_text, room_text
+from hub.web.views_common import Shape, State, room_text, venue_short
 from protocols.policy.room_model import Member, RoomState, Session
 
 COUNTED: Final = {
@@ -364,11 +364,12 @@ def today_row(data: BoardData, booking: Mapping[str, Any], alarms: Sequence[Alar
 
 
 def places_text(venues: Sequence[Mapping[str, Any]]) -> Text:
-    """`长沙公共资源交易中心 二室`, several joined."""
+    """`长沙 二室`, several joined."""
     result: Text = ""
     for venue in venues:
-        org = org_text(venue["name"], venue["name_en"])
-        one = say("board.place", org=org, room=room_text(venue["room"] or venue["place"]))
+        one = say(
+            "board.place", org=venue_short(venue), room=room_text(venue["room"] or venue["place"])
+        )
         result = say("list.and", a=result, b=one) if result else one
     return result
 

@@ -75,7 +75,7 @@ class RoomChoice:
 
 @dataclass(frozen=True, slots=True)
 class RequestForm:
-    """What a new request may choose from; `guests` are the partners' rooms."""
+    """What a new request may choose from; `sample` shows how its moment is written."""
 
     home_org: str
     home_name: Text
@@ -83,7 +83,7 @@ class RequestForm:
     guest_rooms: tuple[RoomChoice, ...]
     kinds: tuple[tuple[str, Text], ...]
     project_kinds: tuple[tuple[str, Text], ...]
-    first_day: str
+    sample: str
 
 
 @dataclass(frozen=True, slots=True)

@@ -28,13 +28,15 @@ from hub.web.views_booking import (
     StationChoice,
     VenueLine,
 )
-from hub.web.views_common import Shape, State, Viewer, org_text, role_text, room_text
+from hub.web.views_common import Shape, State, Viewer, org_text, role_text, room_text, venue_short
 from hub.web.views_events import joined
 
 FIRST_HOUR: Final = 7
 LAST_HOUR: Final = 20
 """The grid's hours; a booking that reaches beyond is drawn to the edge."""
 SLOT: Final = timedelta(minutes=30)
+DAYS_A_WEEK: Final = 7
+WEEKEND_DAYS: Final = 2
 KINDS: Final = ("evaluation", "re_evaluation", "review", "drill")
 STEPS: Final = ("requested", "accepted", "confirmed", "in_use", "ended", "closed")
 ASKING: Final = ("home_manager", "deputy", "operator")
@@ -67,7 +69,7 @@ def booking_state(state: str) -> State:
 
 def _names(booking: Mapping[str, Any], role: str) -> Text:
     found = [v for v in booking["venues"] if v["role"] == role]
-    return joined([org_text(v["name"], v["name_en"]) for v in found])
+    return joined([venue_short(v) for v in found])
 
 
 def _room(venue: Mapping[str, Any]) -> Text:
@@ -97,9 +99,7 @@ def waiting_text(booking: Mapping[str, Any]) -> Text:
     state = booking["state"]
     if state == "requested":
         asked = [v for v in booking["venues"] if v["role"] == "guest" and v["state"] == "requested"]
-        return say(
-            "booking.wait.answer", who=joined([org_text(v["name"], v["name_en"]) for v in asked])
-        )
+        return say("booking.wait.answer", who=joined([venue_short(v) for v in asked]))
     if state == "accepted":
         return say("booking.wait.confirm")
     if state == "confirmed":
@@ -186,7 +186,7 @@ def _choices(org: Mapping[str, Any], *, with_org: bool) -> list[RoomChoice]:
         )
         name = say(
             "booking.grid.room",
-            org=org_text(org["name"], org["name_en"]),
+            org=venue_short(org),
             room=room_text(room["name"]),
         )
         made.append(RoomChoice(room["id"], name if with_org else room["name"], stations))
@@ -208,8 +208,14 @@ def request_form(
         guest_rooms=tuple(choice for org in partners for choice in _choices(org, with_org=True)),
         kinds=tuple((kind, say(f"term.session_kind.{kind}")) for kind in KINDS),
         project_kinds=tuple((kind, say(f"booking.project.{kind}")) for kind in PROJECT_KINDS),
-        first_day=ymd(now),
+        sample=f"{ymd(_workday(now + timedelta(days=DAYS_A_WEEK)))} 09:00",
     )
+
+
+def _workday(at: datetime) -> datetime:
+    """The day itself, or the Monday after a weekend: an example nobody is refused for."""
+    days = DAYS_A_WEEK - local(at).weekday()
+    return at + timedelta(days=days if days <= WEEKEND_DAYS else 0)
 
 
 def bookings_view(
@@ -267,7 +273,7 @@ def _venue(venue: Mapping[str, Any]) -> VenueLine:
 
 
 def _members(booking: Mapping[str, Any]) -> tuple[MemberLine, ...]:
-    names = {v["org"]: org_text(v["name"], v["name_en"]) for v in booking["venues"]}
+    names = {v["org"]: venue_short(v) for v in booking["venues"]}
     return tuple(
         MemberLine(
             no=m["no"],
@@ -289,7 +295,7 @@ def masked_text(masked: Any) -> str:
 
 
 def _duty(booking: Mapping[str, Any]) -> tuple[DutyLine, ...]:
-    names = {v["org"]: org_text(v["name"], v["name_en"]) for v in booking["venues"]}
+    names = {v["org"]: venue_short(v) for v in booking["venues"]}
     made = []
     for one in booking["duty"]:
         if one["certified"]:

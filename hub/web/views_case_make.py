@@ -20,7 +20,7 @@ from hub.web.views_case import (
     Reserve,
     StepRow,
 )
-from hub.web.views_common import Shape, State, Viewer, percent, room_text
+from hub.web.views_common import Shape, State, Viewer, org_short, percent, room_text
 from hub.web.views_events import by_text
 from hub.web.views_session import TimelineRow
 
@@ -75,8 +75,11 @@ def level(case: Mapping[str, Any]) -> str:
 
 def place(case: Mapping[str, Any], names: Mapping[str, Both]) -> Text:
     """`长沙公共资源交易中心 二室`."""
-    org = names.get(case["org"], Both(case["org_name"], case["org_name"]))
-    return say("board.place", org=org, room=room_text(case["room"]))
+    return say("board.place", org=_org_of(case, names), room=room_text(case["room"]))
+
+
+def _org_of(case: Mapping[str, Any], names: Mapping[str, Both]) -> Both:
+    return names.get(case["org"], Both(case["org_name"], case["org_name"]))
 
 
 def state_of(case: Mapping[str, Any]) -> State:
@@ -98,7 +101,7 @@ def case_line(case: Mapping[str, Any], names: Mapping[str, Both]) -> CaseLine:
         href=f"/cases/{case['case']}",
         state=state_of(case),
         what=both(case["kind_text"]),
-        place=place(case, names),
+        place=place(case, {case["org"]: org_short(case["org"], _org_of(case, names))}),
         session=short(case["booking"]) if case["booking"] else say("case.no_session"),
         opened_at=datetime.fromisoformat(case["started_at"]),
         stopped_at=instant(case["cleared_at"]),

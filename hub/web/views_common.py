@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import json
 import re
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from enum import StrEnum
+from functools import cache
+from importlib import resources
 from typing import Final
 
-from hub.web.i18n import Both, Text, say
+from hub.web.i18n import Both, Named, Text, say
 
 
 class Shape(StrEnum):
@@ -114,6 +118,25 @@ def org_text(zh: str, en: str) -> Both:
     return Both(zh.split("（", 1)[0], en.split(" (", 1)[0])
 
 
+@cache
+def short_names() -> Mapping[str, tuple[str, str]]:
+    """Organisation -> its official short name, both languages; the rule is in the file."""
+    file = resources.files("protocols.policy.data").joinpath("short_names.json")
+    found = json.loads(file.read_text("utf-8"))["names"]
+    return {org: (zh, en) for org, (zh, en) in found.items()}
+
+
+def org_short(org: str, name: Both) -> Both:
+    """The organisation's short name for tiles, tables and the alarms rail; else its name."""
+    pair = short_names().get(org)
+    return name if pair is None else Named(*pair, full=name)
+
+
+def venue_short(venue: Mapping[str, str]) -> Both:
+    """The short name of a booking's or a session's venue."""
+    return org_short(venue["org"], org_text(venue["name"], venue["name_en"]))
+
+
 _DIGITS: Final = "零一二三四五六七八九"
 _NUMBER: Final = r"(\d{1,6}|[一二三四五六七八九十]{1,3})"
 _ROOM: Final = re.compile(rf"(?:第|评标)?{_NUMBER}号?(?:评标)?室|评标室{_NUMBER}号?")
@@ -156,3 +179,14 @@ def percent(part: float, whole: float) -> str:
     if whole <= 0:
         return "0%"
     return f"{min(100.0, max(0.0, 100.0 * part / whole)):.2f}%"
+
+
+def room_names(venues: Sequence[Mapping[str, str]]) -> dict[str, Text]:
+    """Organisation -> its room in one session; with the venue's name where two are called alike."""
+    plates = [venue["room"] or venue["place"] for venue in venues]
+    return {
+        venue["org"]: room_text(plate)
+        if plates.count(plate) == 1
+        else say("board.place", org=venue_short(venue), room=room_text(plate))
+        for venue, plate in zip(venues, plates, strict=True)
+    }

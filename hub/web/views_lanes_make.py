@@ -8,8 +8,8 @@ from typing import Any, Final
 
 from hub.web.i18n import Text, catalogue, say
 from hub.web.templating import hm, local
-from hub.web.views_common import Shape, State, percent, room_text
-from hub.web.views_session import AvView, Bar, GapNote, Lane
+from hub.web.views_common import Shape, State, percent, room_names, room_text
+from hub.web.views_session import AvView, Bar, CaseMark, GapNote, Lane
 
 LANE_MARGIN: Final = 0.01
 """Room on both sides of the lanes, as a share of the span."""
@@ -20,6 +20,8 @@ TICKS_MAX: Final = 8
 TICK_FROM_PCT: Final = 2
 TICK_TO_PCT: Final = 97
 """Labels of the axis keep this far from its ends, so that none is cut."""
+LABEL_PCT: Final = 3.0
+"""Two numbers nearer than this would lie on each other."""
 MINUTE_S: Final = 60
 HOUR_S: Final = 3600
 
@@ -40,6 +42,7 @@ def av(data: Mapping[str, Any], cases: Sequence[Mapping[str, Any]]) -> AvView | 
     streams = sorted(data["av"]["streams"], key=lambda one: rank.get(one["org"], len(rank)))
     if not streams:
         return None
+    rooms = room_names(data["venues"])
     begin, end = _span(data)
     whole = max(1.0, (end - begin).total_seconds())
     gaps = [(stream, gap) for stream in streams for gap in stream["gaps"]]
@@ -49,17 +52,48 @@ def av(data: Mapping[str, Any], cases: Sequence[Mapping[str, Any]]) -> AvView | 
         if gaps
         else say("av.summary", n=len(streams))
     )
-    starts = [datetime.fromisoformat(c["started_at"]) for c in cases if c.get("started_at")]
-    marks = [at for at in starts if begin <= at <= end]
-    what = say(f"term.fault.{cases[0]['kind']}") if marks else ""
+    marks = _marks(cases, begin, end)
     return AvView(
         summary=summary,
         hours=_ticks(begin, end),
-        lanes=tuple(_lane(s, begin, whole) for s in streams),
-        marks=tuple(percent((at - begin).total_seconds(), whole) for at in marks),
-        marks_text=say("av.mark", what=what, at=f"{local(marks[0]):%H:%M:%S}") if marks else "",
-        notes=tuple(_note(stream, gap) for stream, gap in gaps[:8]),
+        lanes=tuple(_lane(s, rooms, begin, whole) for s in streams),
+        marks=marks,
+        labels=_labels(marks),
+        notes=tuple(_note(stream, rooms, gap) for stream, gap in gaps[:8]),
     )
+
+
+def _marks(
+    cases: Sequence[Mapping[str, Any]], begin: datetime, end: datetime
+) -> tuple[CaseMark, ...]:
+    """The moments cases began, in order; numbered where there are several."""
+    found = sorted(
+        (datetime.fromisoformat(one["started_at"]), str(one["kind"]))
+        for one in cases
+        if one.get("started_at")
+    )
+    shown = [(at, kind) for at, kind in found if begin <= at <= end]
+    whole = max(1.0, (end - begin).total_seconds())
+    return tuple(
+        CaseMark(
+            x=percent((at - begin).total_seconds(), whole),
+            no=str(n) if len(shown) > 1 else "",
+            text=say("av.mark", what=say(f"term.fault.{kind}"), at=f"{local(at):%H:%M:%S}"),
+        )
+        for n, (at, kind) in enumerate(shown, 1)
+    )
+
+
+def _labels(marks: Sequence[CaseMark]) -> tuple[tuple[str, str], ...]:
+    """Where the numbers stand above the lanes; marks too close together share one place."""
+    made: list[tuple[str, str]] = []
+    for mark in marks:
+        if made and float(mark.x.rstrip("%")) - float(made[-1][0].rstrip("%")) < LABEL_PCT:
+            x, before = made.pop()
+            made.append((x, f"{before}, {mark.no}"))
+        elif mark.no:
+            made.append((mark.x, mark.no))
+    return tuple(made)
 
 
 def _span(data: Mapping[str, Any]) -> tuple[datetime, datetime]:
@@ -92,7 +126,14 @@ def _ticks(begin: datetime, end: datetime) -> tuple[tuple[str, str], ...]:
     return tuple(ticks)
 
 
-def _lane(stream: Mapping[str, Any], begin: datetime, whole: float) -> Lane:
+def _stream_name(stream: Mapping[str, Any], rooms: Mapping[str, Text]) -> Text:
+    room = rooms.get(stream["org"]) or room_text(stream["room"])
+    return say("av.stream", room=room, stream=stream_text(stream["stream"]))
+
+
+def _lane(
+    stream: Mapping[str, Any], rooms: Mapping[str, Text], begin: datetime, whole: float
+) -> Lane:
     def piece(one: Mapping[str, Any], least: float) -> Bar:
         at = (datetime.fromisoformat(one["from_at"]) - begin).total_seconds()
         to = (datetime.fromisoformat(one["to_at"]) - begin).total_seconds()
@@ -106,7 +147,7 @@ def _lane(stream: Mapping[str, Any], begin: datetime, whole: float) -> Lane:
         "fault": State(Shape.UNKNOWN, say("av.fault")),
     }
     return Lane(
-        name=say("av.stream", room=room_text(stream["room"]), stream=stream_text(stream["stream"])),
+        name=_stream_name(stream, rooms),
         recorded=tuple(piece(one, 0.0) for one in stream["lanes"]),
         gaps=tuple(piece(one, MIN_GAP_PCT) for one in stream["gaps"]),
         state=states.get(stream["state"], State(Shape.UNKNOWN, say("unknown"))),
@@ -127,13 +168,17 @@ def stream_text(stream: str) -> Text:
     return stream
 
 
-def _note(stream: Mapping[str, Any], gap: Mapping[str, Any]) -> GapNote:
+def _note(stream: Mapping[str, Any], rooms: Mapping[str, Text], gap: Mapping[str, Any]) -> GapNote:
     cause = gap["cause"] or ""
     key = f"av.cause.{cause}"
     words: Text = say(key) if catalogue().has(key) else cause or say("av.cause.unknown")
-    name = say("av.stream", room=room_text(stream["room"]), stream=stream_text(stream["stream"]))
     return GapNote(
         datetime.fromisoformat(gap["from_at"]),
         datetime.fromisoformat(gap["to_at"]),
-        say("av.gap_note", stream=name, span=span_text(gap["ms"] / 1000), cause=words),
+        say(
+            "av.gap_note",
+            stream=_stream_name(stream, rooms),
+            span=span_text(gap["ms"] / 1000),
+            cause=words,
+        ),
     )

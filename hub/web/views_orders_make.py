@@ -7,7 +7,7 @@ from datetime import datetime
 from typing import Any, Final
 
 from hub.web.i18n import Both, Text, say
-from hub.web.views_common import Shape, State, Viewer, room_text
+from hub.web.views_common import Shape, State, Viewer, room_names
 from hub.web.views_events import by_text, joined, missing_text, reason_text
 from hub.web.views_session import OrderChoice, OrderRow
 from protocols.policy.session import Phase, legal_orders
@@ -32,7 +32,7 @@ def orders(
         for one in entries
         if one["type"] == "order.issued"
     }
-    names: dict[str, Text] = {v["org"]: room_text(v["room"] or v["place"]) for v in data["venues"]}
+    names = room_names(data["venues"])
     return tuple(_order(one, names, posts) for one in data["orders"])
 
 

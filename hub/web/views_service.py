@@ -40,7 +40,7 @@ from hub.web.views_booking import BookingsView, BookingView
 from hub.web.views_booking_make import booking_view, bookings_view
 from hub.web.views_case import CaseListView, CaseView
 from hub.web.views_case_make import case_list, case_view
-from hub.web.views_common import ARCHIVE_READING, Viewer, org_text
+from hub.web.views_common import ARCHIVE_READING, Viewer, org_short, org_text
 from hub.web.views_devices import DevicesView, Reading, devices_view
 from hub.web.views_events import CaseWords
 from hub.web.views_session import SessionLine, SessionListView, SessionView
@@ -105,7 +105,7 @@ def _viewer(actor: Actor, *, csrf: str, name: Both | None) -> Viewer:
         login=actor.login,
         post=actor.post,
         org=actor.org,
-        org_name=name or actor.org,
+        org_name=actor.org if name is None else org_short(actor.org, name),
         role=actor.roles[0] if actor.roles else "operator",
         roles=frozenset(actor.roles),
         csrf=csrf,

@@ -107,14 +107,23 @@ class GapNote:
 
 
 @dataclass(frozen=True, slots=True)
+class CaseMark:
+    """Where a case began: the place on the lanes, its number if there are several, in words."""
+
+    x: str
+    no: str
+    text: Text
+
+
+@dataclass(frozen=True, slots=True)
 class AvView:
     """The streams of all venues over the session's time."""
 
     summary: Text
     hours: tuple[tuple[str, str], ...]
     lanes: tuple[Lane, ...]
-    marks: tuple[str, ...]
-    marks_text: Text
+    marks: tuple[CaseMark, ...]
+    labels: tuple[tuple[str, str], ...]
     notes: tuple[GapNote, ...]
 
 

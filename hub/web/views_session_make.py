@@ -9,7 +9,7 @@ from typing import Any, Final
 from hub.web.i18n import Both, Text, say
 from hub.web.templating import duration, hm, local
 from hub.web.views_alarm_make import case_number, phase_text
-from hub.web.views_common import Shape, State, Viewer, org_text, room_text
+from hub.web.views_common import Shape, State, Viewer, org_text, room_names, room_text, venue_short
 from hub.web.views_events import QUIET_TYPES, STATEMENT_TYPES, CaseWords, timeline_row
 from hub.web.views_lanes_make import av, span_text
 from hub.web.views_orders_make import choices, may_order, orders
@@ -252,7 +252,7 @@ def lockers_summary(data: Mapping[str, Any]) -> Text:
 def conditions(data: Mapping[str, Any]) -> tuple[Condition, ...]:
     """The conditions, met ones included."""
     names = {
-        v["org"]: say("session.fact.venue", org=_org(v), room=room_text(v["room"]))
+        v["org"]: say("session.fact.venue", org=venue_short(v), room=room_text(v["room"]))
         for v in data["venues"]
     }
     makers = {
@@ -298,7 +298,7 @@ def _record_condition(one: Mapping[str, Any], names: Mapping[str, Text]) -> Cond
 # ---- rooms and timeline ----
 
 
-def room_map(venue: Mapping[str, Any], steps: Mapping[int, str]) -> RoomMap:
+def room_map(venue: Mapping[str, Any], steps: Mapping[int, str], name: Text) -> RoomMap:
     """Seats and lockers of one venue; `steps` member number -> how far that member is."""
     lockers = tuple(_locker(one) for one in venue["lockers"])
     full = sum(cell.look == "f" for cell in lockers)
@@ -314,7 +314,7 @@ def room_map(venue: Mapping[str, Any], steps: Mapping[int, str]) -> RoomMap:
     if link["reachable"] is not True:
         old = say("board.tile.asof", at=f"{local(as_of):%H:%M:%S}" if as_of else "–")
     return RoomMap(
-        room_text(venue["room"] or venue["place"]),
+        name,
         tuple(_seat_cell(s, steps) for s in venue["seats"]),
         text,
         lockers,
@@ -355,7 +355,7 @@ def timeline(
     whole: bool,
 ) -> tuple[TimelineRow, ...]:
     """Newest first; at first without rows that only say that all is as it was, or say it again."""
-    rooms = {v["org"]: room_text(v["room"] or v["place"]) for v in data["venues"]}
+    rooms = room_names(data["venues"])
     kept = list(entries) if whole else _once([e for e in entries if e["type"] not in QUIET_TYPES])
     shown = kept if whole else kept[-RECENT:]
     return tuple(timeline_row(entry, rooms, words) for entry in reversed(shown))
@@ -407,6 +407,7 @@ def session_view(
     unmet = sum(not one.met for one in met)
     ours = any(v["org"] == viewer.org for v in data["venues"])
     steps = {m["no"]: m["step"] or "" for m in data["members"]}
+    names = room_names(data["venues"])
     return SessionView(
         now=now,
         session=data["session"],
@@ -429,7 +430,11 @@ def session_view(
         may_order=may_order(data, viewer, duty),
         may_state=ours and data["phase"] in {"signing", "ended"} and duty in STATING,
         av=av(data, cases),
-        rooms=tuple(room_map(v, steps) for v in data["venues"] if v["seats"] or v["lockers"]),
+        rooms=tuple(
+            room_map(v, steps, names[v["org"]])
+            for v in data["venues"]
+            if v["seats"] or v["lockers"]
+        ),
         timeline=timeline(entries, data, words=case_words, whole=whole_timeline),
         timeline_total=len(entries),
         timeline_all=whole_timeline,

@@ -152,7 +152,7 @@ const cast = {
   list: (v) => v.split(/[\s,，、;；]+/).filter(Boolean),
   ints: (v) => v.split(/[\s,，、;；]+/).filter(Boolean).map(Number),
   bool: (v) => v === "true",
-  venue_time: (v) => (v ? `${v}:00.000+08:00` : null),
+  venue_time: (v) => (v ? `${v.trim().replace(" ", "T")}:00.000+08:00` : null),
   json: (v) => JSON.parse(v),
 };
 function put(body, path, value) {
@@ -308,7 +308,7 @@ function showChosen(select) {
 }
 document.addEventListener("change", (event) => {
   if (event.target.matches("select[data-shows]")) showChosen(event.target);
-  if (event.target.matches("[data-go]")) location.assign(fill(event.target.dataset.go, { value: event.target.value }));
+  if (event.target.matches("[data-go]") && event.target.reportValidity()) location.assign(fill(event.target.dataset.go, { value: event.target.value }));
 });
 document.querySelectorAll("select[data-shows]").forEach(showChosen);
 

@@ -10,6 +10,7 @@ from hub.web.views_session import (
     AvView,
     Bar,
     CaseLine,
+    CaseMark,
     Condition,
     GapNote,
     Lane,
@@ -199,8 +200,15 @@ def av() -> AvView:
         summary=say("av.summary_gaps", n=8, gaps=2, span=say("span.min_sec", m=1, s=42)),
         hours=tuple((x(f"{h:02d}:00"), f"{h:02d}:00") for h in range(9, 16)),
         lanes=lanes,
-        marks=(x("10:34:44"),),
-        marks_text=say("av.mark", what=say("term.fault.power"), at="10:34:44"),
+        marks=(
+            CaseMark(
+                x("10:34:44"), "1", say("av.mark", what=say("term.fault.power"), at="10:34:44")
+            ),
+            CaseMark(
+                x("13:12:05"), "2", say("av.mark", what=say("term.fault.network"), at="13:12:05")
+            ),
+        ),
+        labels=((x("10:34:44"), "1"), (x("13:12:05"), "2")),
         notes=notes,
     )
 

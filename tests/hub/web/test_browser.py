@@ -123,6 +123,41 @@ def test_a_page_fits_and_nothing_fails(
     assert wrong == []
 
 
+BROKEN = """() => {
+  const kept = /20[0-9]{2}-[0-9]{2}-[0-9]{2}|20[0-9]{2}-[0-9]{4}-[0-9]{2}|中心/g;
+  const walk = document.createTreeWalker(document.body, NodeFilter.SHOW_TEXT);
+  const found = [];
+  for (let node = walk.nextNode(); node; node = walk.nextNode())
+    for (const hit of node.data.matchAll(kept)) {
+      const part = document.createRange();
+      part.setStart(node, hit.index);
+      part.setEnd(node, hit.index + hit[0].length);
+      const boxes = [...part.getClientRects()].filter((box) => box.width > 1);
+      const lines = new Set(boxes.map((box) => box.top));
+      if (lines.size > 1) found.push(node.data);
+    }
+  return found;
+}"""
+"""Texts whose date, booking number or 中心 stands on two lines."""
+HEAD_LINES = """() => new Set(["header .brand", "header .end"].map((one) => {
+  const box = document.querySelector(one).getBoundingClientRect();
+  return Math.round((box.top + box.bottom) / 20);
+})).size"""
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+@pytest.mark.parametrize("size", SIZES)
+@pytest.mark.parametrize("path", PAGES)
+def test_no_date_number_or_name_breaks_and_the_head_is_one_line(
+    browser: Any, address: str, path: str, size: tuple[int, int], lang: str
+) -> None:
+    page, _ = opened(browser, f"{address}{path}?lang={lang}", size)
+    broken, lines = page.evaluate(BROKEN), page.evaluate(HEAD_LINES)
+    page.close()
+    assert broken == []
+    assert lines == 1
+
+
 def test_a_frozen_board_does_not_look_healthy(browser: Any) -> None:
     context = browser.new_context(viewport={"width": 1366, "height": 768})
     page = context.new_page()
@@ -176,6 +211,30 @@ def test_a_missing_field_is_said_in_the_page_language(browser: Any, address: str
     page.close()
     assert said == "请填写此项。"
     assert left == ""
+
+
+@pytest.mark.parametrize("locale", ["en-US", "de-DE"])
+def test_a_moment_is_typed_and_shown_in_the_pages_own_form(
+    browser: Any, address: str, locale: str
+) -> None:
+    context = browser.new_context(locale=locale)
+    page = context.new_page()
+    page.goto(f"{address}/bookings?lang=zh&day=2026-11-24")
+    field = page.locator("[name=start_at]")
+    sample = field.get_attribute("placeholder")
+    assert f"写作 {sample}" in page.inner_text("label:has([name=start_at])")
+    for typed, good in ((sample, True), ("12/07/2026 09:00", False), ("2026-13-01 09:00", False)):
+        field.fill(typed)
+        assert page.evaluate("document.querySelector('[name=start_at]').validity.valid") is good
+    field.fill("2026-12-07 09:00")
+    sent = page.evaluate("cast.venue_time(document.querySelector('[name=start_at]').value)")
+    assert sent == "2026-12-07T09:00:00.000+08:00"
+    day = page.locator("input.day")
+    assert day.input_value() == "2026-11-24"
+    day.fill("2026-12-07")
+    day.press("Enter")
+    page.wait_for_url("**/bookings?day=2026-12-07")
+    context.close()
 
 
 def test_a_dialog_opens_and_escape_keeps_what_was_typed(browser: Any, address: str) -> None:

@@ -2,14 +2,18 @@
 
 from __future__ import annotations
 
+import json
+from importlib import resources
 from typing import Any
 
 import pytest
 
-from hub.web.i18n import catalogue
-from hub.web.views_common import room_text
+from hub.web.i18n import Both, catalogue, in_full, say
+from hub.web.views_common import org_short, room_names, room_text, short_names
 from hub.web.views_events import CaseWords
+from hub.web.views_lanes_make import av
 from hub.web.views_orders_make import orders
+from hub.web.views_session import AvView
 from hub.web.views_session_make import timeline
 
 
@@ -86,3 +90,81 @@ def test_an_order_of_the_room_screen_names_the_post_that_signed() -> None:
     made = orders(data, [issued])
     assert catalogue().render("zh", made[0].by) == "HB-01 · 主场现场屏"
     assert catalogue().render("zh", orders(data)[0].by) == "主场现场屏"
+
+
+def units() -> list[dict[str, str]]:
+    file = resources.files("protocols.policy.data").joinpath("units.json")
+    raw = json.loads(file.read_text("utf-8"))
+    return [*raw["implementing_units"], *raw["assisting_units"]]
+
+
+def test_every_organisation_has_a_short_name_of_its_own() -> None:
+    known = short_names()
+    assert set(known) == {unit["id"] for unit in units()}
+    for at in (0, 1):
+        assert len({pair[at] for pair in known.values()}) == len(known)
+    for unit in units():
+        place = known[unit["id"]][0].removesuffix("兵团")
+        assert unit["name"].startswith(place), "the place the name begins with"
+
+
+def test_a_short_name_keeps_the_full_one_and_a_stranger_keeps_his() -> None:
+    full = Both("新疆维吾尔自治区建设工程交易中心", "Xinjiang Construction Project Trading Center")
+    text = say("board.place", org=org_short("xinjiang", full), room="二室")
+    assert catalogue().render("zh", text) == "新疆 二室"
+    assert catalogue().render("zh", in_full(text)) == f"{full.zh} 二室"
+    assert org_short("wuhan", full) is full
+
+
+def test_rooms_called_alike_are_told_apart_by_their_venue() -> None:
+    def venue(org: str, room: str) -> dict[str, str]:
+        return {"org": org, "name": org, "name_en": org, "room": room, "place": f"{org}-1"}
+
+    names = room_names([venue("hubei", "301"), venue("hunan", "二室"), venue("nanjing", "二室")])
+    shown = [catalogue().render("zh", names[org]) for org in ("hubei", "hunan", "nanjing")]
+    assert shown == ["301", "湖南 二室", "南京 二室"]
+
+
+def lanes_of(*starts: tuple[str, str]) -> AvView:
+    data = {
+        "now": "2026-11-24T12:00:00+08:00",
+        "venues": [],
+        "av": {
+            "from_at": "2026-11-24T09:00:00+08:00",
+            "to_at": "2026-11-24T12:00:00+08:00",
+            "streams": [
+                {
+                    "org": "hubei",
+                    "room": "301",
+                    "stream": "room",
+                    "state": "on",
+                    "lanes": [
+                        {
+                            "from_at": "2026-11-24T09:00:00+08:00",
+                            "to_at": "2026-11-24T12:00:00+08:00",
+                        }
+                    ],
+                    "gaps": [],
+                }
+            ],
+        },
+    }
+    cases = [{"kind": kind, "started_at": f"2026-11-24T{at}+08:00"} for kind, at in starts]
+    made = av(data, cases)
+    assert made is not None
+    return made
+
+
+def test_each_case_has_its_own_mark_and_words_beside_the_lanes() -> None:
+    shown = lanes_of(("network", "11:00:00"), ("power", "10:00:00"), ("device", "11:01:00"))
+    said = [(one.no, catalogue().render("zh", one.text)) for one in shown.marks]
+    assert [no for no, _ in said] == ["1", "2", "3"]
+    assert said[0][1].endswith("10:00:00")
+    assert said[1][1].endswith("11:00:00")
+    assert [no for _, no in shown.labels] == ["1", "2, 3"], "numbers too near stand together"
+
+
+def test_one_case_needs_no_number() -> None:
+    shown = lanes_of(("power", "10:00:00"))
+    assert [one.no for one in shown.marks] == [""]
+    assert shown.labels == ()
