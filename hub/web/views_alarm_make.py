@@ -19,7 +19,7 @@ from hub.fleet.rooms import RoomView
 from hub.web.i18n import Both, Text, catalogue, say
 from hub.web.templating import duration, hms
 from hub.web.views_board import AlarmRow
-from hub.web.views_common import org_short, role_text, room_text
+from hub.web.views_common import DRILL, org_short, role_text, room_text
 from hub.web.views_events import reason_text
 from protocols.policy.contingency import priority
 from protocols.policy.faults import CONSEQUENCE_KEYS, UNSTABLE
@@ -96,14 +96,16 @@ def closes_for(org: str, roles: frozenset[str]) -> frozenset[str]:
     return frozenset({org}) if roles & set(CLOSING) else frozenset()
 
 
-def short(number: str) -> str:
-    """`1124-03` of `2026-1124-03`: the year stands once, in the page's head."""
-    return number.split("-", 1)[1] if "-" in number else number
+def short(number: str, *, drill: bool = False) -> str:
+    """`1124-03` of `2026-1124-03`, of an exercise `D-1124-03`: the year stands in the head."""
+    day = number.split("-", 1)[1] if "-" in number else number
+    return f"D-{day}" if drill else day
 
 
-def running(number: str) -> str:
-    """`03` of `2026-1124-03`."""
-    return number.rsplit("-", 1)[-1]
+def running(session: Session) -> str:
+    """`03` of `2026-1124-03`, of an exercise `D-03`."""
+    number = session.booking.rsplit("-", 1)[-1]
+    return f"D-{number}" if session.kind == DRILL else number
 
 
 def case_number(case: Mapping[str, Any]) -> str:

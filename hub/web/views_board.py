@@ -54,6 +54,7 @@ class Tile:
     seats: tuple[bool | None, ...]
     seats_text: Text
     foot: Text
+    drill: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -112,6 +113,7 @@ class TodayRow:
     phase: Text
     members: Text
     attention: State
+    drill: bool = False
 
 
 @dataclass(frozen=True, slots=True)

@@ -39,7 +39,7 @@ from hub.web.views_board import (
     TodayRow,
     Venue,
 )
-from hub.web.views_common import Shape, State, room_text, venue_short
+from hub.web.views_common import DRILL, Shape, State, room_text, venue_short
 from protocols.policy.room_model import Member, RoomState, Session
 
 COUNTED: Final = {
@@ -88,6 +88,7 @@ def tile(room: RoomView, alarms: Sequence[Alarm]) -> Tile:
         seats=seats,
         seats_text=_ups_text(room.state, seats) if p1 else _seats_text(seats),
         foot=_p1_foot(worst, session) if p1 and worst else _foot(room.state, session, worst),
+        drill=session is not None and session.kind == DRILL,
     )
 
 
@@ -155,7 +156,7 @@ def _ups_text(state: RoomState, seats: Sequence[bool | None]) -> Text:
 def _p1_foot(alarm: Alarm, session: Session | None) -> Text:
     if session is None:
         return say("board.tile.none")
-    number = running(session.booking)
+    number = running(session)
     if alarm.case is None:
         return say("board.tile.session", no=number)
     return say(
@@ -181,13 +182,13 @@ def _right(session: Session | None) -> Text:
     start = datetime.fromisoformat(session.start_at)
     if phase in WAITING:
         return say("board.tile.starts", at=hm(start))
-    return say("board.tile.session", no=running(session.booking))
+    return say("board.tile.session", no=running(session))
 
 
 def _foot(state: RoomState, session: Session | None, worst: Alarm | None) -> Text:
     if session is None:
         return _selftest(state)
-    number = running(session.booking)
+    number = running(session)
     named = worst is not None and worst.kind != SILENCE
     note = fact_text(worst) if worst is not None and named else _waiting(session)
     if not note:
@@ -353,7 +354,8 @@ def today_row(data: BoardData, booking: Mapping[str, Any], alarms: Sequence[Alar
     return TodayRow(
         at=datetime.fromisoformat(booking["start_at"]),
         number=booking["number"],
-        short=short(booking["number"]),
+        short=short(booking["number"], drill=booking["kind"] == DRILL),
+        drill=booking["kind"] == DRILL,
         href=f"/sessions/{booking['session']}" if published else f"/bookings/{booking['number']}",
         home=places_text(home),
         guests=places_text(guests),

@@ -185,6 +185,7 @@ class BookingView:
     number: str
     session: str
     drill: bool
+    shown: str
     kind: Text
     state: State
     next: NextStep

@@ -28,7 +28,17 @@ from hub.web.views_booking import (
     StationChoice,
     VenueLine,
 )
-from hub.web.views_common import Shape, State, Viewer, org_text, role_text, room_text, venue_short
+from hub.web.views_common import (
+    DRILL,
+    Shape,
+    State,
+    Viewer,
+    number_text,
+    org_text,
+    role_text,
+    room_text,
+    venue_short,
+)
 from hub.web.views_events import joined
 
 FIRST_HOUR: Final = 7
@@ -83,7 +93,7 @@ def row(booking: Mapping[str, Any]) -> BookingRow:
     """One line of the list."""
     number = str(booking["number"])
     return BookingRow(
-        number=number,
+        number=number_text(number, booking["kind"]),
         href=f"/bookings/{number}",
         at=when(booking["start_at"]),
         kind=say(f"term.session_kind.{booking['kind']}"),
@@ -139,7 +149,7 @@ def _held(one: Mapping[str, Any], run: int) -> GridCell:
     looks = {"requested": "req", "accepted": "req", "ended": "ended", "closed": "ended"}
     title = say(
         "booking.grid.title",
-        number=number or "",
+        number=number_text(number, one["kind"]) if number else "",
         state=say(f"term.booking.{one['state']}") if number else say("booking.grid.taken"),
         begins=hm(when(one["occupied_from"])),
         ends=hm(when(one["occupied_to"])),
@@ -443,7 +453,8 @@ def booking_view(
         now=now,
         number=booking["number"],
         session=booking["session"] if booking["published_n"] else "",
-        drill=booking["kind"] == "drill",
+        drill=booking["kind"] == DRILL,
+        shown=number_text(booking["number"], booking["kind"]),
         kind=say(f"term.session_kind.{booking['kind']}"),
         state=booking_state(booking["state"]),
         next=_next(booking, rights),

@@ -102,7 +102,9 @@ def case_line(case: Mapping[str, Any], names: Mapping[str, Both]) -> CaseLine:
         state=state_of(case),
         what=both(case["kind_text"]),
         place=place(case, {case["org"]: org_short(case["org"], _org_of(case, names))}),
-        session=short(case["booking"]) if case["booking"] else say("case.no_session"),
+        session=short(case["booking"], drill=case["drill"])
+        if case["booking"]
+        else say("case.no_session"),
         opened_at=datetime.fromisoformat(case["started_at"]),
         stopped_at=instant(case["cleared_at"]),
         waiting=say(f"case.wait.{waiting}"),
@@ -481,7 +483,8 @@ def case_view(
 def _session_text(case: Mapping[str, Any]) -> Text:
     if not case["booking"]:
         return ""
-    return say("case.session", no=short(case["booking"]), phase=phase_text(case["phase_now"]))
+    number = short(case["booking"], drill=case["drill"])
+    return say("case.session", no=number, phase=phase_text(case["phase_now"]))
 
 
 def _decision_state(case: Mapping[str, Any]) -> State:

@@ -118,6 +118,14 @@ def org_text(zh: str, en: str) -> Both:
     return Both(zh.split("（", 1)[0], en.split(" (", 1)[0])
 
 
+DRILL: Final = "drill"
+
+
+def number_text(number: str, kind: str) -> str:
+    """A booking's number as screens show it; `D-1124-03` of an exercise, never a real one's."""
+    return f"D-{number.split('-', 1)[-1]}" if kind == DRILL else number
+
+
 @cache
 def short_names() -> Mapping[str, tuple[str, str]]:
     """Organisation -> its official short name, both languages; the rule is in the file."""

@@ -40,7 +40,7 @@ from hub.web.views_booking import BookingsView, BookingView
 from hub.web.views_booking_make import booking_view, bookings_view
 from hub.web.views_case import CaseListView, CaseView
 from hub.web.views_case_make import case_list, case_view
-from hub.web.views_common import ARCHIVE_READING, Viewer, org_short, org_text
+from hub.web.views_common import ARCHIVE_READING, Viewer, number_text, org_short, org_text
 from hub.web.views_devices import DevicesView, Reading, devices_view
 from hub.web.views_events import CaseWords
 from hub.web.views_session import SessionLine, SessionListView, SessionView
@@ -305,7 +305,7 @@ def _session_line(data: BoardData, booking: Mapping[str, Any], state: Any) -> Se
     phase = live_phase(data, booking)
     return SessionLine(
         at=local(_start(booking)),
-        number=booking["number"],
+        number=number_text(booking["number"], booking["kind"]),
         href=f"/sessions/{booking['session']}",
         kind=say(f"term.session_kind.{booking['kind']}"),
         home=places_text([v for v in booking["venues"] if v["role"] == "home"]),

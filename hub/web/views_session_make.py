@@ -9,7 +9,16 @@ from typing import Any, Final
 from hub.web.i18n import Both, Text, say
 from hub.web.templating import duration, hm, local
 from hub.web.views_alarm_make import case_number, phase_text
-from hub.web.views_common import Shape, State, Viewer, org_text, room_names, room_text, venue_short
+from hub.web.views_common import (
+    Shape,
+    State,
+    Viewer,
+    number_text,
+    org_text,
+    room_names,
+    room_text,
+    venue_short,
+)
 from hub.web.views_events import QUIET_TYPES, STATEMENT_TYPES, CaseWords, timeline_row
 from hub.web.views_lanes_make import av, span_text
 from hub.web.views_orders_make import choices, may_order, orders
@@ -411,7 +420,7 @@ def session_view(
     return SessionView(
         now=now,
         session=data["session"],
-        number=data["booking"],
+        number=number_text(data["booking"], data["kind"]),
         kind=say(f"term.session_kind.{data['kind']}"),
         drill=data["kind"] == "drill",
         facts=facts(data, now),

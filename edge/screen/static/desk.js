@@ -242,7 +242,7 @@ function summary(args) {
   if (args.no) parts.push(t("member", { no: args.no }));
   if (args.members) parts.push(join(args.members.map((no) => t("member", { no }))));
   if (args.items) parts.push(join(args.items.map((one) => term("item", one))) || t("none"));
-  if (args.locker) parts.push(two(args.locker));
+  if (args.locker) parts.push(`${t("lockers")} ${two(args.locker)}`);
   if (args.key) parts.push(t(`todo.${args.key}`));
   if (args.committee) parts.push(t(`v.${args.committee}`));
   if (args.document) parts.push(args.document);

@@ -25,11 +25,11 @@ function drawHead(session) {
   document.getElementById("drill").hidden = session?.kind !== "drill";
   const about = document.getElementById("about");
   const said = session ? t("head.session", {
-    role: t(`role.${session.role}`), number: short(session.booking), start: hm(session.start_at),
+    role: t(`role.${session.role}`), number: (session.kind === "drill" ? "D-" : "") + short(session.booking), start: hm(session.start_at),
   }) : t("head.none");
   // A narrow head breaks between its parts, never inside a word or a time.
   const parts = said.split(" · ");
-  swap("about", ...parts.map((one, i) => h("span", { class: "nw" }, i ? `· ${one} ` : `${one} `)));
+  swap("about", ...parts.flatMap((one, i) => [i ? " " : "", h("span", { class: "nw" }, i ? `· ${one}` : one)]));
 }
 const STEP_OF = {
   idle: 0, prepared: 0, check_in: 1, evaluating: 2, on_break: 2, suspended: 2, adjourned: 2,

@@ -22,6 +22,7 @@ from tests.hub.web.sample_views import NOW
 PACKS = Path(__file__).resolve().parents[3] / "protocols" / "policy" / "packs"
 BOOKING: dict[str, Any] = {
     "number": "2026-1124-03",
+    "kind": "evaluation",
     "session": SESSION,
     "home_org": "changsha",
     "start_at": "2026-11-24T01:00:00.000Z",
@@ -130,3 +131,20 @@ def test_what_a_silent_room_said_of_its_devices_is_last_known() -> None:
     (shown,) = devices_view([room("3", fold(evaluating()), reachable=False)], {}, NOW).rooms
     assert shown.devices
     assert all(zh(one.state.text).startswith("最后已知：") for one in shown.devices)
+
+
+def test_an_exercise_is_marked_on_its_tile_and_in_the_day() -> None:
+    data = silent()
+    (found,) = data.rooms
+    assert found.state is not None
+    sessions = {name: replace(one, kind="drill") for name, one in found.state.sessions.items()}
+    drilled = replace(
+        found,
+        state=replace(found.state, sessions=sessions),
+        link=replace(found.link, reachable=True),
+    )
+    data = replace(data, rooms=[drilled], sessions=[{**BOOKING, "kind": "drill"}], cases=[])
+    shown = board_view(data)
+    assert shown.venues[0].tiles[0].drill
+    assert (shown.today[0].short, shown.today[0].drill) == ("D-1124-03", True)
+    assert not board_view(silent()).today[0].drill

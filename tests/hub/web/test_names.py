@@ -9,7 +9,8 @@ from typing import Any
 import pytest
 
 from hub.web.i18n import Both, catalogue, in_full, say
-from hub.web.views_common import org_short, room_names, room_text, short_names
+from hub.web.views_alarm_make import short
+from hub.web.views_common import number_text, org_short, room_names, room_text, short_names
 from hub.web.views_events import CaseWords
 from hub.web.views_lanes_make import av
 from hub.web.views_orders_make import orders
@@ -168,3 +169,10 @@ def test_one_case_needs_no_number() -> None:
     shown = lanes_of(("power", "10:00:00"))
     assert [one.no for one in shown.marks] == [""]
     assert shown.labels == ()
+
+
+def test_an_exercise_shows_no_real_number() -> None:
+    assert number_text("2026-1124-03", "drill") == "D-1124-03"
+    assert number_text("2026-1124-03", "evaluation") == "2026-1124-03"
+    assert short("2026-1124-03", drill=True) == "D-1124-03"
+    assert short("2026-1124-03") == "1124-03"
