@@ -29,7 +29,7 @@ function drawHead(session) {
   }) : t("head.none");
   // A narrow head breaks between its parts, never inside a word or a time.
   const parts = said.split(" · ");
-  swap("about", ...parts.flatMap((one, i) => [i ? " " : "", h("span", { class: "nw" }, i ? `· ${one}` : one)]));
+  swap("about", ...parts.flatMap((one, i) => [i ? " " : "", h("span", { class: "nw" }, i < parts.length - 1 ? `${one} ·` : one)]));
 }
 const STEP_OF = {
   idle: 0, prepared: 0, check_in: 1, evaluating: 2, on_break: 2, suspended: 2, adjourned: 2,

@@ -67,13 +67,16 @@ function morph(node, next) {
   morphAttributes(node, next);
   morphChildren(node, next);
 }
+/* what somebody is filling in: neither replaced nor removed, whatever else changes around it */
+const guarded = (node) => node.nodeType === Node.ELEMENT_NODE && (busy(node) || keepOpen(node) ||
+  [...node.querySelectorAll("er-form, dialog")].some((one) => busy(one) || keepOpen(one)));
 const same = (a, b) => a.nodeType === b.nodeType && a.nodeName === b.nodeName &&
   (a.id || "") === (b.id || "");
 function morphChildren(node, next) {
   let at = node.firstChild;
   for (const want of [...next.childNodes]) {
     let found = at;
-    while (found && !same(found, want)) found = found.nextSibling;
+    while (found && !same(found, want)) found = guarded(found) ? null : found.nextSibling;
     if (!found) {
       node.insertBefore(document.importNode(want, true), at);
       continue;
@@ -89,7 +92,7 @@ function morphChildren(node, next) {
   while (at) {
     const gone = at;
     at = at.nextSibling;
-    gone.remove();
+    if (!guarded(gone)) gone.remove();
   }
 }
 

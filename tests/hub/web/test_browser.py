@@ -186,6 +186,23 @@ def test_typed_text_outlives_a_refresh(browser: Any, address: str) -> None:
     page.close()
 
 
+def test_a_form_half_filled_stays_when_somebody_else_decides(browser: Any, address: str) -> None:
+    page, _ = opened(browser, f"{address}/cases/{CASE}", SIZES[0])
+    page.fill(".dec [name=reason]", "物业答复约 15 分钟恢复")
+    page.evaluate("document.activeElement.blur()")
+    # The next page has one decision more above the form: a block where none was.
+    text = page.evaluate("fetch(location.href).then((r) => r.text())")
+    taken = '<div class="taken"><p>another</p></div>'
+    more = text.replace("<er-form><form action=", f"{taken}<er-form><form action=", 1)
+    assert more != text
+    page.route("**/cases/*", lambda route: route.fulfill(body=more, content_type="text/html"))
+    page.evaluate("document.dispatchEvent(new Event('er-refresh'))")
+    page.wait_for_selector(".dec .taken >> text=another")
+    kept = page.input_value(".dec [name=reason]")
+    page.close()
+    assert kept == "物业答复约 15 分钟恢复"
+
+
 def test_a_form_shows_the_answer_in_words(browser: Any, address: str) -> None:
     page, _ = opened(browser, f"{address}/sign-in?lang=zh", SIZES[0])
     page.fill("[name=login]", "hubei.operator")
