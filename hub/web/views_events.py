@@ -163,6 +163,8 @@ def value_text(name: str, value: object) -> object:
         return reason_text(value)
     if name == "method":
         return say("cell.two_staff" if value == "two_staff" else "cell.card")
+    if name == "rung" and catalogue().has(f"fault.what.network.{value}"):
+        return say(f"fault.what.network.{value}")
     return _word(name, value)
 
 

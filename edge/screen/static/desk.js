@@ -2,6 +2,7 @@
 import { condition, h, has, hms, icon, join, role, span, t, term, two, waiting } from "./lib.js";
 import { faultText, refresh, roomNow, shownState } from "./room.js";
 
+const ORDERING = ["home_manager", "deputy"]; // who may sign an order
 const PIN_MIN = 8;
 const PIN_MAX = 16;
 const box = document.getElementById("desk");
@@ -201,7 +202,7 @@ function sign(name, args, act) {
   const need = act.signers ?? 1;
   const what = name === "order" ? term("order", args.order) : t(`act.${name}`);
   if (need === 0) { send(name, args, [], { what, need }); return; }
-  const duty = onDuty();
+  const duty = onDuty().filter((one) => name !== "order" || ORDERING.includes(one.role));
   if (!duty.length) { show(what, nobody()); return; }
   nextSigner(name, args, { what, need, duty, by: [] });
 }

@@ -11,11 +11,12 @@ import pytest
 from hub.web.i18n import Both, catalogue, in_full, say
 from hub.web.views_alarm_make import short
 from hub.web.views_common import number_text, org_short, room_names, room_text, short_names
-from hub.web.views_events import CaseWords
+from hub.web.views_events import CaseWords, timeline_row
 from hub.web.views_lanes_make import av
 from hub.web.views_orders_make import orders
 from hub.web.views_session import AvView
 from hub.web.views_session_make import timeline
+from protocols.policy.faults import NETWORK_RUNGS
 
 
 @pytest.mark.parametrize(
@@ -176,3 +177,11 @@ def test_an_exercise_shows_no_real_number() -> None:
     assert number_text("2026-1124-03", "evaluation") == "2026-1124-03"
     assert short("2026-1124-03", drill=True) == "D-1124-03"
     assert short("2026-1124-03") == "1124-03"
+
+
+@pytest.mark.parametrize("rung", [*NETWORK_RUNGS, "ok", "unknown"])
+def test_a_state_of_the_network_is_said_in_words(rung: str) -> None:
+    line = timeline_row(
+        entry("network.state", "hubei", rung=rung, detail=""), {}, CaseWords({}, {})
+    )
+    assert rung not in catalogue().render("zh", line.text)
