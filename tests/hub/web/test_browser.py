@@ -273,3 +273,22 @@ def test_a_devices_words_stay_inside_its_row_on_a_phone(browser: Any, address: s
     )
     page.close()
     assert over == 0
+
+
+def test_a_wall_of_four_venues_has_no_scroll(browser: Any, address: str) -> None:
+    page, _ = opened(browser, f"{address}/board?theme=wall&lang=zh", (1920, 1080))
+    # The sample's venues have many rooms; four venues of one room each are made of them.
+    page.evaluate("""() => {
+      const rooms = document.querySelector(".rooms");
+      rooms.classList.add("few");
+      const today = rooms.querySelector(".today");
+      [...rooms.querySelectorAll(".venue")].forEach((venue) => {
+        venue.querySelector(".tiles").classList.add("few");
+        [...venue.querySelectorAll(".tiles > li")].slice(1).forEach((tile) => tile.remove());
+        rooms.insertBefore(venue.cloneNode(true), today);
+      });
+    }""")
+    venues = page.locator(".venue").count()
+    high = page.evaluate("document.documentElement.scrollHeight")
+    page.close()
+    assert (venues, high) == (4, 1080)
