@@ -33,6 +33,7 @@ from hub.web.views_common import (
     Shape,
     State,
     Viewer,
+    in_a_week,
     number_text,
     org_text,
     role_text,
@@ -45,8 +46,6 @@ FIRST_HOUR: Final = 7
 LAST_HOUR: Final = 20
 """The grid's hours; a booking that reaches beyond is drawn to the edge."""
 SLOT: Final = timedelta(minutes=30)
-DAYS_A_WEEK: Final = 7
-WEEKEND_DAYS: Final = 2
 KINDS: Final = ("evaluation", "re_evaluation", "review", "drill")
 STEPS: Final = ("requested", "accepted", "confirmed", "in_use", "ended", "closed")
 ASKING: Final = ("home_manager", "deputy", "operator")
@@ -218,14 +217,8 @@ def request_form(
         guest_rooms=tuple(choice for org in partners for choice in _choices(org, with_org=True)),
         kinds=tuple((kind, say(f"term.session_kind.{kind}")) for kind in KINDS),
         project_kinds=tuple((kind, say(f"booking.project.{kind}")) for kind in PROJECT_KINDS),
-        sample=f"{ymd(_workday(now + timedelta(days=DAYS_A_WEEK)))} 09:00",
+        sample=f"{ymd(in_a_week(now))} 09:00",
     )
-
-
-def _workday(at: datetime) -> datetime:
-    """The day itself, or the Monday after a weekend: an example nobody is refused for."""
-    days = DAYS_A_WEEK - local(at).weekday()
-    return at + timedelta(days=days if days <= WEEKEND_DAYS else 0)
 
 
 def bookings_view(

@@ -6,13 +6,14 @@ import json
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
-from datetime import datetime
+from datetime import datetime, timedelta
 from enum import StrEnum
 from functools import cache
 from importlib import resources
 from typing import Final
 
 from hub.web.i18n import Both, Named, Text, say
+from hub.web.templating import local
 
 
 class Shape(StrEnum):
@@ -119,6 +120,8 @@ def org_text(zh: str, en: str) -> Both:
 
 
 DRILL: Final = "drill"
+DAYS_A_WEEK: Final = 7
+WEEKEND_DAYS: Final = 2
 
 
 def number_text(number: str, kind: str) -> str:
@@ -198,3 +201,10 @@ def room_names(venues: Sequence[Mapping[str, str]]) -> dict[str, Text]:
         else say("board.place", org=venue_short(venue), room=room_text(plate))
         for venue, plate in zip(venues, plates, strict=True)
     }
+
+
+def in_a_week(now: datetime) -> datetime:
+    """This day next week, or the Monday after it: an example of a date nobody is refused for."""
+    then = now + timedelta(days=DAYS_A_WEEK)
+    to_monday = DAYS_A_WEEK - local(then).weekday()
+    return then + timedelta(days=to_monday if to_monday <= WEEKEND_DAYS else 0)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+from datetime import UTC, datetime
 from importlib import resources
 from typing import Any
 
@@ -10,7 +11,14 @@ import pytest
 
 from hub.web.i18n import Both, catalogue, in_full, say
 from hub.web.views_alarm_make import short
-from hub.web.views_common import number_text, org_short, room_names, room_text, short_names
+from hub.web.views_common import (
+    in_a_week,
+    number_text,
+    org_short,
+    room_names,
+    room_text,
+    short_names,
+)
 from hub.web.views_events import CaseWords, timeline_row
 from hub.web.views_lanes_make import av
 from hub.web.views_orders_make import orders
@@ -185,3 +193,10 @@ def test_a_state_of_the_network_is_said_in_words(rung: str) -> None:
         entry("network.state", "hubei", rung=rung, detail=""), {}, CaseWords({}, {})
     )
     assert rung not in catalogue().render("zh", line.text)
+
+
+def test_the_example_of_a_moment_is_a_workday() -> None:
+    for day in range(1, 8):
+        shown = in_a_week(datetime(2026, 11, day, 1, tzinfo=UTC))
+        assert shown.weekday() < 5
+        assert shown.day - day in {7, 8, 9}
