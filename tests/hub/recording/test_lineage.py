@@ -10,7 +10,7 @@ import pytest
 from sqlalchemy import select
 
 from hub.app import Hub
-from hub.store.tables_core import epochs, notices, quarantine
+from hub.store.tables_core import epochs, events, notices, quarantine
 from protocols.messages.status import Ping
 from protocols.messages.topics import UP_EV, UP_NOTICE, UP_ST, UP_TM, topic
 from tests.hub import scripted_room as scripted
@@ -53,11 +53,75 @@ def _standing(hub: Hub, stream: Any) -> str:
         return str(conn.execute(query).scalar_one())
 
 
+def _facts(hub: Hub) -> list[str]:
+    with hub.store.read() as conn:
+        query = select(events.c.type).where(events.c.ctl == hub.config.hub)
+        return list(conn.execute(query.order_by(events.c.id)).scalars())
+
+
 def _first(hub: Hub, room: Any) -> Any:
     stream = room.open()
     _send(hub, room, stream)
     _more(hub, room, stream)
     return stream
+
+
+def test_a_restart_waits_for_the_backlog_and_then_continues(hub: Hub, room: Any, wire: Any) -> None:
+    stream = room.open()
+    for _ in range(3):
+        room.write(stream)
+    hub.ingest.handle(room.topic(UP_EV), room.batch(stream, 1, 2))
+    second = room.open(after=stream)
+    hub.ingest.handle(room.topic(UP_EV), room.batch(second))
+    assert _standing(hub, second) == "waiting"
+    assert any(ack.epoch == stream.epoch and ack.resend for ack in wire.acks())
+    hub.ingest.handle(room.topic(UP_EV), room.batch(stream, 3))
+    assert _standing(hub, second) == "open"
+    assert _facts(hub)[-1] not in {"stream.rollback", "stream.clone"}
+
+
+def test_a_first_epoch_that_comes_last_is_no_restored_card(hub: Hub, room: Any, wire: Any) -> None:
+    """What came before it is not known of an epoch whose first row has not arrived."""
+    first = room.open()
+    second = room.open(after=first)
+    room.write(second)
+    hub.ingest.handle(room.topic(UP_EV), room.batch(second, 2))
+    hub.ingest.handle(room.topic(UP_EV), room.batch(first))
+    assert _standing(hub, first) == "waiting"
+    hub.ingest.handle(room.topic(UP_EV), room.batch(second))
+    assert (_standing(hub, first), _standing(hub, second)) == ("open", "open")
+    assert "stream.rollback" not in _facts(hub)
+    assert wire.acks()[-1].resend is False
+
+
+def test_two_first_epochs_are_named_in_whatever_order_they_come(
+    hub: Hub, room: Any, wire: Any
+) -> None:
+    """A journal that began anew forgot everything before."""
+    first = room.open()
+    second = room.open(after=first)
+    hub.ingest.handle(room.topic(UP_EV), room.batch(second))
+    anew = room.open()
+    hub.ingest.handle(room.topic(UP_EV), room.batch(anew))
+    assert _standing(hub, anew) == "waiting"
+    hub.ingest.handle(room.topic(UP_EV), room.batch(first))
+    assert "rollback" in {_standing(hub, first), _standing(hub, anew)}
+    assert wire.acks()
+
+
+@pytest.mark.parametrize(("cause", "standing"), [("start", "rollback"), ("salvage", "tail_lost")])
+def test_a_journal_from_before_its_tip_is_named(
+    hub: Hub, room: Any, wire: Any, cause: str, standing: str
+) -> None:
+    stream = room.open()
+    for _ in range(3):
+        room.write(stream)
+    hub.ingest.handle(room.topic(UP_EV), room.batch(stream))
+    second = room.open(after=stream, seq=2, cause=cause)
+    hub.ingest.handle(room.topic(UP_EV), room.batch(second))
+    assert _standing(hub, second) == standing
+    assert f"stream.{standing}" in _facts(hub)
+    assert wire.acks()[-1].upto == 1
 
 
 def _opened(hub: Hub, room: Any, after: Any, **how: Any) -> Any:

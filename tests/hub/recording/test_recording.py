@@ -175,64 +175,6 @@ def test_a_declared_gap_closes_and_recording_goes_on(hub: Hub, room: Any, wire: 
     assert head == 7
 
 
-def test_a_restart_waits_for_the_backlog_and_then_continues(hub: Hub, room: Any, wire: Any) -> None:
-    stream = room.open()
-    for _ in range(3):
-        room.write(stream)
-    hub.ingest.handle(room.topic(UP_EV), room.batch(stream, 1, 2))
-    second = room.open(after=stream)
-    hub.ingest.handle(room.topic(UP_EV), room.batch(second))
-    assert _standing(hub, second.epoch) == "waiting"
-    assert any(ack.epoch == stream.epoch and ack.resend for ack in wire.acks())
-    hub.ingest.handle(room.topic(UP_EV), room.batch(stream, 3))
-    assert _standing(hub, second.epoch) == "open"
-    assert _facts(hub)[-1] not in {"stream.rollback", "stream.clone"}
-
-
-def test_a_first_epoch_that_comes_last_is_no_restored_card(hub: Hub, room: Any, wire: Any) -> None:
-    """What came before it is not known of an epoch whose first row has not arrived."""
-    first = room.open()
-    second = room.open(after=first)
-    room.write(second)
-    hub.ingest.handle(room.topic(UP_EV), room.batch(second, 2))
-    hub.ingest.handle(room.topic(UP_EV), room.batch(first))
-    assert _standing(hub, first.epoch) == "waiting"
-    hub.ingest.handle(room.topic(UP_EV), room.batch(second))
-    assert (_standing(hub, first.epoch), _standing(hub, second.epoch)) == ("open", "open")
-    assert "stream.rollback" not in _facts(hub)
-    assert wire.acks()[-1].resend is False
-
-
-def test_two_first_epochs_are_named_in_whatever_order_they_come(
-    hub: Hub, room: Any, wire: Any
-) -> None:
-    """A journal that began anew forgot everything before."""
-    first = room.open()
-    second = room.open(after=first)
-    hub.ingest.handle(room.topic(UP_EV), room.batch(second))
-    anew = room.open()
-    hub.ingest.handle(room.topic(UP_EV), room.batch(anew))
-    assert _standing(hub, anew.epoch) == "waiting"
-    hub.ingest.handle(room.topic(UP_EV), room.batch(first))
-    assert "rollback" in {_standing(hub, first.epoch), _standing(hub, anew.epoch)}
-    assert wire.acks()
-
-
-@pytest.mark.parametrize(("cause", "standing"), [("start", "rollback"), ("salvage", "tail_lost")])
-def test_a_journal_from_before_its_tip_is_named(
-    hub: Hub, room: Any, wire: Any, cause: str, standing: str
-) -> None:
-    stream = room.open()
-    for _ in range(3):
-        room.write(stream)
-    hub.ingest.handle(room.topic(UP_EV), room.batch(stream))
-    second = room.open(after=stream, seq=2, cause=cause)
-    hub.ingest.handle(room.topic(UP_EV), room.batch(second))
-    assert _standing(hub, second.epoch) == standing
-    assert f"stream.{standing}" in _facts(hub)
-    assert wire.acks()[-1].upto == 1
-
-
 def _cloned(hub: Hub, room: Any) -> Any:
     """Two living branches of one tip; returns the copy's stream."""
     stream = room.open()
