@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import json
+import shutil
 import warnings
 from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Any
 
 import pytest
 
-from hub.app import Hub
+from hub.app import Hub, build
+from hub.config import load
 from hub.problems import MEDIA_TYPE
 from hub.web.api_body import BODY_BYTES_MAX
 from hub.web.app import create_app
+from tests.hub.booking.town import CHEAP
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # Starlette warns about the transport of its own test client
@@ -70,6 +75,22 @@ def api(open_hub: Callable[..., Hub]) -> Iterator[TestClient]:
     hub.rooms.rebuild()
     with TestClient(create_app(hub), base_url="http://127.0.0.1") as made:
         yield made
+
+
+@pytest.fixture(scope="module")
+def refusing(
+    demo_folder: Path, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[tuple[Person, Person]]:
+    """Home manager and operator of one hub for all that is refused: it changes nothing."""
+    data = tmp_path_factory.mktemp("refusing") / "data"
+    shutil.copytree(demo_folder, data)
+    rows = json.loads((data / "demo-accounts.json").read_text(encoding="utf-8"))
+    known = {row["login"]: row for row in rows}
+    hub = build(load(data), stretch=CHEAP)
+    hub.rooms.rebuild()
+    with TestClient(create_app(hub), base_url="http://127.0.0.1") as made:
+        yield Person(made, known["hubei.home_manager"]), Person(made, known["hubei.operator"])
+    hub.close()
 
 
 def test_a_booking_from_request_to_confirmation(
@@ -146,14 +167,13 @@ def test_a_booking_from_request_to_confirmation(
     ],
 )
 def test_every_error_is_a_problem_that_says_what_to_do(
-    api: TestClient,
-    accounts: dict[str, dict[str, Any]],
+    refusing: tuple[Person, Person],
     method: str,
     path: str,
     body: dict[str, Any] | None,
     status: int,
 ) -> None:
-    person = Person(api, accounts["hubei.home_manager"])
+    person, _ = refusing
     answer = person.call(method, path, **({} if body is None else {"json": body}))
     assert answer.status_code == status, answer.text
     assert answer.headers["content-type"].startswith(MEDIA_TYPE)
@@ -166,10 +186,8 @@ def test_every_error_is_a_problem_that_says_what_to_do(
 @pytest.mark.parametrize(
     "raw", [b"[1]", b"{", b'{"kind":1,"kind":2}', b'{"kind": NaN}', b"\xff", b'{"a":1e999}']
 )
-def test_what_is_not_strict_json_is_a_problem(
-    api: TestClient, accounts: dict[str, dict[str, Any]], raw: bytes
-) -> None:
-    person = Person(api, accounts["hubei.operator"])
+def test_what_is_not_strict_json_is_a_problem(refusing: tuple[Person, Person], raw: bytes) -> None:
+    _, person = refusing
     answer = person.call("POST", "bookings", content=raw)
     assert (answer.status_code, answer.json()["code"]) == (422, "body_invalid")
 
