@@ -342,7 +342,15 @@ class RoomLine:
     # -- the ladder ------------------------------------------------------------------------------
     def _probe_at(self, at: float, *, tcp: bool, mqtt: bool, echo_ms: int | None) -> None:
         rung = diagnose(
-            Probe(carrier=True, route=True, dns=True, tcp=tcp, mqtt=mqtt, echo_age_ms=echo_ms)
+            Probe(
+                carrier=True,
+                route=True,
+                gateway=True,
+                dns=True,
+                tcp=tcp,
+                mqtt=mqtt,
+                echo_age_ms=echo_ms,
+            )
         )
         self.at(at, partial(self._ladder, rung))
 
@@ -363,7 +371,7 @@ class RoomLine:
 
     def _break_hub_line(self, begun: int, over: int) -> None:
         # Connected, and nobody asks.
-        old = diagnose(Probe(None, None, True, True, mqtt=True, echo_age_ms=15_001))
+        old = diagnose(Probe(None, None, None, True, True, mqtt=True, echo_age_ms=15_001))
         silent = begun - self._chance.randrange(PING_MS) + 15_001
         if silent < over:
             self.at(self._probed(silent), partial(self._ladder, old))

@@ -233,8 +233,8 @@ BANK: Final = (
     Planted(
         "blob deleted while referenced",
         "edge/media/spool.py",
-        "            if not left and kept.uploaded:",
-        "            if kept.uploaded:",
+        "            and done.issuperset(kept.references)\n",
+        "            and not done.isdisjoint(kept.references)\n",
         (
             "tests/edge/media/test_spool_and_upload.py"
             "::test_nothing_is_deleted_without_a_receipt_or_while_somebody_needs_it",
