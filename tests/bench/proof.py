@@ -21,6 +21,7 @@ EXAMPLES = re.compile(r"- (\d+) passing(?: examples|,)")  # in the words of eith
 STATES = re.compile(r"(\d+) states, (\d+) transitions")
 PASSED = re.compile(r"(\d+) passed")
 INPUTS = re.compile(r"^n = (\d+)$", re.MULTILINE)
+UNFINISHED = 75  # exit code of a section that goes on where it was when it is run again
 CONFIDENCE = 3.0  # no failure in n trials: at most 3/n of all fail, with 95 % confidence
 
 
@@ -138,9 +139,10 @@ def run(section: Section) -> dict[str, object]:
             check=False,
             env={**os.environ, "EVALROOM_PROPERTIES": "long"},
         )
-        said, good = done.stdout + done.stderr, done.returncode == 0
+        said, code = done.stdout + done.stderr, done.returncode
     except subprocess.TimeoutExpired:
-        said, good = f"longer than {SECTION_S_MAX} s", False
+        said, code = f"longer than {SECTION_S_MAX} s", UNFINISHED
+    good = code == 0
     examples = [int(found) for found in EXAMPLES.findall(said)]
     examples += [int(found) for found in INPUTS.findall(said)]
     states = [int(found) for found, _ in STATES.findall(said)]
@@ -150,6 +152,7 @@ def run(section: Section) -> dict[str, object]:
         "claim": section.claim,
         "n": n,
         "held": good and n > 0,
+        "unfinished": code == UNFINISHED,
         # What was gone through to its end has no bound: there is nothing left to fail.
         "bound": "-" if states or not good or not n else f"< {CONFIDENCE / n:.1e}",
         "seconds": round((datetime.now(UTC) - begun).total_seconds()),
@@ -164,7 +167,7 @@ def table(rows: list[dict[str, object]]) -> str:
         f"{'section':<15}{'claim':<50}{'n':>10}  {'fails':<10}{'date':<12}{'commit':<12}verdict"
     ]
     for one in rows:
-        verdict = "held" if one["held"] else "FAILED"
+        verdict = "held" if one["held"] else "unfinished" if one["unfinished"] else "FAILED"
         lines.append(
             f"{one['section']:<15}{one['claim']:<50}{one['n']:>10}  {one['bound']:<10}"
             f"{one['date']:<12}{one['commit']:<12}{verdict}"
