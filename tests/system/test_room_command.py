@@ -53,7 +53,7 @@ def remove(name: str) -> Callable[[Rig], None]:
 
 MISTAKES = [
     (replace_in("room.toml", "count = 4", "count = 4\ncolour = 1"), "[locker] colour"),
-    (replace_in("room.toml", "count = 4", "count = 99"), "expected 1 to 24, got 99"),
+    (replace_in("room.toml", "count = 4", "count = 99"), "expected 1 to 16, got 99"),
     (replace_in("room.toml", "[power]", "[pover]"), "[pover]"),
     (replace_in("room.toml", 'backend = "mock"', 'backend = "fpga"'), "one of lgpio, mock"),
     (remove("credentials/trust.json"), "trust.json"),
