@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import shutil
 from dataclasses import dataclass
 from pathlib import Path
@@ -11,16 +10,14 @@ from typing import Final
 from sqlalchemy import func, select
 
 from hub.app import Hub, build
-from hub.cli.enroll import enroll
-from hub.cli.initialise import init, new_hub_id
-from hub.config import Config, load
-from hub.crypto import Stretch
+from hub.config import load
 from hub.store.tables_core import events, quarantine
 from protocols.messages.errors import LocalError
 from protocols.messages.topics import MESSAGE_BYTES_MAX, UP_EV, UP_LEAVES, UP_NOTICE
+from tests.hub.booking.town import CHEAP
+from tests.hub.enrolled_hub import make_folder
 from tests.hub.scripted_room import ScriptedRoom
 
-CHEAP: Final = Stretch(wrap_n=2**6, tag_n=2**6)
 FRESH_AFTER: Final = 3_000
 """Inputs on one database: it grows with every one of them, and so would each of its answers."""
 SEALED: Final = len(UP_LEAVES)
@@ -31,18 +28,9 @@ FIRST_MAX: Final = 8
 
 
 def made(folder: Path) -> Path:
-    """A hub's folder with one enrolled room, as `hub init --demo` and `hub enroll` make it."""
+    """A hub's folder with one enrolled room."""
     data = folder / "made"
-    init(
-        Config(data=data, hub=new_hub_id(), demo=True, pack="demo.yaml"),
-        demo_orgs=("hubei", "changsha"),
-        stretch=CHEAP,
-    )
-    rows = json.loads((data / "demo-accounts.json").read_text(encoding="utf-8"))
-    secret = next(r["password"] for r in rows if r["login"] == "changsha.home_manager")
-    hub = build(load(data), services=False, stretch=CHEAP)
-    enroll(hub, org="changsha", room="2", name="二室", secret=secret, out=data / "room")
-    hub.close()
+    make_folder(data)
     return data
 
 
