@@ -63,7 +63,7 @@ class Said:
 
 @dataclass(frozen=True, slots=True)
 class Over:
-    """What a row says is over: alarms of these kinds about `subject`."""
+    """What a row says is over, or seen to: alarms of these kinds about `subject`."""
 
     kinds: tuple[str, ...]
     ctl: str
@@ -104,6 +104,7 @@ _ALL: Final = (
     Kind("locker.fault", P3, P3, "technician", ("locker",)),
 )
 KINDS: Final[Mapping[str, Kind]] = {one.word: one for one in _ALL}
+UNEXPLAINED: Final = ("locker.unexplained", "locker.unexplained_held")
 OPENING: Final = ("locker.interrupted", "locker.open_failed")
 
 FACTS: Final = (
@@ -132,12 +133,13 @@ ROWS: Final = (
     "journal.rolled_back",
     "hub.rollback",
     "locker.unexplained",
+    "locker.acked",
     "locker.opening",
     "locker.opened",
     "locker.open_failed",
     "locker.fault",
 )
-"""Rows of rooms that raise or end an alarm."""
+"""Rows of rooms that raise, acknowledge or end an alarm."""
 _RENAMED: Final = {"stream.unreadable": UNREADABLE}
 _PLAN: Final = {"other_hash": "plan.other_hash", "older": "plan.older"}
 
@@ -174,6 +176,13 @@ def over(kind: str, ctl: str, data: Mapping[str, Any]) -> Over | None:
         return Over(("plan.refused",), ctl)
     if kind == "locker.opened":
         return Over(OPENING, ctl, f"locker:{data.get('locker')}")
+    return None
+
+
+def seen_to(kind: str, ctl: str, data: Mapping[str, Any]) -> Over | None:
+    """The alarms that somebody on duty acknowledged at the room's own screen, None if none."""
+    if kind == "locker.acked":
+        return Over(UNEXPLAINED, ctl, f"locker:{data.get('locker')}")
     return None
 
 

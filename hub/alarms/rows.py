@@ -139,6 +139,22 @@ def returned(conn: Connection, what: Over, *, at: datetime, row_id: int) -> None
         _settle(conn, what.ctl, name)
 
 
+def seen(conn: Connection, what: Over, by: Act, *, row_id: int) -> None:
+    """Somebody acknowledged in the room what earlier rows raised."""
+    found = conn.execute(
+        select(alarm.c.alarm, alarm.c.kind).where(
+            alarm.c.ctl == what.ctl,
+            alarm.c.kind.in_(what.kinds),
+            alarm.c.subject == what.subject,
+            alarm.c.last_id < row_id,
+            ~alarm.c.over,
+        )
+    ).all()
+    for row in found:
+        about = Said(row.kind, what.ctl, what.subject)
+        act(conn, what.ctl, row.alarm, ACK, by, about=about)
+
+
 def act(
     conn: Connection,
     ctl: str,

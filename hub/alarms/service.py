@@ -14,7 +14,7 @@ from typing import Any, Final
 from sqlalchemy import Connection
 
 from hub.alarms import rows
-from hub.alarms.kinds import CLONE, FACTS, ROWS, UNREADABLE, Said, over, raised, shortened
+from hub.alarms.kinds import CLONE, FACTS, ROWS, UNREADABLE, Said, over, raised, seen_to, shortened
 from hub.alarms.rows import Act, Evidence, HubAlarm
 from hub.clock import iso_ms
 from hub.ports import Actor, Parts, allow, by, refuse
@@ -153,6 +153,11 @@ class Alarms:
             )
             if rows.put(conn, said, row):
                 self._tell()
+        taken = seen_to(event.type, ctl, event.data)
+        if taken is not None:
+            post = str(event.data["by"][0]["post"])
+            rows.seen(conn, taken, Act(post, datetime.fromisoformat(event.at)), row_id=stored.id)
+            self._tell()
         ended = over(event.type, ctl, event.data)
         if ended is not None:
             at = datetime.fromisoformat(event.at)

@@ -285,6 +285,16 @@ def test_reading_every_row_again_and_a_restart_change_nothing(
     assert _standing(again, room) == before
 
 
+def test_what_was_acknowledged_in_the_room_is_acknowledged_at_the_hub(hub: Hub, room: Any) -> None:
+    stream = room.open()
+    for locker in (3, 4):
+        room.write(stream, "locker.unexplained", {"locker": locker, "door": "open", "member": 1})
+    room.write(stream, "locker.acked", {"locker": 3, "by": BY})
+    _send(hub, room, stream)
+    acked = {one.subject: one.acked and one.acked.post for one in _standing(hub, room)}
+    assert acked == {"locker:3": "CH-03", "locker:4": None}
+
+
 def test_all_of_it_can_be_derived_again(hub: Hub, room: Any) -> None:
     stream = room.open()
     room.write(stream, "cmd.refused", {"id": "x", "reason": "door_in_use"})
@@ -473,7 +483,7 @@ def test_every_kind_has_its_words_and_every_type_its_kind() -> None:
     for type_ in (*FACTS, *ROWS):
         said = raised(type_, "c-0", "", {"why": "override"})
         ends = {"stream.clone_released", "plan.accepted", "locker.opened", HEARD, HEARING}
-        assert (said is None) is (type_ in ends), type_
+        assert (said is None) is (type_ in {*ends, "locker.acked"}), type_
 
 
 def test_a_controllers_hold_is_part_of_its_view(hub: Hub, room: Any) -> None:
