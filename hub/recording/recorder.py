@@ -269,6 +269,7 @@ class Recorder:
         outcome.moved.add(gap.epoch)
         if verdict.lost is not None:
             self._lost(conn, event.ctl, gap, verdict.lost, told=(event.epoch, event.seq))
+        self._pending_closed(conn, before, verdict.head)
         outcome.asked |= self._lineage.moved(conn, event.ctl, gap.epoch)
 
     def _pending_closed(

@@ -175,6 +175,25 @@ def test_a_declared_gap_closes_and_recording_goes_on(hub: Hub, room: Any, wire: 
     assert head == 7
 
 
+@pytest.mark.usefixtures("wire")
+def test_a_gap_that_was_waited_for_keeps_its_name_when_another_gap_reaches_it(
+    hub: Hub, room: Any
+) -> None:
+    stream = room.open()
+    for _ in range(5):
+        room.write(stream)
+    hub.ingest.handle(room.topic(UP_EV), room.batch(stream, 1, 2))
+    second = room.open(after=stream)
+    for first, last, cause in ((5, 6, "pruned"), (3, 4, "rotten")):
+        gap = {"epoch": stream.epoch, "from": first, "to": last, "cause": cause}
+        room.write(second, "record.gap", gap)
+    hub.ingest.handle(room.topic(UP_EV), room.batch(second))
+    with hub.store.read() as conn:
+        lost = {(one.first, one.last, one.cause) for one in conn.execute(select(gaps))}
+    assert lost == {(3, 4, "rotten"), (5, 6, "pruned")}
+    assert _facts(hub).count("stream.gap") == 2
+
+
 def _cloned(hub: Hub, room: Any) -> Any:
     """Two living branches of one tip; returns the copy's stream."""
     stream = room.open()
