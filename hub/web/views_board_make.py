@@ -205,9 +205,14 @@ def _waiting(session: Session) -> Text:
     if phase_of(session) != "check_in":
         return ""
     missing = [m.no for m in session.members.values() if m.here and not _is_in(m)]
-    if not missing:
-        return ""
-    return say("board.tile.waits", who=say("member.short", no="、".join(map(str, missing[:2]))))
+    return waits_text(missing) if missing else ""
+
+
+def waits_text(missing: Sequence[int]) -> Text:
+    """Member numbers that are waited for, at most two, listed as the page's language does."""
+    few = [str(no) for no in missing[:2]]
+    numbers = Both("、".join(few), ", ".join(few))
+    return say("board.tile.waits", who=say("member.short", no=numbers))
 
 
 def _is_in(member: Member) -> bool:

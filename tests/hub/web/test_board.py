@@ -13,7 +13,7 @@ from hub.alarms.kinds import SILENT
 from hub.alarms.rows import HubAlarm
 from hub.web.i18n import Both, catalogue
 from hub.web.views_alarm_make import BoardData, alarm_row, alarms_of
-from hub.web.views_board_make import board_view
+from hub.web.views_board_make import board_view, waits_text
 from hub.web.views_devices import devices_view
 from protocols.policy.pack import Pack
 from tests.hub.web.sample_rooms import SESSION, evaluating, fold, room
@@ -148,3 +148,8 @@ def test_an_exercise_is_marked_on_its_tile_and_in_the_day() -> None:
     assert shown.venues[0].tiles[0].drill
     assert (shown.today[0].short, shown.today[0].drill) == ("D-1124-03", True)
     assert not board_view(silent()).today[0].drill
+
+
+def test_members_who_are_waited_for_are_listed_as_the_language_does() -> None:
+    waited = waits_text([1, 2, 3])
+    assert ("1、2" in zh(waited), "1, 2" in catalogue().render("en", waited)) == (True, True)
