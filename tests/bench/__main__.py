@@ -12,8 +12,8 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.bench.measure import ROUNDS, Result, journal_figures, measure, verifier_figure
-from tests.bench.proof import commit
 from tests.bench.recording import recording_figure
+from tests.bench.source_state import commit
 
 OUT = Path("out/bench.json")
 

@@ -2,9 +2,14 @@
 
 from __future__ import annotations
 
+import json
+from pathlib import Path
+
 import pytest
 
-from tests.bench.proof import EXAMPLES, STATES
+from tests.bench.proof import EXAMPLES, OUT, STATES, TABLE, stale, table
+from tests.bench.sections import SECTIONS, Section
+from tests.bench.source_state import digest
 
 
 @pytest.mark.parametrize(
@@ -21,3 +26,25 @@ def test_examples_are_counted_in_the_words_of_either_hypothesis(said: str) -> No
 def test_states_are_counted_with_their_transitions() -> None:
     said = "4826 states, 87138 transitions, 0 violations"
     assert STATES.findall(said) == [("4826", "87138")]
+
+
+def test_the_page_is_the_record() -> None:
+    assert TABLE.read_text(encoding="utf-8") == table(list(json.loads(OUT.read_text()).values()))
+
+
+@pytest.mark.parametrize("section", SECTIONS, ids=lambda one: one.name)
+def test_a_section_rests_on_files_that_are_there(section: Section) -> None:
+    for name in section.sources:
+        assert Path(name).exists(), name
+
+
+def test_what_held_on_the_same_files_is_not_run_again() -> None:
+    section = Section("one", "a claim", ("tests/bench/test_proof.py",), rests_on=("LICENSE",))
+    now = digest(["LICENSE"])
+    asked = Section("one", "a claim", command=("LICENSE",), rests_on=())
+
+    assert now, "the licence is committed and unchanged"
+    assert not stale(asked, {"held": True, "sources": now})
+    assert stale(asked, {"held": True, "sources": "of other files"})
+    assert stale(asked, {"held": False, "sources": now})
+    assert stale(section, {})

@@ -2,9 +2,9 @@
 
 A long run is made of shards, each a process of its own with its own seed, all on one corpus. The
 first ones are guided by the coverage they count, which costs nine tenths of the speed; the others
-change what those found. What
-was done at this commit is kept in `out/fuzz`, so that an interrupted run goes on. An input that
-breaks a target is kept in `tests/fuzz/found`, where a test replays it for ever.
+change what those found. What was done on these sources is kept in `out/fuzz`, so that an
+interrupted run goes on. An input that breaks a target is kept in `tests/fuzz/found`, where a test
+replays it for ever.
 """
 
 from __future__ import annotations
@@ -22,7 +22,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Final
 
-from tests.bench.proof import commit
+from tests.bench.sections import PRODUCT, SECTIONS
+from tests.bench.source_state import digest
 from tests.fuzz.targets import FOUND, TARGETS
 
 OUT: Final = Path("out/fuzz")
@@ -95,14 +96,17 @@ def shards(names: Sequence[str], runs: int, seed: int) -> list[Shard]:
     return sorted(found, key=lambda one: one.seed)
 
 
-def keep_or_forget() -> None:
-    """Figures count for the commit they were made at; the corpus serves every commit."""
-    stamp, now = OUT / "commit", commit()
-    OUT.mkdir(parents=True, exist_ok=True)
-    if now.endswith("+") or not stamp.exists() or stamp.read_text(encoding="ascii") != now:
-        for path in OUT.glob("*/*.json"):
-            path.unlink()
-        stamp.write_text(now, encoding="ascii")
+def keep_or_forget(group: str) -> None:
+    """Figures count for the sources they were made on; the corpus serves all."""
+    section = next((one for one in SECTIONS if one.name == group), None)
+    now = digest(section.sources if section else [*PRODUCT, "tests/fuzz"])
+    for name in [name for name, one in TARGETS.items() if group in (name, one.group)]:
+        stamp = OUT / name / "sources"
+        if not now or not stamp.exists() or stamp.read_text(encoding="ascii") != now:
+            for path in stamp.parent.glob("*.json"):
+                path.unlink()
+            stamp.parent.mkdir(parents=True, exist_ok=True)
+            stamp.write_text(now, encoding="ascii")
 
 
 def said(names: Sequence[str], work: Sequence[Shard]) -> int:
@@ -140,7 +144,7 @@ def main(argv: Sequence[str] | None = None) -> int:
     names = [name for name, one in TARGETS.items() if told.target in (name, one.group)]
     if not names:
         words.error(f"expected one of {', '.join([*TARGETS, *groups])}, got {told.target}")
-    keep_or_forget()
+    keep_or_forget(TARGETS[names[0]].group)
     work, begun = shards(names, told.runs, told.seed), monotonic()
     failed: list[str] = []
 

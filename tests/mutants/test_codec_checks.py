@@ -58,4 +58,5 @@ def test_no_check_of_a_codec_can_be_wrong_unnoticed(codec: str) -> None:
     planted = list(mutants(_source(codec)))[::STEP]
 
     assert planted
+    print(f"n = {len(planted)}")
     assert [str(one) for one in planted if _lives(codec, one)] == []

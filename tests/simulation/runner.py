@@ -16,7 +16,7 @@ from typing import Final
 
 import apsw
 
-from tests.bench.proof import commit
+from tests.bench.source_state import commit
 from tests.simulation.history import folder, play
 from tests.simulation.ledger import Violation
 

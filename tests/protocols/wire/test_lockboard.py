@@ -41,6 +41,7 @@ STATUSES = {
     "80 01 00 00 02 33 B0": Status(1, b"\0\0\2"),
     "80 01 00 00 20 33 92": Status(1, b"\0\0\x20"),
     "80 02 05 03 33 B7": Status(2, b"\5\3"),
+    "80 01 00 11 00 33 A3": Status(1, b"\0\x11\0"),  # its second byte looks like an open lock
 }
 GOOD = bytes.fromhex("80 01 00 00 02 33 B0")
 GOOD_STATUS = Status(1, b"\0\0\2")
@@ -149,6 +150,11 @@ def test_status_bytes_read_back_as_the_doors_they_were_made_of(
 def test_the_host_refuses_to_say_what_must_not_be_said(command: wire.Command, says: str) -> None:
     with pytest.raises(ValueError, match=says):
         encode(command)
+
+
+@pytest.mark.parametrize("line", ["90 01 00 00 91", "9A 01 01 00 9A", "9B 01 01 33 A8"])
+def test_no_command_is_shorter_or_other_than_its_kind(line: str) -> None:
+    assert told(bytes.fromhex(line)) == []
 
 
 def test_the_board_hears_a_hold_that_a_stranger_sends() -> None:

@@ -1,0 +1,117 @@
+"""The sections of `make proof`: what is claimed, what tries to break it, what it rests on."""
+
+from __future__ import annotations
+
+import sys
+from dataclasses import dataclass
+
+PRODUCT = ("protocols", "edge", "hub", "deploy/requirements.txt")
+
+
+@dataclass(frozen=True, slots=True)
+class Section:
+    """What is claimed, and the tests that try to break it; properties are tried 5 000 times.
+
+    `command`: a module with its options instead of tests; it prints `n = …` last and goes on where
+    it was when it is started again on the same files. `rests_on`: the part of the product whose
+    change makes the figure stale; what is run belongs to it anyway.
+    """
+
+    name: str
+    claim: str
+    tests: tuple[str, ...] = ()
+    command: tuple[str, ...] = ()
+    rests_on: tuple[str, ...] = PRODUCT
+
+    @property
+    def words(self) -> list[str]:
+        """What is started."""
+        if self.command:
+            return [sys.executable, "-m", *self.command]
+        pytest = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", *self.tests]
+        return [*pytest, "--hypothesis-show-statistics", "-m", "not hardware"]
+
+    @property
+    def sources(self) -> list[str]:
+        """Every file and folder the figure rests on."""
+        run = [one for one in self.tests if one.startswith("tests/")]
+        run += ["/".join(self.command[0].split(".")[:2])] if self.command else []
+        return [*self.rests_on, *run]
+
+
+def fuzzed(name: str, claim: str, *rests_on: str) -> Section:
+    """A group of targets of tests/fuzz; no new shard begins in the last minutes of the section."""
+    command = ("tests.fuzz", name, "--minutes", "38")
+    return Section(name, claim, command=command, rests_on=rests_on or PRODUCT)
+
+
+SECTIONS = (
+    Section(
+        "histories",
+        "nothing is lost, doubled or forked unseen",
+        command=("tests.simulation", "1", "--count", "10000"),
+    ),
+    Section(
+        "power-cuts",
+        "no acknowledged row is lost by a power cut",
+        ("tests/edge/test_journal_power_cut.py",),
+    ),
+    Section(
+        "room",
+        "the fold is the room and the gate holds",
+        ("tests/edge/test_room.py", "-k", "whatever"),
+    ),
+    Section(
+        "states",
+        "no state of a room breaks a law or keeps a phone",
+        ("tests/model/test_gate_exhaustive.py", "-rP", "-k", "three_members"),
+    ),
+    Section(
+        "hands",
+        "nor does any act of a hand, a lock or a board",
+        ("tests/model/test_gate_exhaustive.py", "-rP", "-k", "hand_to or member_to"),
+    ),
+    Section(
+        "doors",
+        "no opening without its cause on record",
+        ("tests/model/test_room_machine.py",),
+    ),
+    Section(
+        "recording",
+        "the hub ends with every row, once",
+        ("tests/protocols/messages/test_cursor.py", "-k", "whatever"),
+    ),
+    Section(
+        "packages",
+        "every flipped byte is found and named",
+        ("tests/protocols/evidence", "-k", "single_flipped or any_bytes"),
+    ),
+    Section(
+        "codecs",
+        "any bytes in any portions are read or counted",
+        ("tests/protocols/wire",),
+        rests_on=("protocols/wire",),
+    ),
+    fuzzed("fuzz-codecs", "no bytes of a line break a codec", "protocols/wire"),
+    fuzzed("fuzz-messages", "no bytes break a parser of messages", "protocols"),
+    fuzzed("fuzz-ingest", "no message stops the hub's record"),
+    fuzzed("fuzz-packages", "no package stops the verifier", "protocols", "hub/archive"),
+    Section(
+        "hostile",
+        "no hostile package is called sound",
+        command=("tests.fuzz.hostile", "--count", "5000"),
+    ),
+    Section("detect", "faults are seen in time, one trouble is one call", ("tests/detect",)),
+    Section(
+        "checks",
+        "no check of a codec can be wrong unnoticed",
+        ("tests/mutants/test_codec_checks.py", "-rP", "-k", "unnoticed"),
+        rests_on=("protocols/wire", "tests/protocols/wire"),
+    ),
+    Section(
+        "faults",
+        "every planted fault is noticed",
+        ("tests/mutants/test_bank.py", "-k", "noticed"),
+    ),
+    Section("days", "a whole day ends with a sound package", ("tests/system/test_demo_day.py",)),
+)
