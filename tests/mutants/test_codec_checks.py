@@ -7,6 +7,7 @@ out; the codec's own tests must notice. `make proof` tries every fault, other ru
 from __future__ import annotations
 
 import os
+import sys
 from pathlib import Path
 from typing import Final
 
@@ -58,5 +59,5 @@ def test_no_check_of_a_codec_can_be_wrong_unnoticed(codec: str) -> None:
     planted = list(mutants(_source(codec)))[::STEP]
 
     assert planted
-    print(f"n = {len(planted)}")
+    sys.stdout.write(f"n = {len(planted)}\n")
     assert [str(one) for one in planted if _lives(codec, one)] == []
