@@ -5,7 +5,8 @@ from __future__ import annotations
 import sys
 from dataclasses import dataclass
 
-PRODUCT = ("protocols", "edge", "hub", "deploy/requirements.txt")
+CORES = ("protocols", "deploy/requirements.txt")
+PRODUCT = (*CORES, "edge", "hub")
 
 
 @dataclass(frozen=True, slots=True)
@@ -52,9 +53,16 @@ SECTIONS = (
         command=("tests.simulation", "1", "--count", "10000"),
     ),
     Section(
-        "power-cuts",
-        "no acknowledged row is lost by a power cut",
-        ("tests/edge/test_journal_power_cut.py",),
+        "cuts-journal",
+        "a power cut takes no row a room said is written",
+        command=("tests.power_cuts", "journal", "--count", "20000"),
+        rests_on=(*CORES, "edge"),
+    ),
+    Section(
+        "cuts-hub",
+        "nor one that the hub has acknowledged",
+        command=("tests.power_cuts", "hub", "--count", "20000"),
+        rests_on=(*CORES, "hub"),
     ),
     Section(
         "room",

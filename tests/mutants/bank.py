@@ -73,8 +73,8 @@ BANK: Final = (
         'port.execute("PRAGMA synchronous = FULL")\n',
         'port.execute("PRAGMA synchronous = NORMAL")\n    return\n',
         (
-            "tests/edge/test_journal_power_cut.py"
-            "::test_no_acknowledged_row_is_lost_by_a_power_cut_at_any_write",
+            "tests/power_cuts/test_power_cuts.py"
+            "::test_no_row_said_to_be_written_is_lost_by_a_power_cut[journal]",
         ),
     ),
     Planted(
