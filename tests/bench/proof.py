@@ -16,6 +16,7 @@ from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 
+from tests.bench.kept import UNFINISHED
 from tests.bench.sections import SECTIONS, Section
 from tests.bench.source_state import commit, digest
 
@@ -27,7 +28,6 @@ EXAMPLES = re.compile(r"- (\d+) passing(?: examples|,)")  # in the words of eith
 STATES = re.compile(r"(\d+) states, (\d+) transitions")
 PASSED = re.compile(r"(\d+) passed")
 INPUTS = re.compile(r"^n = (\d+)$", re.MULTILINE)
-UNFINISHED = 75  # exit code of a section that goes on where it was when it is run again
 HEAD = """# What was tried, and how often it held
 
 `make proof` writes this page. No failure in n trials leaves, at 95 %, at most 3/n that fail; what

@@ -50,7 +50,7 @@ SECTIONS = (
     Section(
         "histories",
         "nothing is lost, doubled or forked unseen",
-        command=("tests.simulation", "1", "--count", "10000"),
+        command=("tests.simulation", "1", "--count", "10000", "--minutes", "40"),
     ),
     Section(
         "cuts-journal",

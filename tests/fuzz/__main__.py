@@ -22,6 +22,7 @@ from pathlib import Path
 from time import monotonic
 from typing import Final
 
+from tests.bench.kept import UNFINISHED
 from tests.bench.sections import PRODUCT, SECTIONS
 from tests.bench.source_state import digest
 from tests.fuzz.targets import FOUND, TARGETS
@@ -32,7 +33,6 @@ SHARDS: Final = 20
 COUNTED_RUNS: Final = 25_000
 COUNTED_PART: Final = 50
 """One input in so many is guided by coverage, at least `COUNTED_RUNS` of them."""
-UNFINISHED: Final = 75  # sysexits.h: try again, it goes on where it was
 SAID_CHARS: Final = 3_000
 
 

@@ -6,6 +6,7 @@ import argparse
 import shutil
 import sys
 
+from tests.bench.kept import UNFINISHED
 from tests.simulation.history import folder, play
 from tests.simulation.ledger import Violation
 from tests.simulation.runner import corpus, idle, line_of, lines, many
@@ -18,18 +19,23 @@ def main() -> int:
     parser.add_argument("--processes", type=int, default=0, help="0: one per core")
     parser.add_argument("--only", nargs="*", help="these faults instead of those the seed draws")
     parser.add_argument("--log", action="store_true", help="every step of the history")
+    parser.add_argument("--minutes", type=float, default=0, help="begin no more after these")
     options = parser.parse_args()
-    if options.count or not options.seeds:
+    if options.count:
         first = options.seeds[0] if options.seeds else 1
-        seeds = range(first, first + options.count) if options.count else corpus()
-        tally = many(seeds, options.processes)
-        sys.stdout.write("\n".join([*lines(tally), f"n = {tally.held}"]) + "\n")
-        if options.count and idle(tally):
-            sys.stdout.write(
-                f"too few histories: nothing judged {', '.join(sorted(idle(tally)))}\n"
-            )
-        return 1 if tally.failed else 0
-    return max(_one(seed, only=options.only, loud=options.log) for seed in options.seeds)
+        return _many(range(first, first + options.count), options.processes, options.minutes)
+    seeds = options.seeds or corpus()
+    return max(_one(seed, only=options.only, loud=options.log) for seed in seeds)
+
+
+def _many(seeds: range, processes: int, minutes: float) -> int:
+    tally = many(seeds, processes, minutes)
+    sys.stdout.write("\n".join([*lines(tally), f"n = {tally.held}"]) + "\n")
+    if idle(tally):
+        sys.stdout.write(f"too few histories: nothing judged {', '.join(sorted(idle(tally)))}\n")
+    if tally.failed:
+        return 1
+    return 0 if tally.held == len(seeds) else UNFINISHED
 
 
 def _one(seed: int, *, only: list[str] | None, loud: bool) -> int:

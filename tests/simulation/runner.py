@@ -8,15 +8,19 @@ import shutil
 import sys
 from collections import Counter
 from collections.abc import Iterable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import dataclass, field
+from math import inf
 from multiprocessing import get_context
 from pathlib import Path
+from time import monotonic
 from typing import Final
 
 import apsw
 
-from tests.bench.source_state import commit
+from tests.bench.kept import Kept
+from tests.bench.sections import PRODUCT
+from tests.bench.source_state import commit, digest
 from tests.simulation.history import folder, play
 from tests.simulation.ledger import Violation
 
@@ -84,15 +88,32 @@ def some(seeds: Iterable[int], *, only: Sequence[str] | None = None) -> Tally:
     return tally
 
 
-def many(seeds: Sequence[int], processes: int = 0) -> Tally:
-    """Plays these in all cores' processes."""
-    chunks = [seeds[at : at + CHUNK] for at in range(0, len(seeds), CHUNK)]
-    tally = Tally()
+def many(seeds: range, processes: int = 0, minutes: float = 0) -> Tally:
+    """Plays these in all cores' processes; what held on these sources is not played again.
+
+    No chunk of seeds begins after `minutes`, so that some may be left; 0: all are played.
+    """
+    kept = Kept("simulation", digest([*PRODUCT, "tests/simulation"]))
+    parts = [seeds[at : at + CHUNK] for at in range(0, len(seeds), CHUNK)]
+    chunks = {f"{part[0]}-{part[-1]}": part for part in parts}
+    tally, ends = Tally(), monotonic() + 60 * minutes if minutes else inf
     context = get_context("spawn")
     with ProcessPoolExecutor(processes or os.cpu_count() or 1, mp_context=context) as pool:
-        for one in pool.map(some, chunks):
-            tally.add(one)
+        asked = {pool.submit(_until, ends, chunks[name]): name for name in kept.missing([*chunks])}
+        for done in as_completed(asked):
+            one = done.result()
+            tally.failed += one.failed
+            if one.held == len(chunks[asked[done]]):
+                kept.put(asked[done], one.checks)
+    for name, part in chunks.items():
+        checks = kept.get(name)
+        tally.add(Tally(0 if checks is None else len(part), Counter(checks or {})))
     return tally
+
+
+def _until(ends: float, seeds: range) -> Tally:
+    """Plays these, or none of them if the time is up."""
+    return some(seeds) if monotonic() < ends else Tally()
 
 
 def idle(tally: Tally) -> set[str]:
