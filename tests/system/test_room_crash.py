@@ -10,6 +10,7 @@ import pytest
 from tests.system.room_rig import SESSION, Rig, until
 
 pytestmark = pytest.mark.system
+CARDS = 12  # presented in vain, one by one, before a machine is too slow for this test
 STEADY = ("id", "phase", "last_n", "orders", "members", "exceptions")
 
 
@@ -64,7 +65,7 @@ def kill_before_pulse(rig: Rig, no: int) -> None:
     says so, and the member comes again.
     """
     before = len(intents(rig))
-    for _ in range(5):
+    for _ in range(CARDS):
         refused = len(rig.journal("gate.refused"))
         until("the door is known", lambda: rig.shown_door(no) == "closed")
         rig.present(no, first=lambda: rig.hand("locker", "fault", kind="no_answer", count=500))
@@ -80,7 +81,7 @@ def kill_before_pulse(rig: Rig, no: int) -> None:
             rig.hand("locker", "fault", kind="none")
             return
         rig.hand("locker", "fault", kind="none")
-    raise AssertionError("five cards were read too late")
+    raise AssertionError(f"{CARDS} cards were read too late")
 
 
 def test_a_kill_around_a_pulse_never_opens_a_door_twice_or_by_itself(rig: Rig) -> None:
@@ -129,15 +130,18 @@ def test_a_kill_around_a_pulse_never_opens_a_door_twice_or_by_itself(rig: Rig) -
 def test_a_board_that_dies_is_one_loss_and_one_return(rig: Rig) -> None:
     hub = rig.hub
     identified(rig, 2)
+    # On a busy machine an earlier test's room may have lost a board that was slow.
+    lost = len(hub.found("device.lost", device="locker"))
+    back = len(hub.found("device.back", device="locker"))
     rig.children["locker"].kill()
-    hub.wait("device.lost", device="locker")
+    hub.wait("device.lost", count=lost + 1, device="locker")
     rig.start_board("locker")
-    hub.wait("device.back", device="locker")
+    hub.wait("device.back", count=back + 1, device="locker")
     until("the doors are known again", lambda: rig.shown_door(2) == "closed")
     rig.do("deposit.declare", {"no": 2, "items": ["phone"]})
     rig.deposit(2)
     assert rig.step(2) == "deposited"
-    assert len(hub.found("device.lost", device="locker")) == 1
+    assert len(hub.found("device.lost", device="locker")) == lost + 1
     # The order's number outlives a restart: the first order again is answered, an old one refused.
     rig.kill_room()
     rig.start_room()
