@@ -137,6 +137,7 @@ class Journal(JournalReader):
             StorageError: not durable, not writable, or written by another process.
         """
         lock = Lock(path.with_name(f"{path.name}.lock"))
+        port: ConnectionPort | None = None
         try:
             found = read_salvage(set_aside(path)) if find_damage(path) else None
             migrate(path)
@@ -156,7 +157,10 @@ class Journal(JournalReader):
             )
             journal.open_epoch("start" if found is None else "salvage")
         except BaseException:
-            # Also when a person ends it here: the lock is given free, the error goes on.
+            # Also when a person ends it here. On a full disk this is tried again each second, and
+            # a connection left open each time would use up the handles of the process.
+            if port is not None:
+                port.close()
             lock.release()
             raise
         return journal

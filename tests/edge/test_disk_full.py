@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import os
+import sqlite3
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -14,6 +17,7 @@ from edge.config import read_room_file
 from edge.held import HELD_MAX, Held, Seen
 from edge.inbox import Inbox, Observed
 from edge.journal import DiskFullError, Journal, Own
+from edge.journal_file import SqlitePort, connect_sqlite
 from edge.room import Effect, Pulse, Sound
 from edge.runtime import Runtime
 from edge.turn import Turn
@@ -251,3 +255,25 @@ def test_a_start_waits_for_room_instead_of_ending(
     assert len(tries) == 2
     service.close()
     rig.stop()
+
+
+def test_an_opening_that_fails_leaves_no_file_open(tmp_path: Path) -> None:
+    """On a full disk it is tried each second: what stays open would end the process in minutes."""
+    opened: list[SqlitePort] = []
+
+    class NoRoom(SqlitePort):
+        def executemany(self, sql: str, parameters: Iterable[Sequence[Any]]) -> None:
+            raise DiskFullError(f"{sql}: no room for {len(list(parameters))} rows")
+
+    def connect(path: Path) -> SqlitePort:
+        opened.append(NoRoom(path, connect_sqlite(path).connection))
+        return opened[-1]
+
+    where = {"ctl": "c-0123456789ab", "boot": "boot", "clock": Clock(), "entropy": os.urandom}
+    with pytest.raises(DiskFullError):
+        Journal.open(tmp_path / "journal.sqlite", **where, connect=connect)
+
+    (port,) = opened
+    with pytest.raises(sqlite3.ProgrammingError, match="closed"):
+        port.connection.execute("SELECT 1")
+    Journal.open(tmp_path / "journal.sqlite", **where).close()
