@@ -1,4 +1,4 @@
-"""Ingest: what rooms send, from the broker's thread through one bounded queue into the record.
+"""Ingest: what rooms send, from the broker's thread through a bounded queue into the record.
 
 The MQTT callback only puts bytes into the queue; one thread takes them out, records, commits and
 only then acknowledges. The queue holds 1 000 messages: a minute of 64 rooms' pongs and batches. A
@@ -9,7 +9,6 @@ until it is acknowledged. While the queue is long, acks grant less credit: the o
 from __future__ import annotations
 
 import logging
-import queue
 import threading
 from collections.abc import Callable
 from dataclasses import replace
@@ -28,6 +27,7 @@ from hub.keys.keyring import Keys
 from hub.recording import streams
 from hub.recording.counts import Counts
 from hub.recording.recorder import Outcome, Recorder
+from hub.recording.waiting import Waiting
 from hub.store.engine import Store, get_meta, set_meta
 from hub.store.tables_core import births
 from protocols.messages.bodies import (
@@ -66,7 +66,6 @@ GREET_AGAIN_MS: Final = 60_000
 GENERATIONS_AHEAD_MAX: Final = 1_000
 """A hub is not restored more often than this; a birth that says so must not move the number to
 where no message can carry it any more."""
-STOP: Final = ("", b"")
 
 log = logging.getLogger(__name__)
 
@@ -98,7 +97,7 @@ class Ingest:
         self._bus = bus
         self.recorder = Recorder(store=store, clock=clock, keys=keys, facts=facts)
         fleet.on_ping(self.recorder.pinged)
-        self._queue: queue.Queue[tuple[str, bytes]] = queue.Queue(QUEUE_MAX)
+        self._waiting = Waiting(QUEUE_MAX)
         self._thread: threading.Thread | None = None
         self._n = 0
         self._greeted_ms: dict[str, int] = {}
@@ -111,7 +110,7 @@ class Ingest:
         return replace(
             self.counts,
             notices_dropped=self.recorder.notices_dropped,
-            waiting=self._queue.qsize(),
+            waiting=len(self._waiting),
         )
 
     def on_recorded(self, act: Callable[[], None]) -> None:
@@ -120,9 +119,7 @@ class Ingest:
 
     def offer(self, name: str, payload: bytes) -> None:
         """Takes a message from the broker's thread; never raises, never waits."""
-        try:
-            self._queue.put_nowait((name, bytes(payload)))
-        except queue.Full:
+        if not self._waiting.put(name, bytes(payload)):
             self.counts.dropped += 1
 
     def start(self) -> None:
@@ -133,16 +130,13 @@ class Ingest:
     def stop(self) -> None:
         """Ends the thread after what it is doing now."""
         if self._thread is not None:
-            self._queue.put(STOP)
+            self._waiting.close()
             self._thread.join()
             self._thread = None
 
     def _loop(self) -> None:
-        while True:
-            name, payload = self._queue.get()
-            if (name, payload) == STOP:
-                return
-            self.take(name, payload)
+        while (message := self._waiting.get()) is not None:
+            self.take(*message)
 
     def take(self, name: str, payload: bytes) -> None:
         """`handle`, whatever it raises; what was not taken is counted and kept."""
@@ -301,7 +295,7 @@ class Ingest:
             upto=upto,
             hash=digest,
             resend=resend,
-            credit=1 if self._queue.qsize() >= QUEUE_LONG else CREDIT_MAX,
+            credit=1 if len(self._waiting) >= QUEUE_LONG else CREDIT_MAX,
             re=self._fleet.ask(ctl),
         )
 
