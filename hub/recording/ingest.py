@@ -100,6 +100,7 @@ class Ingest:
         self._waiting = Waiting(QUEUE_MAX)
         self._thread: threading.Thread | None = None
         self._n = 0
+        self._store_says = ""
         self._greeted_ms: dict[str, int] = {}
         self._restored_since_ms: int | None = None
         self._births: set[str] = set()
@@ -142,14 +143,25 @@ class Ingest:
         """`handle`, whatever it raises; what was not taken is counted and kept."""
         try:
             self.handle(name, payload)
-        except OperationalError:
+        except OperationalError as error:
             self.counts.failed += 1
-            log.warning("ingest: the database was busy; the room sends it again")
+            self._refused_by_store(str(error.orig))
         except Exception as error:
             # The loop's edge: a message this program fails on must not stop every room's record.
             self.counts.failed += 1
             log.exception("ingest: %s (%d bytes) was not taken", name, len(payload))
             self._keep(name, payload, error)
+
+    def _refused_by_store(self, cause: str) -> None:
+        """Said once for a cause: a full disk refuses every message until it is not."""
+        if cause != self._store_says:
+            log.warning("ingest: the database takes nothing: %s; rooms send it again", cause)
+        self._store_says = cause
+
+    def _taken_by_store(self) -> None:
+        if self._store_says:
+            log.warning("ingest: the database takes records again")
+        self._store_says = ""
 
     def _keep(self, name: str, payload: bytes, error: Exception) -> None:
         where = parse_topic(name)
@@ -256,6 +268,7 @@ class Ingest:
         for ack in acks:
             self._send(ack)
         if outcome.recorded:
+            self._taken_by_store()
             for act in self._recorded:
                 act()
 
