@@ -36,6 +36,7 @@ STALL_S = 6.0  # bytes stop for longer than any key-frame distance: the source i
 LOOK_S = 0.5  # between two looks at the growing file
 STOP_S = 5.0  # ffmpeg closes its last segment on SIGTERM within milliseconds
 FREE_BYTES_MIN = 512 * 1024**2  # below this the journal's space would be next
+FULL = "disk_full"
 NAME_MAX = 128  # of a leftover file, in an event
 
 Sink = Callable[[str, dict[str, Any]], None]
@@ -145,7 +146,7 @@ class StreamRecorder:
         """The stream's loop: record, and after each death wait a little longer."""
         while not self._stop.is_set():
             if self._spool.free() < self._free_min:
-                self._say("fault", "disk_full")
+                self._say("fault", FULL)
                 self._stop.wait(BACKOFF_S[-1])
                 continue
             began = self._clock.mono_ms()
@@ -221,6 +222,8 @@ class StreamRecorder:
                     self._say("fault" if self._wrong else "on", self._wrong)
                 if looked.age_s() > STALL_S:
                     return "source_stalled"
+                if self._spool.free() < self._free_min:
+                    return FULL
 
     def _take(self, closed: ffmpeg.Closed | None) -> None:
         if closed is None or not (self.folder / closed.name).exists():

@@ -221,6 +221,29 @@ def test_a_full_disk_stops_recording_and_does_not_spin(make: Make, told: Told) -
     assert told.items.empty()
 
 
+def test_a_disk_that_becomes_full_stops_a_recording_that_runs(
+    make: Make, told: Told, tmp_path: Path
+) -> None:
+    """An evaluation lasts for hours, and what is left belongs to the journal."""
+
+    class Filling(Spool):
+        left = 2**62
+
+        def free(self) -> int:
+            return self.left
+
+    spool = Filling(tmp_path / "spool")
+    make(spool=spool, free_bytes_min=2**30).start(SESSION)
+    told.wait("segment")
+
+    spool.left = 2**30 - 1
+
+    said = next(one for _ in range(20) if (one := told.wait("recording"))["state"] != "on")
+    assert (said["state"], said["reason"]) == ("fault", "disk_full")
+    assert [kind for kind, _ in told.past].count("segment") == len(spool.all())
+    assert not list(tmp_path.glob("table/*.mp4")), "what was being written is kept too"
+
+
 CONTROLLER = """
 import sys, threading
 from pathlib import Path
