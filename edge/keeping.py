@@ -1,5 +1,7 @@
 """What may go, goes: once a day contents and rows of sessions that are handed over (WIRE §4, §8).
 
+When the space for pictures is low the next round does not wait for its day.
+
 A content goes when the hub has it and every session it belongs to is closed here and receipted.
 A row goes when besides that it is acknowledged and older than the pack's `keep_days` by a clock
 that is trusted. Both are on the record: contents before they go, rows together with it. Never
@@ -18,11 +20,13 @@ from typing import TypeVar
 from edge.journal import PRUNED_MAX
 from edge.media.spool import Kept, Spool
 from edge.runtime import Runtime
+from edge.space import LOW_BYTES
 from edge.turn import Turn
 from protocols.policy.session import OPEN_PHASES, Phase
 
 FIRST_MS = 10 * 60 * 1000  # after a start the room has other things to do
 EVERY_MS = 24 * 60 * 60 * 1000
+LOW_EVERY_MS = 60 * 1000  # a receipt that frees space comes with a plan at any time
 CONTENTS_MAX = 32  # deleted in one go: each is written through twice, a second on a slow card
 RUNNING = frozenset(OPEN_PHASES) - {Phase.ENDED, Phase.POSTPONED, Phase.TERMINATED}
 T = TypeVar("T")
@@ -46,6 +50,7 @@ class Keeping:
     closed: Callable[[str], bool]
     later: Callable[[str, Callable[[], None]], None]
     due_ms: int = field(init=False)
+    low_due_ms: int = 0
     _round: Steps[None] | None = None
 
     def __post_init__(self) -> None:
@@ -61,7 +66,7 @@ class Keeping:
         if any(one.phase in RUNNING for one in self.runtime.state.sessions.values()):
             return []
         now = self.runtime.clock.mono_ms()
-        if self._round is None and now >= self.due_ms:
+        if self._round is None and (now >= self.due_ms or self._is_low(now)):
             self.due_ms, self._round = now + EVERY_MS, self._steps()
         if self._round is None:
             return []
@@ -72,6 +77,18 @@ class Keeping:
             return []
         self._round = going
         return turns
+
+    def _is_low(self, now: int) -> bool:
+        """Whether the disk is low and was not just looked through."""
+        if now < self.low_due_ms:
+            return False
+        try:
+            low = self.spool.free() < LOW_BYTES
+        except OSError:
+            return False  # a disk that does not answer frees nothing; the room's probes say so
+        if low:
+            self.low_due_ms = now + LOW_EVERY_MS
+        return low
 
     def _steps(self) -> Steps[None]:
         done = {name: said for name, said in self.receipted().items() if self.closed(name)}

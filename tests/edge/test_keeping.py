@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import itertools
 import json
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Collection, Iterator
 from dataclasses import dataclass, field, replace
 from datetime import datetime, timedelta
 from pathlib import Path
@@ -14,11 +14,12 @@ import pytest
 from edge.inbox import Inbox
 from edge.intake import KV_PLAN
 from edge.journal import Journal
-from edge.keeping import CONTENTS_MAX, EVERY_MS, FIRST_MS, Keeping
-from edge.media.spool import Spool
+from edge.keeping import CONTENTS_MAX, EVERY_MS, FIRST_MS, LOW_EVERY_MS, Keeping
+from edge.media.spool import Kept, Spool
 from edge.remote import KV_CLOSED
 from edge.runtime import Runtime
 from edge.snapshot import KV_FOLD, resumed
+from edge.space import LOW_BYTES
 from edge.turn import Turn
 from protocols.messages.event import Event
 from protocols.policy.room_model import RoomState
@@ -129,7 +130,10 @@ class Room:
     def round(self, ticks: int = 60) -> None:
         """A round's time comes, and goes by tick for tick."""
         self.clock.ms = max(self.clock.ms, self.keeping.due_ms)
-        for _ in range(ticks):
+        self.ticks(ticks)
+
+    def ticks(self, count: int = 60) -> None:
+        for _ in range(count):
             self.runtime.feed(self.keeping.tick())
             while self.later:
                 self.later.pop()()
@@ -139,6 +143,16 @@ class Room:
 
     def rows(self) -> list[Event]:
         return list(self.journal.replay())
+
+
+class Unplugged(Spool):
+    """Its disk answers nothing any more."""
+
+    def releasable(self, receipted: Collection[str]) -> list[Kept]:
+        raise OSError(f"no disk for {len(receipted)} sessions")
+
+    def free(self) -> int:
+        raise OSError("no disk")
 
 
 @pytest.fixture
@@ -169,6 +183,31 @@ def test_rows_go_when_acked_closed_receipted_and_old_and_it_is_said(room: Room) 
     types = [event.type for event in room.rows()]
     assert types == ["epoch.opened", "journal.pruned", "journal.pruned"]
     assert [said["rows"] for said in room.said("journal.pruned")] == [2, count - 3]
+
+
+def test_on_a_low_disk_what_was_handed_over_goes_at_once_and_nothing_else(
+    room: Room, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    room.day()
+    other = room.segment(b"nobody has it yet", "s-00000000000b")
+    mine = [room.segment(b"%d" % n, SESSION) for n in range(3)]
+    room.keeping.due_ms = room.clock.ms + EVERY_MS
+    left = [LOW_BYTES]
+    monkeypatch.setattr(room.spool, "free", lambda: left[0])
+    room.ticks()
+    left[0] -= 1
+    room.ticks()
+    assert [room.spool.has(one) for one in mine] == [True] * 3, "no receipt"
+
+    room.receipted = RECEIPTED
+    room.ticks()
+    assert [room.spool.has(one) for one in mine] == [True] * 3, "it has just been looked through"
+    room.clock.go(timedelta(milliseconds=LOW_EVERY_MS))
+    room.ticks()
+
+    assert [room.spool.has(one) for one in mine] == [False] * 3
+    assert room.spool.has(other)
+    assert [said["segments"] for said in room.said("spool.released")] == [3]
 
 
 def test_nothing_of_a_session_goes_before_it_is_closed_nor_what_was_shared_with_it(
@@ -297,8 +336,8 @@ def test_what_fails_beside_the_loop_ends_the_round_and_not_the_room(room: Room) 
     room.day()
     room.clock.ms = room.keeping.due_ms
     room.keeping.tick()
-    room.keeping.spool = None  # type: ignore[assignment]
-    with pytest.raises(AttributeError):
+    room.keeping.spool = Unplugged(room.spool.folder)
+    with pytest.raises(OSError, match="no disk"):
         room.later.pop()()
     assert room.keeping.tick() == []
     assert room.keeping.tick() == []
