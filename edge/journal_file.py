@@ -27,9 +27,12 @@ BUSY_MS = 5_000
 WAL_BYTES_MAX = 64 * 1024 * 1024
 # Between two readable ends of a damaged table, rows are tried one by one; a wider hole is given up.
 PROBE_ROWS_MAX = 20_000
-# A store that went bad this often needs a person, not another copy.
 HASH_DIGITS = 64
+# A store that went bad this often needs a person, not another copy.
 BAD_COPIES_MAX = 100
+# The index of the log could not be made longer, which is what an opening meets first on a full
+# disk; SQLite calls it an input/output error.
+SHARED_INDEX_REFUSED = sqlite3.SQLITE_IOERR_SHMSIZE
 EVENT_COLUMNS = "id, n, seq, line, hash, session, type, at, trusted"
 
 
@@ -74,6 +77,8 @@ class ConnectionPort(Protocol):
 def storage_error(error: sqlite3.Error, where: str) -> StorageError:
     """Names a `sqlite3` error in our words."""
     code = getattr(error, "sqlite_errorcode", 0) or 0
+    if code == SHARED_INDEX_REFUSED:
+        code = sqlite3.SQLITE_FULL
     kind: type[StorageError] = {
         sqlite3.SQLITE_FULL: DiskFullError,
         sqlite3.SQLITE_CORRUPT: CorruptError,
