@@ -155,6 +155,22 @@ class FullRoom:
         return found
 
 
+def loop_over(journal: Journal) -> Runtime:
+    """The room's loop as it is, without boards."""
+    return Runtime(
+        config=config(),
+        pack=demo_pack(),
+        journal=journal,
+        clock=Clock(),
+        inbox=Inbox(),
+        run_effect=lambda _: None,
+        on_change=lambda: None,
+        heartbeat=lambda: None,
+        software="test",
+        config_hash="",
+    )
+
+
 @contextlib.contextmanager
 def full_room(folder: Path) -> Iterator[FullRoom]:
     disk = NarrowDisk()
@@ -164,22 +180,15 @@ def full_room(folder: Path) -> Iterator[FullRoom]:
         made.execute("PRAGMA wal_autocheckpoint = 0")
         return FoldingPort(made)
 
-    clock, path = Clock(), folder / "journal.sqlite"
     journal = Journal.open(
-        path, ctl="c-0123456789ab", boot="boot", clock=clock, entropy=os.urandom, connect=connect
+        folder / "journal.sqlite",
+        ctl="c-0123456789ab",
+        boot="boot",
+        clock=Clock(),
+        entropy=os.urandom,
+        connect=connect,
     )
-    runtime = Runtime(
-        config=config(),
-        pack=demo_pack(),
-        journal=journal,
-        clock=clock,
-        inbox=Inbox(),
-        run_effect=lambda _: None,
-        on_change=lambda: None,
-        heartbeat=lambda: None,
-        software="test",
-        config_hash="",
-    )
+    runtime = loop_over(journal)
     runtime.open()
     yield FullRoom(disk, runtime)
     journal.close()
