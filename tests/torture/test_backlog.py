@@ -1,0 +1,22 @@
+"""The fast slice of the backlog: 3 000 events over the hub's own broker, others beside them."""
+
+from __future__ import annotations
+
+import tempfile
+from pathlib import Path
+
+import pytest
+
+from tests.torture.backlog import drain
+
+EVENTS = 3_000
+pytestmark = pytest.mark.system
+
+
+def test_a_backlog_arrives_whole_and_nobody_waits_for_it() -> None:
+    # Not pytest's folder: the path of the room's socket may have 107 characters.
+    with tempfile.TemporaryDirectory(prefix="backlog-") as folder:
+        figures = drain(Path(folder), "embedded", EVENTS, seed=7)
+
+    assert figures.wrong() == []
+    assert figures.verdicts[0].rows > EVENTS
