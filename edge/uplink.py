@@ -58,6 +58,7 @@ ASKS_KEPT = 8
 REFUSED_MS = 60_000
 PLAN_BODY = "plan-body"
 """Leaf under which the fetcher brings a body; no topic of the broker ends in it."""
+NOTICE_MS = 60_000  # what is older has been heard of by other means, or is no longer news (WIRE §3)
 # What a person must hear of at once even when a backlog waits (WIRE §3).
 NOTICE_TYPES = frozenset(
     (
@@ -172,6 +173,7 @@ class Uplink:
         if self.reporter is not None:
             self.reporter.again()
         self._send_birth()
+        self._run_ahead(self._newest())
         self._pump()
 
     def again(self) -> None:
@@ -182,11 +184,24 @@ class Uplink:
 
     def recorded(self, rows: Sequence[Row]) -> None:
         """New rows lie in the journal: send, and ahead of a backlog what must be heard."""
-        if self._up and self._waiting() > BATCH_EVENTS_LIVE_MAX:
-            for row in rows:
-                if decode_event(row.line).type in NOTICE_TYPES:
-                    self._publish(UP_NOTICE, self._batch(row.epoch, [row]))
+        if self._up:
+            self._run_ahead(rows)
         self._pump()
+
+    def _run_ahead(self, rows: Sequence[Row]) -> None:
+        """Sends as notices what a person must hear of and what would otherwise wait long."""
+        if self._waiting() <= BATCH_EVENTS_LIVE_MAX:
+            return
+        since_ms = self.journal.clock.mono_ms() - NOTICE_MS
+        for row in rows:
+            event = decode_event(row.line)
+            if event.mono_ms > since_ms and event.type in NOTICE_TYPES:
+                self._publish(UP_NOTICE, self._batch(row.epoch, [row]))
+
+    def _newest(self) -> list[Row]:
+        """The last rows of this start, as many as a live batch holds."""
+        first = max(1, self.journal.seq - BATCH_EVENTS_LIVE_MAX + 1)
+        return self.journal.rows(self.journal.epoch, first)
 
     def tick(self) -> list[Turn]:
         """Once a second: batches whose time is over go again, telemetry where it is due."""

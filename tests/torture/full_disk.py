@@ -10,6 +10,7 @@ import argparse
 import contextlib
 import itertools
 import json
+import logging
 import os
 import sys
 import tempfile
@@ -277,6 +278,7 @@ def main(words: Sequence[str] | None = None) -> int:
     parser = argparse.ArgumentParser(prog="tests.torture.full_disk", description=__doc__)
     parser.add_argument("--writes", type=int, default=500)
     asked = parser.parse_args(words)
+    logging.disable()  # each history says that the disk is full, and that it is not
     done = 0
     for place in (full_room, full_hub):
         with tempfile.TemporaryDirectory() as folder, place(Path(folder)) as machine:
