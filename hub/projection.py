@@ -114,14 +114,18 @@ class Projector:
             raise ValueError(f"projection: expected a new handler name, got {name!r} again")
         self._handlers[name] = _Registered(name, handler, frozenset(types))
 
-    def run_pending(self) -> int:
-        """Reads everything that is stored; returns how many rows were given to handlers."""
+    def run_pending(self, stop: Callable[[], bool] = lambda: False) -> int:
+        """Reads everything that is stored; returns how many rows were given to handlers.
+
+        Args:
+            stop: asked between two portions; the rest waits for the next time.
+        """
         total = 0
         with self._turn:
             for act in self._before:
                 act()
             behind = True
-            while behind:
+            while behind and not stop():
                 done, behind = self._round()
                 total += done
         if total:
@@ -174,7 +178,7 @@ class Projector:
             self._wake.wait(1.0)
             self._wake.clear()
             try:
-                self.run_pending()
+                self.run_pending(self._stopping.is_set)
             except OperationalError:
                 log.warning("projection: the database was busy; trying again", exc_info=True)
 

@@ -79,6 +79,18 @@ def test_a_handler_goes_on_behind_its_cursor(hub: Hub) -> None:
     assert seen == [0, 1, 2, 3]
 
 
+def test_a_stop_does_not_wait_for_all_that_is_stored(hub: Hub) -> None:
+    seen: list[int] = []
+    hub.projector.register(
+        "test.seen", lambda _c, row: seen.append(row.event.data["n"]), ("alarm.acked",)
+    )
+    _fact(hub, 0)
+    assert hub.projector.run_pending(lambda: True) == 0
+    assert seen == []
+    hub.projector.run_pending()
+    assert seen == [0]
+
+
 def test_a_turn_that_is_not_committed_comes_again(hub: Hub) -> None:
     """The row behind which the database went away is handled when it is back."""
     seen: list[int] = []

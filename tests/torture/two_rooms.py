@@ -27,6 +27,7 @@ from tests.hub.booking.town import CHEAP
 from tests.system.room_rig import evalroom, free_port, until
 
 DAYS = 30
+STOP_S = 60
 FAULTY = 100  # of so many records one is a fault, and the next says that it is over
 
 
@@ -166,7 +167,7 @@ class Town:
         self.other.stop()
         if self.hub is not None:
             self.hub.terminate()
-            self.hub.wait(30)
+            self.hub.wait(STOP_S)
 
 
 @contextmanager
