@@ -15,6 +15,7 @@ from edge.arguments import EX_USAGE, Parser, refuse
 from edge.config import ConfigError, read_room_file
 from edge.simulators.cli import board_command
 from edge.simulators.link import Link, Route
+from edge.simulators.link_faults import Fault, Way, Weather
 from edge.simulators.system import EvaluationSystem
 
 EX_OK = 0
@@ -84,6 +85,9 @@ def _link(words: list[str]) -> int:
     parser = Parser(
         "evalroom sim link",
         description="A simulated uplink: forwards ports until its cable is pulled.",
+        more=f"control, one JSON object per line:\n"
+        f"""  {{"do":"cut"}}  {{"do":"restore"}}  {{"do":"state"}}\n"""
+        f"""  {{"do":"fault","kind":"{"|".join(Fault)}","way":"{"|".join(Way)}"}}""",
         example=(
             "evalroom sim link --route 19001:127.0.0.1:1883 --control link.sock --state link.txt",
             """echo '{"do":"cut"}' | nc -U link.sock""",
@@ -99,11 +103,17 @@ def _link(words: list[str]) -> int:
     )
     parser.add_argument("--control", type=Path, required=True, help="unix socket for commands")
     parser.add_argument("--state", type=Path, required=True, help="file that keeps cut or up")
+    parser.add_argument("--seed", type=int, default=0, help="of where a line cuts a stream (0)")
     try:
         args = parser.parse_args(words)
     except SystemExit as stop:
         return EX_USAGE if stop.code else EX_OK
-    link = Link(routes=tuple(args.route), control=args.control, state_file=args.state)
+    link = Link(
+        routes=tuple(args.route),
+        control=args.control,
+        state_file=args.state,
+        weather=Weather(args.seed),
+    )
     _on_signal(link.stop)
     link.run()
     return EX_OK

@@ -1,8 +1,9 @@
-"""A simulated uplink: a TCP forwarder whose cable can be pulled.
+"""A simulated uplink: a TCP forwarder whose cable can be pulled, and whose line can be bad.
 
 A room reaches broker and hub through one of these in the demo, so that a network cut is a real one:
 open connections die, new ones are not taken, and both come back when the cable is plugged in again.
-Control socket: `{"do":"cut"}`, `{"do":"restore"}`, `{"do":"state"}`, one JSON object per line.
+Control socket: `{"do":"cut"}`, `{"do":"restore"}`, `{"do":"state"}`, one JSON object per line; and
+`{"do":"fault","kind":KIND,"way":"up|down"}` with a kind of `Fault`, which lasts until another.
 """
 
 from __future__ import annotations
@@ -12,11 +13,13 @@ import json
 import select
 import socket
 import threading
+from collections.abc import Callable
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-CHUNK_BYTES = 64 * 1024
+from edge.simulators.link_faults import Crossing, Fault, Way, Weather
+
 CONNECTIONS_MAX = 64  # a room holds one MQTT and a few HTTP connections; more is a loop
 WAIT_S = 0.2  # how soon a stop is noticed
 ANSWER_S = 2.0  # an answer waits for the loop's next turn, which comes ten times sooner
@@ -39,10 +42,11 @@ class Link:
     routes: tuple[Route, ...]
     control: Path
     state_file: Path
+    weather: Weather = field(default_factory=Weather)
     _up: bool = True
     _stop: threading.Event = field(default_factory=threading.Event)
     _lock: threading.Lock = field(default_factory=threading.Lock)
-    _open: set[socket.socket] = field(default_factory=set)
+    _open: set[Crossing] = field(default_factory=set)
     _plugged: bool | None = None
     _turned: threading.Condition = field(default_factory=threading.Condition)
 
@@ -96,30 +100,43 @@ class Link:
 
     def command(self, line: bytes) -> dict[str, Any]:
         """Answers one control line."""
+        acts: dict[str, Callable[[dict[str, Any]], None]] = {
+            "cut": lambda _: self._plug_in(up=False),
+            "restore": lambda _: self._plug_in(up=True),
+            "state": lambda _: None,
+            "fault": lambda asked: self._turn(Fault(asked["kind"]), Way(asked.get("way", Way.UP))),
+        }
         try:
-            do = json.loads(line).get("do")
-        except (ValueError, AttributeError):
-            do = None
-        if do in {"cut", "restore"}:
-            self._up = do == "restore"
-            self.state_file.write_text("up" if self._up else "cut", encoding="ascii")
-            with self._turned:
-                self._turned.wait_for(lambda: self._plugged is self._up, timeout=ANSWER_S)
-            if not self._up:
-                self._drop_all()
-        elif do != "state":
+            asked = json.loads(line)
+            acts[asked["do"]](asked)
+        except (ValueError, KeyError, TypeError):
             return {
                 "ok": False,
-                "error": f"link control: expected do = cut, restore or state, got {line[:80]!r}",
+                "error": "link control: expected do = cut, restore, state or fault with kind = "
+                f"{', '.join(Fault)} and way = {', '.join(Way)}, got {line[:80]!r}",
             }
-        return {"ok": True, "up": self._up, "open": len(self._open)}
+        fault = str(self.weather.fault)
+        return {"ok": True, "up": self._up, "open": len(self._open), "fault": fault}
+
+    def _plug_in(self, *, up: bool) -> None:
+        self._up = up
+        self.state_file.write_text("up" if up else "cut", encoding="ascii")
+        with self._turned:
+            self._turned.wait_for(lambda: self._plugged is up, timeout=ANSWER_S)
+        if not up:
+            self._drop_all()
+
+    def _turn(self, fault: Fault, way: Way) -> None:
+        self.weather.turn(fault, way)
+        if fault is Fault.RESET:
+            with self._lock:
+                for crossing in self._open:
+                    crossing.reset()
 
     def _drop_all(self) -> None:
         with self._lock:
-            for end in self._open:
-                # Shutting down wakes the thread that reads; closing alone would not.
-                with contextlib.suppress(OSError):
-                    end.shutdown(socket.SHUT_RDWR)
+            for crossing in self._open:
+                crossing.end()
 
     def _control(self, peer: socket.socket) -> None:
         with peer, peer.makefile("rwb") as stream:
@@ -128,7 +145,7 @@ class Link:
                 stream.flush()
 
     def _forward(self, near: socket.socket, route: Route) -> None:
-        if not self._up or len(self._open) >= 2 * CONNECTIONS_MAX:
+        if not self._up or len(self._open) >= CONNECTIONS_MAX:
             near.close()
             return
         try:
@@ -136,24 +153,10 @@ class Link:
         except OSError:
             near.close()
             return
+        far.settimeout(None)
+        crossing = Crossing(near, far, self.weather)
         with self._lock:
-            self._open |= {near, far}
-        back = threading.Thread(target=self._pump, args=(far, near), daemon=True)
-        back.start()
-        self._pump(near, far)
-        back.join()
+            self._open.add(crossing)
+        crossing.run()
         with self._lock:
-            self._open -= {near, far}
-        near.close()
-        far.close()
-
-    def _pump(self, source: socket.socket, sink: socket.socket) -> None:
-        try:
-            source.settimeout(None)
-            while data := source.recv(CHUNK_BYTES):
-                sink.sendall(data)
-        except (OSError, ValueError):
-            pass
-        for end in (source, sink):
-            with contextlib.suppress(OSError):
-                end.shutdown(socket.SHUT_RDWR)
+            self._open.discard(crossing)
