@@ -23,6 +23,7 @@ from tests.torture.script import Amounts, Round, draw
 from tests.torture.town import BROKERS, Town
 
 OUT: Final = Path("out/torture")
+COUNTED: Final = ("rows", "lost", "duplicated", "rollbacks")
 UNFINISHED: Final = 75  # sysexits.h: try again, it goes on where it was
 
 
@@ -34,6 +35,8 @@ class Kept:
     about: dict[str, Any]
     rounds: int = 0
     rows: int = 0
+    lost: int = 0
+    duplicated: int = 0
     rollbacks: int = 0
     done: Counter[str] = field(default_factory=Counter)
     recoveries: list[tuple[str, float]] = field(default_factory=list)
@@ -42,7 +45,7 @@ class Kept:
     def read(self) -> None:
         """Goes on where the last run was, if it was the same."""
         kept = json.loads(self.path.read_text()) if self.path.exists() else {}
-        if kept.pop("about", None) != self.about or self.about["commit"].endswith("+"):
+        if kept.pop("about", None) != self.about:
             return
         self.done = Counter(kept.pop("done"))
         for name, value in kept.items():
@@ -54,8 +57,7 @@ class Kept:
         found = {
             "about": self.about,
             "rounds": rounds,
-            "rows": self.rows + figures.verdict.rows,
-            "rollbacks": self.rollbacks + figures.verdict.rollbacks,
+            **{name: getattr(self, name) + getattr(figures.verdict, name) for name in COUNTED},
             "done": self.done + figures.done,
             "recoveries": [*self.recoveries, *figures.recoveries],
             "tails": [*self.tails, *figures.tails],
@@ -68,11 +70,13 @@ def main() -> int:
     amounts = Amounts(options.kills, options.store_losses, options.restores, options.faults)
     about = {"broker": options.broker, "seed": options.seed, "commit": commit(), **asdict(amounts)}
     kept = Kept(OUT / f"{options.broker}-{options.seed}.json", about)
+    if about["commit"].endswith("+"):
+        kept.path.unlink(missing_ok=True)
     kept.read()
     rounds = draw(amounts, options.seed)[kept.rounds :]
     end = monotonic() + options.minutes * 60 if options.minutes else float("inf")
     code = _play(kept, rounds, end) if rounds else 0
-    kept.read() if not about["commit"].endswith("+") else None
+    kept.read()
     sys.stdout.write("\n".join(lines(kept)) + "\n")
     return code
 
@@ -104,7 +108,9 @@ def _play(kept: Kept, rounds: list[Round], end: float) -> int:
 
 def _failure(kept: Kept, figures: Figures, at: Round) -> str:
     where = " ".join(f"{name} {value}" for name, value in kept.about.items())
-    found = [*(f"not converged: {one}" for one in figures.late), *figures.verdict.findings]
+    judged = figures.verdict
+    found = [f"{judged.rows} rows, {judged.lost} lost, {judged.duplicated} duplicated"]
+    found += [*(f"not converged: {one}" for one in figures.late), *judged.findings]
     return "".join(f"FAILED {where} round {at.number}: {one}\n" for one in found)
 
 
@@ -112,7 +118,8 @@ def lines(kept: Kept) -> list[str]:
     """The figures; the last line is how many were killed."""
     rows = [f"broker {kept.about['broker']}, seed {kept.about['seed']}, {kept.about['commit']}"]
     rows += [f"{count:>6} {what}" for what, count in sorted(kept.done.items())]
-    rows += [f"{kept.rows:>6} rows, 0 lost, 0 duplicated; {kept.rollbacks} rewinds"]
+    judged = f"{kept.lost} lost, {kept.duplicated} duplicated, {kept.rollbacks} rewinds"
+    rows += [f"{kept.rows:>6} rows: {judged}"]
     for what in sorted({one for one, _ in kept.recoveries}):
         rows.append(
             f"back after {what}: {spread([s for one, s in kept.recoveries if one == what])}"

@@ -18,6 +18,7 @@ LEGS: Final = ("room", HUB_LINE)
 KILLS_A_ROUND: Final = 25
 VICTIMS: Final = ("room", "room", "hub", "broker")
 PAUSE_S: Final = (0.2, 1.6)  # shorter than anything needs to come back
+BRIEF_S: Final = (0.1, 0.7)
 PEACE_S: Final = (3.0, 8.0)  # after every fifth blow: what comes next hits those who work again
 FAULT_S: Final = (1.0, 5.0)
 LONG_S: Final = 20.0  # longer than either side's keepalive: only then is a dead line noticed
@@ -61,26 +62,23 @@ class Step:
 
 @dataclass(frozen=True, slots=True)
 class Round:
-    """Blows in their order; a round with a restore begins with a backup."""
+    """Blows in their order; a backup is made when it begins, if it holds a restore."""
 
     number: int
     apart: bool
     steps: tuple[Step, ...]
 
-    @property
-    def restores(self) -> bool:
-        """Whether a backup is wanted."""
-        return any(one.what == "restore" for one in self.steps)
 
-
-def draw(amounts: Amounts, seed: int, *, brief: bool = False) -> list[Round]:
+def draw(
+    amounts: Amounts, seed: int, *, rooms: int = len(ROOMS), brief: bool = False
+) -> list[Round]:
     """All rounds of a seed; `brief`: no peace between them, and lines are bad for moments."""
     rng = random.Random(f"{seed} {asdict(amounts)}")  # noqa: S311 - chooses, no secret
     dealt: list[list[Step]] = [[] for _ in range(amounts.rounds)]
     victims = [VICTIMS[n % len(VICTIMS)] for n in range(amounts.kills)]
     rng.shuffle(victims)
     for n, victim in enumerate(victims):
-        name = _room(rng) if victim == "room" else victim
+        name = _room(rng, rooms) if victim == "room" else victim
         dealt[n % amounts.rounds].append(Step("kill", name, pause_s=_pause(rng, brief=brief)))
     first = rng.randrange(amounts.rounds)
     for n in range(amounts.store_losses):
@@ -95,19 +93,19 @@ def draw(amounts: Amounts, seed: int, *, brief: bool = False) -> list[Round]:
         leg = LEGS[n // len(KINDS) % len(LEGS)]
         at = rng.randrange(amounts.rounds)
         at = min(at | 1, amounts.rounds - 1 - amounts.rounds % 2) if leg == HUB_LINE else at
-        dealt[at].append(_fault(rng, KINDS[n % len(KINDS)], leg, brief=brief))
+        dealt[at].append(_fault(rng, KINDS[n % len(KINDS)], leg, rooms=rooms, brief=brief))
     for steps in dealt:
         rng.shuffle(steps)
     return [Round(n, n % 2 == 1, tuple(steps)) for n, steps in enumerate(dealt)]
 
 
-def _fault(rng: random.Random, kind: str, leg: str, *, brief: bool) -> Step:
+def _fault(rng: random.Random, kind: str, leg: str, *, rooms: int, brief: bool) -> Step:
     lasts_s = rng.uniform(*(PAUSE_S if brief else FAULT_S))
     if kind in SILENT and not brief and rng.random() < 0.5:
         lasts_s = LONG_S
     return Step(
         "fault",
-        _room(rng) if leg == "room" else leg,
+        _room(rng, rooms) if leg == "room" else leg,
         kind=kind,
         way=rng.choice(list(Way)).value,
         lasts_s=lasts_s,
@@ -116,9 +114,11 @@ def _fault(rng: random.Random, kind: str, leg: str, *, brief: bool) -> Step:
 
 
 def _pause(rng: random.Random, *, brief: bool) -> float:
-    return rng.uniform(*(PEACE_S if rng.random() < 0.2 and not brief else PAUSE_S))
+    if brief:
+        return rng.uniform(*BRIEF_S)
+    return rng.uniform(*(PEACE_S if rng.random() < 0.2 else PAUSE_S))
 
 
-def _room(rng: random.Random) -> str:
-    org, room, _ = rng.choice(ROOMS)
+def _room(rng: random.Random, rooms: int) -> str:
+    org, room, _ = rng.choice(ROOMS[:rooms])
     return f"{org}-{room}"

@@ -14,7 +14,7 @@ from tests.torture.rounds import Torture
 from tests.torture.script import KINDS, LEGS, Amounts, draw
 from tests.torture.town import HUB_LINE, Town
 
-SEED = 5
+SEED, ROOMS = 5, 2
 AMOUNTS = Amounts(kills=10, store_losses=2, restores=1, faults=len(KINDS) * len(LEGS))
 
 
@@ -39,12 +39,12 @@ def test_every_blow_is_dealt_and_the_same_seed_deals_the_same(amounts: Amounts, 
 @pytest.fixture(scope="module")
 def tortured(tmp_path_factory: pytest.TempPathFactory) -> Torture:
     """Two rounds: Mosquitto in the hub's hands, then the embedded broker on a line of its own."""
-    town = Town(tmp_path_factory.mktemp("torture") / "t", "mosquitto", SEED, "embedded")
+    town = Town(tmp_path_factory.mktemp("torture") / "t", "mosquitto", SEED, "embedded", ROOMS)
     torture = Torture(town, SEED)
     try:
         town.open()
         torture.start()
-        for one in draw(AMOUNTS, SEED, brief=True):
+        for one in draw(AMOUNTS, SEED, rooms=ROOMS, brief=True):
             torture.play(one)
     finally:
         torture.stop()

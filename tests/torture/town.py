@@ -18,6 +18,7 @@ from contextlib import closing, suppress
 from dataclasses import dataclass, field
 from functools import partial
 from pathlib import Path
+from subprocess import PIPE
 from typing import Any, Final
 
 from edge.simulators.bench import control
@@ -36,7 +37,8 @@ ROOMS: Final = (("hubei", "301", "301"), ("changsha", "2", "二室"), ("hunan", 
 BOARDS: Final = ("idcard", "locker")
 NO_CAMERA: Final = "rtsp://127.0.0.1:9/none"  # pictures would cost more than all the rest
 UP_S: Final = 60.0
-COMMAND_S: Final = 120.0
+COMMAND_S: Final = 120
+DEAD_S: Final = 2.0  # a hub that got hold of its folder before the restore is killed again
 HUB_LINE: Final = "hub"
 
 
@@ -49,12 +51,14 @@ class Town:
         kind: `embedded` or `mosquitto`, in the hub's hands.
         seed: of the lines.
         apart_kind: of the broker that stands apart; '' is the same.
+        size: how many rooms.
     """
 
     folder: Path
     kind: str
     seed: int = 0
     apart_kind: str = ""
+    size: int = len(ROOMS)
     apart: bool = False
     rooms: list[RoomSite] = field(default_factory=list)
     restores: int = 0
@@ -106,11 +110,10 @@ class Town:
             site.close()
         shutil.rmtree(self.run, ignore_errors=True)
 
-    def seat(self, *, apart: bool) -> None:
-        """Puts the broker beside the hub, or back into its hands; both die for it."""
-        self.kill("hub")
+    def seat(self, *, apart: bool) -> list[str]:
+        """Puts the broker beside the hub, or back into its hands; returns who died for it."""
+        died = [name for name in ("hub", "broker") if self.kill(name)]
         self.supervisor.end("hub")
-        self.kill("broker")
         if self.apart:
             self.broker.stop()
             self.broker = self._make_broker()
@@ -120,6 +123,7 @@ class Town:
             self.broker.users = tuple(read_broker_users(load(self.data)))
             self.broker.start()
         self._start_hub()
+        return died
 
     # -- what is done to it ------------------------------------------------------------------
     def victims(self) -> list[str]:
@@ -156,20 +160,29 @@ class Town:
         """`evalroom hub backup` of the running hub; the new folder."""
         target = self.folder / f"backup-{self.restores + 1}"
         shutil.rmtree(target, ignore_errors=True)
-        self._command("hub", "backup", self.data, target)
+        words = evalroom("hub", "backup", str(self.data), str(target))
+        done = subprocess.run(words, capture_output=True, text=True, timeout=COMMAND_S, check=False)
+        self._told("backup", done.returncode, done.stdout, done.stderr)
         return target
 
     def restore(self, backup: Path) -> None:
-        """The hub dies, and comes back as it was when the backup was made, plus its mirror."""
-        self.kill("hub")
-        self.supervisor.end("hub")
+        """The hub comes back as it was when the backup was made, plus its mirror.
+
+        The restore waits for the hub to die at last; whoever starts it again is told to wait.
+        """
         before = self._facts()
-        told = self._command("hub", "restore", backup, self.data)
+        words = evalroom("hub", "restore", str(backup), str(self.data), "--wait", str(COMMAND_S))
+        with subprocess.Popen(words, stdout=PIPE, stderr=PIPE, text=True) as command:
+            out, err = "", ""
+            while command.returncode is None:
+                self.kill("hub")
+                with suppress(subprocess.TimeoutExpired):
+                    out, err = command.communicate(timeout=DEAD_S)
+        told = self._told("restore", command.returncode, out, err)
         self.lost_facts += told["lost"] + sorted(before - self._facts())
         shutil.rmtree(told["moved_aside"])
         shutil.rmtree(backup)
         self.restores += 1
-        self._start_hub()
 
     def line(self, name: str, kind: str, way: str = "up") -> None:
         """Makes a line bad (`cut` pulls the cable), or good again with `none`."""
@@ -206,7 +219,7 @@ class Town:
         return self.broker if self.apart else self._own_broker()
 
     def _make_hub(self) -> None:
-        orgs = tuple(org for org, _, _ in ROOMS)
+        orgs = tuple(org for org, _, _ in ROOMS[: self.size])
         config = Config(
             data=self.data,
             hub=new_hub_id(),
@@ -221,7 +234,7 @@ class Town:
         rows = json.loads((self.data / "demo-accounts.json").read_text(encoding="utf-8"))
         secrets = {row["login"]: row["password"] for row in rows}
         hub = build(load(self.data), services=False, stretch=CHEAP)
-        for org, room, name in ROOMS:
+        for org, room, name in ROOMS[: self.size]:
             site = self._site(org, room, name)
             secret = secrets[f"{org}.home_manager"]
             out = site.folder / "credentials"
@@ -283,15 +296,9 @@ class Town:
             rows = conn.execute("SELECT hash FROM events WHERE ctl LIKE 'h-%'")
             return {str(row[0]) for row in rows}
 
-    def _command(self, *words: object) -> dict[str, Any]:
-        done = subprocess.run(
-            evalroom(*map(str, words)),
-            capture_output=True,
-            text=True,
-            timeout=COMMAND_S,
-            check=False,
-        )
-        if done.returncode:
-            raise RuntimeError(f"{words[:2]}: exit {done.returncode}\n{done.stderr[-800:]}")
-        told: dict[str, Any] = json.loads(done.stdout)
+    @staticmethod
+    def _told(what: str, code: int, out: str, err: str) -> dict[str, Any]:
+        if code:
+            raise RuntimeError(f"{what}: exit {code}\n{err[-800:]}")
+        told: dict[str, Any] = json.loads(out)
         return told

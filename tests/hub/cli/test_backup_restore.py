@@ -12,6 +12,7 @@ from sqlalchemy import select
 
 from hub.app import Hub, build
 from hub.cli.restore import backup, restore
+from hub.cli.sole import sole
 from hub.config import ConfigError, load
 from hub.store.engine import get_meta
 from hub.store.tables_core import blobs, events, organisations
@@ -186,6 +187,13 @@ def test_a_backup_is_never_overwritten_and_not_made_up(hub: Hub, tmp_path: Path)
         backup(hub.config, tmp_path / "backup")
     with pytest.raises(ConfigError, match="not a backup"):
         restore(tmp_path, tmp_path / "new")
+
+
+def test_a_hub_that_runs_is_not_restored_over(hub: Hub, hub_data: Path, tmp_path: Path) -> None:
+    backup(hub.config, tmp_path / "backup")
+    with sole(hub_data), pytest.raises(ConfigError, match="a hub runs from this folder already"):
+        restore(tmp_path / "backup", hub_data)
+    assert (hub_data / "hub.sqlite").exists()
 
 
 def test_a_holiday_notice_in_the_data_folder_counts_and_is_backed_up(
