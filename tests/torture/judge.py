@@ -6,6 +6,7 @@ compares the bytes, whether it has or not.
 
 from __future__ import annotations
 
+import json
 import sqlite3
 from collections import Counter
 from collections.abc import Iterator
@@ -69,6 +70,7 @@ def judge(town: Town) -> Verdict:
         with reading(town.journal(site)) as room, reading(town.base) as hub:
             _compare(site, room, hub, verdict)
             _accidents(site, room, hub, verdict)
+            _rewinds(site, room, town.restores, verdict)
     return verdict
 
 
@@ -120,5 +122,15 @@ def _accidents(
     words = f"SELECT line FROM event WHERE type IN ({marks})"  # noqa: S608 - question marks
     for row in room.execute(words, UNWANTED):
         verdict.find(f"{site.place} wrote", row[0])
-    words = "SELECT COUNT(*) FROM event WHERE type = 'hub.rollback'"
-    verdict.rollbacks += room.execute(words).fetchone()[0]
+
+
+def _rewinds(site: RoomSite, room: sqlite3.Connection, restores: int, verdict: Verdict) -> None:
+    """Only a restored hub knows less than it acknowledged: once for each epoch, never else."""
+    seen: set[tuple[str, int]] = set()
+    for (line,) in room.execute("SELECT line FROM event WHERE type = 'hub.rollback'"):
+        told = json.loads(line)["data"]
+        which = (told["epoch"], told["generation"])
+        if which in seen or not 1 < told["generation"] <= 1 + restores:
+            verdict.find(f"{site.place} a rewind without a restore, {restores} restores", told)
+        seen.add(which)
+    verdict.rollbacks += len(seen)
