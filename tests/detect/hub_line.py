@@ -10,12 +10,11 @@ from __future__ import annotations
 import heapq
 import itertools
 import random
-import zlib
 from collections import defaultdict
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass, field
 from datetime import timedelta
-from functools import partial
+from functools import lru_cache, partial
 from pathlib import Path
 from typing import Any
 
@@ -34,8 +33,8 @@ from protocols.messages.bodies import Pong, seal_batch
 from protocols.messages.event import Event, decode_event, encode_event, event_hash, first_prev
 from protocols.messages.identity import kid as kid_of
 from protocols.messages.topics import parse_topic
-from tests.detect.labels import EVERYWHERE, MINUTE, Label, S
-from tests.detect.room_line import JITTER_MS, LOSS, START, Row
+from tests.detect.labels import DAY, EVERYWHERE, MINUTE, Label, S
+from tests.detect.room_line import JITTER_MS, LOSS, PING_MS, START, Row
 from tests.hub.booking.town import NOW, Town, build_town, published
 
 MONO_MS = 1_000_000
@@ -43,6 +42,9 @@ OFF_LINE = ("controller", "wan", *EVERYWHERE)
 BEFORE_MS, AFTER_MS = 15 * S, RETURN_MS + 45 * S
 ORG = "changsha"
 LOST = int(LOSS * 2**16)
+DRAWS = 4
+"""Of a second: whether the question and the answer are lost, and how late each is."""
+ROOMS_KEPT = 64
 SENT = ("session.prepared", "phase.changed", "fault.raised", "fault.cleared")
 """What of a room's rows the hub's alarms and cases read; the rest is not sent here."""
 
@@ -53,6 +55,13 @@ def ctl_of(room: int) -> str:
 
 def room_of(ctl: str) -> int:
     return int(ctl.removeprefix("c-"), base=16) - 0x100
+
+
+@lru_cache(ROOMS_KEPT)
+def luck(seed: int, room: int, day: int) -> memoryview:
+    """A day's draws of a room's link, each from 0 to 65535, each by itself."""
+    chance = random.Random(f"{seed}:{room}:{day}")  # noqa: S311 - the same again
+    return memoryview(chance.randbytes(DAY // S * DRAWS * 2)).cast("H")
 
 
 def session_of(room: int) -> str:
@@ -152,10 +161,9 @@ class HubLine:
 
     def fate(self, room: int, second: int) -> tuple[bool, int]:
         """Whether a question of this second or its answer is lost, and when the answer comes."""
-        bits = zlib.crc32(f"{self.seed}:{room}:{second}".encode())
-        again = zlib.crc32(f"late{bits}".encode())
-        gone = (bits & 0xFFFF) < LOST or (bits >> 16) < LOST
-        return gone, ((again & 0xFFFF) + (again >> 16)) * JITTER_MS >> 16
+        day, at = divmod(second, DAY // S)
+        out, back, late, later = luck(self.seed, room, day)[at * DRAWS : at * DRAWS + DRAWS]
+        return out < LOST or back < LOST, (late + later) * JITTER_MS >> 16
 
     def _pong(self, room: int) -> None:
         if self._running and self._ears_open and not self._away[room]:
@@ -207,9 +215,12 @@ class HubLine:
         A room is silent after fifteen seconds, and one whose pong was missed is asked each second:
         with an answer to any of the questions below nothing the hub looks at changes.
         """
-        for room in range(self.count):
-            for second in range(0, self.end_ms // S, 5):
-                if self.fate(room, second)[0] and all(
+        for room, day in itertools.product(range(self.count), range(self.end_ms // DAY + 1)):
+            drawn = luck(self.seed, room, day)
+            ways = zip(drawn[:: 5 * DRAWS], drawn[1 :: 5 * DRAWS], strict=True)
+            for n, (out, back) in enumerate(ways):
+                second = day * DAY // S + 5 * n
+                if (out < LOST or back < LOST) and all(
                     self.fate(room, second + more)[0] for more in (3, 4, 5)
                 ):
                     yield second
@@ -250,7 +261,8 @@ class HubLine:
     # -- what is broken --------------------------------------------------------------------------
     def _plan(self, one: Label) -> None:
         for at in (one.from_ms, one.to_ms):
-            self._wake(at - BEFORE_MS, at + AFTER_MS)
+            # Pings begin with the waking: by chance, so that a fault meets them at any moment.
+            self._wake(at - BEFORE_MS - self._chance.randrange(PING_MS), at + AFTER_MS)
         if one.kind == "hub_stopped":
             self.at(one.from_ms, partial(setattr, self, "_running", False))
             self.at(one.to_ms, self.restart)
