@@ -1,10 +1,10 @@
 """`python -m tests.fuzz TARGET --runs N --seed S`: fuzzes one target, or a group of them.
 
 A long run is made of shards, each a process of its own with its own seed, all on one corpus. The
-first ones are guided by the coverage they count, which costs nine tenths of the speed; the others
-change what those found. What was done on these sources is kept in `out/fuzz`, so that an
-interrupted run goes on. An input that breaks a target is kept in `tests/fuzz/found`, where a test
-replays it for ever.
+first ones are guided by the coverage they count, which costs much of the speed; the others change
+what those found. What was done on these sources is kept in `out/fuzz`, so that an interrupted run
+goes on. An input that breaks a target is kept in `tests/fuzz/found`, where a test replays it for
+ever.
 """
 
 from __future__ import annotations

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from argparse import Namespace
 from itertools import islice
 from pathlib import Path
 from typing import Final
@@ -51,6 +52,19 @@ def test_the_plain_mutator_finds_a_planted_fault() -> None:
 
     with pytest.raises(AssertionError):
         list(map(planted, islice(given, 20_000)))
+
+
+def test_a_shard_without_coverage_changes_what_those_with_it_found(tmp_path: Path) -> None:
+    corpus, given = tmp_path / "corpus", list[bytes]()
+    corpus.mkdir()
+    (corpus / "find").write_bytes(b"far from every seed")
+    told = Namespace(runs=300, seed=1, corpus=corpus, out=tmp_path / "out.json", counted=False)
+
+    engine._shard(told, TARGETS["cu16"], given.append)
+
+    assert len(set(given)) > 250
+    assert sum(b"far from" in one for one in given) > 3
+    assert sorted(map(len, given))[150] > 8
 
 
 def test_an_input_that_takes_long_is_a_fault() -> None:
