@@ -46,7 +46,7 @@ def _message(data: bytes) -> None:
 
 
 def _certify(data: bytes) -> None:
-    v.read_trust(trust_file().encode()).certify(data)
+    v.read_trust(_trust()).certify(data)
 
 
 def _object(data: bytes) -> None:
@@ -81,6 +81,11 @@ def printed(report: v.Report) -> None:
 
 
 @cache
+def _trust() -> bytes:
+    return bytes(trust_file().encode())
+
+
+@cache
 def _sound() -> dict[str, bytes]:
     return sample.bag(sample.payload())
 
@@ -103,8 +108,7 @@ def whole(data: bytes) -> None:
         report = v.verify_package(_files(files), None, "en")
         assert report.code in (v.ALTERED, v.INCOMPLETE, v.UNPROVEN)
     else:
-        trust = trust_file().encode()
-        report = v.verify_package(_files({**files, name: content}), trust, "zh")
+        report = v.verify_package(_files({**files, name: content}), _trust(), "zh")
         assert report.code == v.ALTERED
     printed(report)
 
@@ -119,7 +123,7 @@ def contents(data: bytes) -> None:
 
     Each line is an event's type, session and data; those that begin with `h` are the hub's.
     """
-    keys = v.read_trust(trust_file().encode())
+    keys = v.read_trust(_trust())
     check = _check({})
     check.session, check.home_org, check.org, check.signer = SESSION, "hubei", "changsha", "f" * 16
     check.streams = {
@@ -157,7 +161,7 @@ RUNS: Final[dict[str, Run]] = {
 def seeds_of_parts() -> list[bytes]:
     """Each reader's own food, from the sample."""
     files = _sound()
-    trust = trust_file().encode()
+    trust = _trust()
     certs = sample.certificates()
     event = files[f"data/streams/{CTL}/{'1' * 32}/events.jsonl"].split(b"\n")
     of: dict[int, list[bytes]] = {

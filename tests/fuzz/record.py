@@ -7,11 +7,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Final
 
-from sqlalchemy import func, select
-
 from hub.app import Hub, build
 from hub.config import load
-from hub.store.tables_core import events, quarantine
 from protocols.messages.errors import LocalError
 from protocols.messages.topics import MESSAGE_BYTES_MAX, UP_EV, UP_LEAVES, UP_NOTICE
 from tests.hub.booking.town import CHEAP
@@ -25,6 +22,11 @@ KINDS: Final = SEALED + 2
 """First byte of an input: one of four topics with bytes as they are, or lines under the room's
 own seal as batch or notice."""
 FIRST_MAX: Final = 8
+COUNT: Final = """
+    SELECT (SELECT coalesce(max(id), 0) FROM events WHERE ctl != ?),
+           (SELECT coalesce(sum(times), 0) FROM quarantine)
+"""
+"""Asked after every input: written out, since to build it takes longer than the answer."""
 
 
 def made(folder: Path) -> Path:
@@ -50,6 +52,7 @@ class Recording:
     hub: Hub | None = None
     room: ScriptedRoom | None = None
     inputs: int = 0
+    was: tuple[int, int] = (0, 0)
 
     def __call__(self, data: bytes) -> None:
         """One message, to the end: recorded, or refused and in quarantine; never an exception."""
@@ -66,9 +69,9 @@ class Recording:
             if sealed is None:
                 return
             payload = sealed
-        rows, kept = self._count()
+        rows, kept = self.was
         self.hub.ingest.handle(room.topic(leaf), payload)
-        now_rows, now_kept = self._count()
+        now_rows, now_kept = self.was = self._count()
         assert kind >= SEALED or now_rows == rows, "recorded without the room's seal"
         unsealed = kind < SEALED and leaf in (UP_EV, UP_NOTICE)
         assert not unsealed or now_kept > kept, "neither recorded nor in quarantine"
@@ -81,14 +84,13 @@ class Recording:
         self.hub = build(load(self.copy), services=False, stretch=CHEAP)
         self.hub.fleet.transport = Nowhere()
         self.hub.rooms.rebuild()
+        self.was = self._count()
 
     def _count(self) -> tuple[int, int]:
         assert self.hub is not None
-        own = self.hub.config.hub
         with self.hub.store.read() as conn:
-            rows = select(func.max(events.c.id)).where(events.c.ctl != own)
-            kept = select(func.coalesce(func.sum(quarantine.c.times), 0))
-            return conn.execute(rows).scalar_one() or 0, conn.execute(kept).scalar_one()
+            rows, kept = conn.exec_driver_sql(COUNT, (self.hub.config.hub,)).one()
+        return rows, kept
 
     def close(self) -> None:
         """The hub's files are closed."""
