@@ -115,6 +115,7 @@ class Room:
         self.journal: Journal
         self.runtime: Runtime
         self._start()
+        self.runtime.open()
         rows = [session_plan(members=[person(no) for no in setting.numbers])]
         plan = {"generation": 1, "n": 1, "hash": "ab", "sessions": rows, "pack_hash": "ab"}
         self.feed("plan", plan)
@@ -153,7 +154,6 @@ class Room:
             config_hash="",
         )
         self.board.forget()
-        self.runtime.open()
 
     def _drawn(self, count: int) -> bytes:
         self.epochs += 1
@@ -166,9 +166,11 @@ class Room:
         self.clock.mono = 0
         self.clock.at += timedelta(seconds=off_s)
         self._start()
+        # What an hour off brings, lateness and phones not fetched, is the next thing that happens.
         assert self.state.sessions == before.sessions, "a restart found another session"
         held = {no: one.deposit for no, one in before.lockers.items()}
         assert {no: one.deposit for no, one in self.state.lockers.items()} == held
+        self.runtime.open()
         self.poll()
 
     def _effect(self, effect: Effect) -> None:
