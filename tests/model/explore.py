@@ -6,6 +6,8 @@ lawful way may go through it: neither force nor an override is one.
 
 from __future__ import annotations
 
+import itertools
+import re
 from array import array
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
@@ -16,6 +18,7 @@ from tests.model.room_walk import Place, Walk, key
 Move = tuple[str, bool, Callable[[], Place | None]]
 """What is done, whether it helps, and how it is done; None where nothing could be done."""
 WRONG_MAX = 20
+_NUMBER = re.compile(r" \d")
 
 
 @dataclass(slots=True)
@@ -81,6 +84,35 @@ def explore(
     locked = [] if walk.wrong or not whole else _locked_in(out, back_from, back_to)
     ways = [" / ".join(_way(came, one)) for one in locked]
     return Found(len(todo), walk.steps, count, walk.wrong, ways, frozenset(phases), whole)
+
+
+def guises(
+    walk: Walk, moves: Callable[[Walk, Place], Iterator[Move]], *, start: Place, places_max: int
+) -> Iterator[tuple[Place, Place]]:
+    """Pairs of unlike places with one key, of which an exploration keeps the first only."""
+    first = {key(start): start}
+    todo = [start]
+    for place in itertools.islice(todo, places_max):  # it grows meanwhile
+        for _, _, do in moves(walk, place):
+            after = do()
+            if after is None:
+                continue
+            known = first.setdefault(key(after), after)
+            if known is after:
+                todo.append(after)
+            elif known != after:
+                yield known, after
+
+
+def future(
+    walk: Walk, moves: Callable[[Walk, Place], Iterator[Move]], place: Place
+) -> set[tuple[str, bool, Any]]:
+    """What each act leads to from here, members unnamed."""
+    ways = set()
+    for name, helps, do in moves(walk, place):
+        after = do()
+        ways.add((_NUMBER.sub("", name), helps, None if after is None else key(after)))
+    return ways
 
 
 def _way(came: list[tuple[int, str]], at: int) -> list[str]:

@@ -1,9 +1,11 @@
 """What may happen to a room: orders, people, doors, force, and time; one act at a time.
 
-Three alphabets, so that each can be gone through to its end:
+Four alphabets, so that each can be gone through to its end:
 
 * `gate`: many members and every order; a deposit and a fetching are one act each, but a door stays
   open between its opening and its shutting, so that doors meet.
+* `force`: many members and what passes the gate: escorts and overrides, beside cards and the
+  orders of a day; nobody signs anything.
 * `custody`: lock, hand and the board's reading apart; locks that stick, boards that fall silent,
   keys and crowbars, escorts, overrides, restarts in between; few orders.
 * `exits`: everything that may become of a member, every document, every order.
@@ -20,12 +22,14 @@ from typing import Any
 from protocols.terms import OrderKind
 from tests.edge.room_bench import COORDINATOR, MANAGER, SESSION, STAFF, STAFF2
 from tests.model.explore import Move
-from tests.model.room_walk import Place, Walk, has_phone
+from tests.model.room_walk import Place, Walk, distinct, has_phone
 
 TWO_ROLES = (STAFF, COORDINATOR)
 ONE_ROLE = (STAFF, STAFF2)
 ORDERS = tuple(one.value for one in OrderKind if one.value not in ("end", "member_release"))
 URGENT = "urgent call"
+FORCE = ("card", "escort", "escort mute", "escort one", "override", "over one")
+DOOR = (*FORCE, "declare")
 
 
 def gate(walk: Walk, place: Place) -> Iterator[Move]:
@@ -35,18 +39,12 @@ def gate(walk: Walk, place: Place) -> Iterator[Move]:
     yield "wait", True, lambda: walk.wait(place)
     yield "restart", True, lambda: walk.read(walk.restart(place))
     yield "stranger", True, lambda: walk.card(place, 0)
-    for no in walk.setting.numbers:
+    for no in distinct(place):
         step = place.member(no).step.value
         if step == "expected":
             yield f"admit {no}", True, lambda no=no: admit(walk, place, no)
             continue
-        yield from _opening(
-            walk,
-            f"card {no}",
-            True,
-            lambda no=no: walk.card(place, _known(place, no)),
-            sticks=False,
-        )
+        yield from _at_the_door(walk, place, no, ("card",), sticks=False)
         if place.open[no - 1]:
             yield f"fetch {no}", True, lambda no=no: _fetch(walk, place, no)
             yield f"keep {no}", True, lambda no=no: _shut(walk, place, no)
@@ -55,6 +53,23 @@ def gate(walk: Walk, place: Place) -> Iterator[Move]:
             yield f"withdraw {no}", True, lambda no=no: _drop(walk, place, no, "withdraw")
         if step == "withdrawn":
             yield from _released_by_name(walk, place, no)
+
+
+def force(walk: Walk, place: Place) -> Iterator[Move]:
+    """Every way past the gate, with many members."""
+    yield from _orders(walk, place, ("open", "start", "sign", "terminate", "close"))
+    yield "wait", True, lambda: walk.wait(place)
+    yield "restart", True, lambda: walk.read(walk.restart(place))
+    for no in distinct(place):
+        if place.member(no).step.value == "expected":
+            yield f"admit {no}", True, lambda no=no: admit(walk, place, no)
+            continue
+        yield from _at_the_door(walk, place, no, FORCE, sticks=False)
+        if place.open[no - 1]:
+            yield f"fetch {no}", True, lambda no=no: _fetch(walk, place, no)
+            yield f"keep {no}", True, lambda no=no: _shut(walk, place, no)
+        if place.open[no - 1] and _may_put(place, no):
+            yield f"put {no}", True, lambda no=no: _put_back(walk, place, no)
 
 
 def custody(walk: Walk, place: Place) -> Iterator[Move]:
@@ -67,7 +82,7 @@ def custody(walk: Walk, place: Place) -> Iterator[Move]:
     yield "read", True, lambda: walk.read(place)
     yield "board silent", True, lambda: _silent(walk, place)
     for no in walk.setting.numbers:
-        yield from _at_the_door(walk, place, no)
+        yield from _at_the_door(walk, place, no, DOOR)
         yield from _hand(walk, place, no)
         yield f"withdraw {no}", True, lambda no=no: _drop(walk, place, no, "withdraw")
         if place.member(no).confirm_due:
@@ -83,13 +98,7 @@ def exits(walk: Walk, place: Place) -> Iterator[Move]:
     for no in walk.setting.numbers:
         if not place.inside[no - 1]:
             yield f"admit {no}", True, lambda no=no: admit(walk, place, no)
-        yield from _opening(
-            walk,
-            f"card {no}",
-            True,
-            lambda no=no: walk.card(place, _known(place, no)),
-            sticks=False,
-        )
+        yield from _at_the_door(walk, place, no, ("card",), sticks=False)
         if place.open[no - 1]:
             yield f"fetch {no}", True, lambda no=no: _fetch(walk, place, no)
             yield f"keep {no}", True, lambda no=no: _shut(walk, place, no)
@@ -124,14 +133,14 @@ def _no_orders(walk: Walk, place: Place) -> Iterator[Move]:
     if last is not None:
         again = {"id": last.id, "n": last.n, "members": list(last.members)}
         yield "repeated", True, lambda: _idle(walk, walk.order(place, last.order, **again))
-        old = {"id": "old", "n": last.n}
+        old = {"n": last.n}
         for word in ("end", "terminate"):
             yield f"old {word}", True, lambda w=word: _idle(walk, walk.order(place, w, **old))
-    foreign = {"id": "foreign", "session": "s-ffffffffffff"}
+    foreign = {"session": "s-ffffffffffff"}
     yield "foreign", True, lambda: _idle(walk, walk.order(place, "terminate", **foreign))
-    elsewhere = {"id": "elsewhere", "venues": ["wuhan"]}
+    elsewhere = {"venues": ["wuhan"]}
     yield "elsewhere", True, lambda: _idle(walk, walk.order(place, "terminate", **elsewhere))
-    unsigned = {"id": "unsigned", "session": SESSION, "order": "end", "reason": "unsigned"}
+    unsigned = {"session": SESSION, "order": "end", "reason": "unsigned"}
     yield "unsigned", True, lambda: _idle(walk, walk.feed(place, "order_refused", unsigned))
 
 
@@ -173,6 +182,11 @@ def admit(walk: Walk, place: Place, no: int) -> Place | None:
 
 def _fetch(walk: Walk, place: Place, no: int) -> Place:
     place = walk.read(walk.door(place, no, open_=True, inside=False))
+    return _shut(walk, place, no)
+
+
+def _put_back(walk: Walk, place: Place, no: int) -> Place:
+    place = walk.read(walk.door(place, no, open_=True, inside=True))
     return _shut(walk, place, no)
 
 
@@ -236,42 +250,48 @@ def _opening(
         yield name, helps, lambda: walk.read(opened)
 
 
-def _card(walk: Walk, place: Place, no: int) -> Iterator[Move]:
-    known = _known(place, no)
-    yield from _opening(walk, f"card {no}", True, lambda: walk.card(place, known), sticks=False)
-
-
-def _at_the_door(walk: Walk, place: Place, no: int) -> Iterator[Move]:
+def _at_the_door(
+    walk: Walk, place: Place, no: int, words: tuple[str, ...], *, sticks: bool = True
+) -> Iterator[Move]:
     """Whoever has a door opened, and who must not."""
     phone = {"no": no, "items": ["phone"]}
-    why = {"no": no, "reason": URGENT}
+    why, mute = {"no": no, "reason": URGENT}, {"no": no, "reason": ""}
     acts: list[tuple[str, bool, Callable[[], Place]]] = [
         ("card", True, lambda: walk.card(place, _known(place, no))),
         ("declare", True, lambda: walk.staff(place, "deposit.declare", **phone)),
         ("escort", True, lambda: walk.staff(place, "locker.escorted", *TWO_ROLES, **why)),
+        ("escort mute", True, lambda: walk.staff(place, "locker.escorted", *TWO_ROLES, **mute)),
         ("escort one", True, lambda: walk.staff(place, "locker.escorted", *ONE_ROLE, **why)),
         ("override", False, lambda: walk.command(place, "locker.override", *TWO_ROLES, locker=no)),
         ("over one", False, lambda: walk.command(place, "locker.override", *ONE_ROLE, locker=no)),
     ]
     for name, helps, do in acts:
-        yield from _opening(walk, f"{name} {no}", helps, do)
+        if name in words:
+            yield from _opening(walk, f"{name} {no}", helps, do, sticks=sticks)
 
 
 def _hand(walk: Walk, place: Place, no: int) -> Iterator[Move]:
     """At an open door a phone goes in or out, or it is shut; at a shut one there is a crowbar."""
     inside, opening = place.inside[no - 1], place.locker(no).opening
-    why = "" if opening is None else opening.why
     if not place.open[no - 1]:
         if opening is None and place.locker(no).door != "open":
             yield f"force {no}", False, lambda: walk.read(walk.door(place, no, open_=True))
         return
     if inside:
         yield f"take {no}", True, lambda: walk.door(place, no, open_=True, inside=False)
-    elif why in ("deposit", "release", "escorted") and has_phone(place, no):
+    elif _may_put(place, no):
         yield f"put {no}", True, lambda: walk.door(place, no, open_=True, inside=True)
     # A board without item bits cannot tell that somebody shut his door on his phone.
-    if not (inside and why == "release" and not walk.setting.item_sensor):
+    released = opening is not None and opening.why == "release"
+    if not (inside and released and not walk.setting.item_sensor):
         yield f"shut {no}", True, lambda: walk.door(place, no, open_=False)
+
+
+def _may_put(place: Place, no: int) -> bool:
+    """A permit has opened his door, and his phone is with him."""
+    opening = place.locker(no).opening
+    by_permit = opening is not None and opening.why in ("deposit", "release", "escorted")
+    return by_permit and has_phone(place, no)
 
 
 def _silent(walk: Walk, place: Place) -> Place:

@@ -51,13 +51,14 @@ class Place:
 
 @dataclass(frozen=True, slots=True)
 class Setting:
-    """What the room is, and by which rules it is run."""
+    """What the room is, and by which rules it is run. `home`: orders are made on its screen."""
 
     members: int = 3
     item_sensor: bool = True
     committee: bool = False
     documents: tuple[str, ...] = ("report",)
     elsewhere: bool = True
+    home: bool = False
 
     @property
     def numbers(self) -> range:
@@ -102,7 +103,8 @@ class Walk:
         place = Place(initial(config), shut, shut)
         members = [person(no) for no in self.setting.numbers]
         members += [person(ELSEWHERE, here=False)] if self.setting.elsewhere else []
-        rows = [session_plan(members=members)]
+        more = {"role": "home", "home_org": "changsha"} if self.setting.home else {}
+        rows = [session_plan(members=members, **more)]
         place = self.feed(place, "started", {"software": "", "config_hash": ""})
         plan = {"generation": 1, "n": 1, "hash": "ab", "sessions": rows, "pack_hash": "ab"}
         place = self.feed(place, "plan", plan)
@@ -165,7 +167,7 @@ class Walk:
     def order(self, place: Place, word: str, **more: Any) -> Place:
         n = place.session.last_n + 1
         data = {
-            "id": f"o{n}",
+            "id": f"o{place.state.seq}",
             "session": SESSION,
             "n": n,
             "order": word,
@@ -174,7 +176,7 @@ class Walk:
             "committee": "complete",
             "exceptions": ["members_seated"] if word == "start" else [],
             "by": MANAGER,
-            "via": "hub",
+            "via": "screen" if self.setting.home else "hub",
             "raw": "r",
         }
         return self.feed(place, "order", {**data, **more})
@@ -238,6 +240,18 @@ def key(place: Place) -> tuple[Any, ...]:
         tuple(sorted(session.sealing.items())),
         tuple(rows),
     )
+
+
+def distinct(place: Place) -> list[int]:
+    """One member of each kind there is in this place.
+
+    Of two whose rows are alike, what the one may do leads where the other's acts lead, with their
+    numbers exchanged: to the same key.
+    """
+    of_kind: dict[Any, int] = {}
+    for no in range(1, len(place.open) + 1):
+        of_kind.setdefault(_row(place, no), no)
+    return list(of_kind.values())
 
 
 def _row(place: Place, no: int) -> tuple[Any, ...]:

@@ -9,6 +9,7 @@ every state a lawful way leads to where every phone is back with its member.
 
 from __future__ import annotations
 
+import itertools
 import os
 from collections.abc import Callable
 from typing import Final
@@ -17,7 +18,7 @@ import pytest
 
 from protocols.policy.session import Phase
 from tests.model import moves
-from tests.model.explore import Found, explore
+from tests.model.explore import Found, explore, future, guises
 from tests.model.room_walk import Place, Setting, Walk
 
 LONG: Final = os.environ.get("EVALROOM_PROPERTIES") == "long"
@@ -37,12 +38,23 @@ def morning(walk: Walk) -> Place:
     return walk.first()
 
 
-def signing(walk: Walk) -> Place:
+def kept(walk: Walk) -> Place:
     place = walk.order(walk.first(), "open")
     for no in walk.setting.numbers:
         place = moves.admit(walk, place, no)
         assert place.inside[no - 1]
-    return walk.order(walk.order(place, "start"), "sign")
+    return place
+
+
+def before_his_locker(walk: Walk) -> Place:
+    place = walk.card(walk.order(walk.first(), "open"), 1)
+    place = walk.staff(place, "deposit.declare", no=1, items=["phone"])
+    assert walk.pulsed == (1,)
+    return walk.read(walk.door(place, 1, open_=True))
+
+
+def signing(walk: Walk) -> Place:
+    return walk.order(walk.order(kept(walk), "start"), "sign")
 
 
 def sealed(walk: Walk) -> Place:
@@ -81,15 +93,45 @@ def test_the_first_places_of_a_whole_room(begun: Callable[[Walk], Place], commit
     assert found.places == 50
 
 
+@pytest.mark.parametrize("begun", [morning, before_his_locker, kept])
 @pytest.mark.parametrize("item_sensor", [True, False])
-def test_the_first_places_of_a_lock_and_a_hand(item_sensor: bool) -> None:
+def test_the_first_places_of_a_lock_and_a_hand(
+    begun: Callable[[Walk], Place], item_sensor: bool
+) -> None:
     walk = Walk(Setting(members=1, item_sensor=item_sensor))
 
-    sound(explore(walk, moves.custody, places_max=250))
+    sound(explore(walk, moves.custody, start=begun(walk), places_max=100))
 
 
-def test_the_first_places_of_all_that_may_become_of_a_member() -> None:
-    sound(explore(Walk(Setting(members=1, documents=DOCUMENTS)), moves.exits, places_max=100))
+def test_the_first_places_past_the_gate() -> None:
+    walk = Walk(Setting(documents=()))
+
+    sound(explore(walk, moves.force, start=signing(walk), places_max=60))
+
+
+@pytest.mark.parametrize("home", [False, True])
+def test_the_first_places_of_all_that_may_become_of_a_member(home: bool) -> None:
+    walk = Walk(Setting(members=1, documents=DOCUMENTS, home=home))
+
+    sound(explore(walk, moves.exits, places_max=50))
+
+
+@pytest.mark.parametrize("committee", [False, True])
+def test_one_member_to_the_end(committee: bool) -> None:
+    found = explore(Walk(Setting(members=1, committee=committee)), moves.gate)
+
+    sound(found)
+    assert found.whole
+
+
+@pytest.mark.parametrize("begun", [morning, signing])
+def test_places_of_one_key_have_one_future(begun: Callable[[Walk], Place]) -> None:
+    """Why a place may stand for every other of its key, members exchanged among them."""
+    walk = Walk(Setting())
+    pairs = guises(walk, moves.gate, start=begun(walk), places_max=2_000 if LONG else 10)
+
+    for one, other in itertools.islice(pairs, 0, None, 200 if LONG else 20):
+        assert future(walk, moves.gate, one) == future(walk, moves.gate, other)
 
 
 # -- to the end ---------------------------------------------------------------------------------
@@ -104,6 +146,15 @@ def test_three_members_to_the_end(committee: bool) -> None:
 
 
 @to_the_end
+def test_three_members_past_the_gate_to_the_end() -> None:
+    """Nobody signs anything, so the policy's quantifier has nothing to ask."""
+    found = explore(Walk(Setting(documents=(), elsewhere=False)), moves.force)
+
+    sound(found)
+    assert found.whole
+
+
+@to_the_end
 @pytest.mark.parametrize("item_sensor", [True, False])
 def test_a_lock_and_a_hand_to_the_end(item_sensor: bool) -> None:
     found = explore(Walk(Setting(members=1, item_sensor=item_sensor)), moves.custody)
@@ -113,8 +164,9 @@ def test_a_lock_and_a_hand_to_the_end(item_sensor: bool) -> None:
 
 
 @to_the_end
-def test_all_that_may_become_of_a_member_to_the_end() -> None:
-    found = explore(Walk(Setting(members=1, documents=DOCUMENTS)), moves.exits)
+@pytest.mark.parametrize("home", [False, True])
+def test_all_that_may_become_of_a_member_to_the_end(home: bool) -> None:
+    found = explore(Walk(Setting(members=1, documents=DOCUMENTS, home=home)), moves.exits)
 
     sound(found)
     assert found.whole
