@@ -10,25 +10,10 @@ instead. `fetch.txt` is never read; what is planted is that a file nobody listed
 
 from __future__ import annotations
 
-from dataclasses import dataclass
 from typing import Final
 
-
-@dataclass(frozen=True, slots=True)
-class Planted:
-    """A fault: its name, the file, what stands there, what would, and the tests that notice."""
-
-    name: str
-    path: str
-    before: str
-    after: str
-    tests: tuple[str, ...]
-
-    @property
-    def module(self) -> str:
-        """The module's own name."""
-        return self.path.removesuffix(".py").replace("/", ".")
-
+from tests.mutants.gate_bank import GATE
+from tests.mutants.planted import Planted
 
 _CURSOR: Final = "tests/protocols/messages/test_cursor.py"
 _RECORDING: Final = "tests/protocols/messages/test_recording.py"
@@ -247,78 +232,6 @@ BANK: Final = (
         "if False:",
         (f"{_CURSOR}::test_a_wrong_hash_is_said_once_and_sending_goes_on",),
     ),
-    # -- the gate --------------------------------------------------------------------------------
-    Planted(
-        "two of three documents",
-        "protocols/policy/gate.py",
-        "for document, done in facts.documents.items()\n",
-        "for document, done in [*facts.documents.items()][1:]\n",
-        (_MODEL,),
-    ),
-    Planted(
-        "a release without the end",
-        "protocols/policy/gate.py",
-        '"order_end", met=facts.order == OrderKind.END',
-        '"order_end", met=True',
-        (_MODEL,),
-    ),
-    Planted(
-        "an old order counts again",
-        "edge/room_rules/orders.py",
-        "    if number <= session.last_n:\n",
-        "    if number < 0:\n",
-        (_MODEL,),
-    ),
-    Planted(
-        "an order for another venue counts here",
-        "edge/room_rules/orders.py",
-        "    if venues and not ours & {str(venue) for venue in venues}:\n",
-        "    if not ours:\n",
-        (_MODEL,),
-    ),
-    Planted(
-        "two doors at once",
-        "protocols/policy/gate.py",
-        '        met=not waiting,\n        waiting_for=",".join',
-        '        met=True,\n        waiting_for=",".join',
-        (_MODEL,),
-    ),
-    Planted(
-        "a restart pulses again",
-        "edge/room_rules/plans.py",
-        "    remote.settle_interrupted(work)\n",
-        "    remote.settle_interrupted(work)\n"
-        "    from edge.room_rules.kinds import Pulse\n"
-        "    for one in work.state.lockers.values():\n"
-        "        if one.opening is not None:\n"
-        "            work.do(Pulse(one.number, one.opening.intent))\n",
-        (_MODEL,),
-    ),
-    Planted(
-        "a session closes on a phone",
-        "protocols/policy/permits.py",
-        'lockers[locker.number] = "held" if in_use else locker.item',
-        'lockers[locker.number] = "absent"',
-        (_MODEL,),
-    ),
-    Planted(
-        "an order opens the door",
-        "edge/room_rules/orders.py",
-        "    if word is Order.OPEN:\n        work.do(Record",
-        "    if word is Order.TERMINATE:\n        from edge.room_rules.kinds import Pulse\n"
-        "        [work.do(Pulse(n, 'i')) for n in work.state.lockers]\n"
-        "    if word is Order.OPEN:\n        work.do(Record",
-        (_MODEL,),
-    ),
-    Planted(
-        "what nobody saw stays behind the door",
-        "protocols/policy/permits.py",
-        "began and locker is not None and locker.deposit is None",
-        "False",
-        (
-            "tests/edge/test_room_left_behind.py"
-            "::test_what_was_put_in_while_the_room_did_not_look_can_be_fetched",
-        ),
-    ),
+    *GATE,
 )
 """Every planted fault."""

@@ -1,0 +1,21 @@
+"""A fault as it is planted."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+
+@dataclass(frozen=True, slots=True)
+class Planted:
+    """A fault: its name, the file, what stands there, what would, and the tests that notice."""
+
+    name: str
+    path: str
+    before: str
+    after: str
+    tests: tuple[str, ...]
+
+    @property
+    def module(self) -> str:
+        """The module's own name."""
+        return self.path.removesuffix(".py").replace("/", ".")
