@@ -116,7 +116,7 @@ def test_the_first_places_of_all_that_may_become_of_a_member(home: bool) -> None
     sound(explore(walk, moves.exits, places_max=50))
 
 
-@pytest.mark.parametrize("committee", [False, True])
+@pytest.mark.parametrize("committee", [True, False] if LONG else [True])
 def test_one_member_to_the_end(committee: bool) -> None:
     found = explore(Walk(Setting(members=1, committee=committee)), moves.gate)
 
