@@ -38,7 +38,7 @@ class Backlog:
 
 
 @contextmanager
-def recording_figure(folder: Path) -> Iterator[Figure]:
+def figures(folder: Path) -> Iterator[list[Figure]]:
     """Events per second into the hub's own database, as they come and as bare rows."""
     data = folder / "hub"
     make_folder(data)
@@ -47,14 +47,16 @@ def recording_figure(folder: Path) -> Iterator[Figure]:
     try:
         checked = iter(backlog.sealed)
         bare = iter(backlog.lines)
-        yield Figure(
-            "recording, 64 per batch",
-            "insert the same rows",
-            "events/s",
-            0.6,
-            lambda: _recorded(hub, backlog.ctl, checked),
-            lambda: _inserted(hub, bare),
-        )
+        yield [
+            Figure(
+                name="recording, 64 per batch",
+                limit="insert the same rows",
+                unit="events/s",
+                floor=0.6,
+                ours=lambda: _recorded(hub, backlog.ctl, checked),
+                reference=lambda: _inserted(hub, bare),
+            )
+        ]
     finally:
         hub.close()
 
