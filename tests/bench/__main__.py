@@ -13,7 +13,7 @@ from contextlib import ExitStack
 from datetime import UTC, datetime
 from pathlib import Path
 
-from tests.bench import catchup, journal, line, package, recording
+from tests.bench import catchup, journal, line, package, process, recorder, recording, upload
 from tests.bench.measure import ROUNDS, Figure, measure
 from tests.bench.source_state import commit
 from tests.bench.table import row, table
@@ -24,7 +24,10 @@ GROUPS = {
     "line": line.figures,
     "catchup": catchup.figures,
     "recording": recording.figures,
+    "upload": upload.figures,
+    "recorder": recorder.figures,
     "package": package.figures,
+    "process": process.figures,
 }
 
 

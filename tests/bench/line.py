@@ -211,9 +211,9 @@ def figures(folder: Path) -> Iterator[list[Figure]]:
 
 
 @contextmanager
-def running(path: Path) -> Iterator[subprocess.Popen[bytes]]:
+def running(path: Path, *options: str) -> Iterator[subprocess.Popen[bytes]]:
     """The room of this file as a process."""
-    words = [sys.executable, "-m", "tests.bench.room_process", str(path)]
+    words = [sys.executable, "-m", "tests.bench.room_process", str(path), *options]
     with (path.parent / "room.log").open("ab") as log:
         process = subprocess.Popen(words, stdin=subprocess.PIPE, stdout=log, stderr=log)
     try:

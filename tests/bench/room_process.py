@@ -1,6 +1,7 @@
 """The real room controller in a process of its own; a byte on its input wakes the UPS's driver.
 
 The driver asks its board once a second; with its own `wake` it asks as often as the bench wants.
+With `no-screen` the room's web pages are left out, so that what the rest holds can be measured.
 """
 
 from __future__ import annotations
@@ -9,14 +10,19 @@ import os
 import signal
 import sys
 import threading
+import types
 from pathlib import Path
-
-from edge.app import build
-from edge.config import read_room_file
-from edge.drivers.megatec import Ups
+from unittest.mock import MagicMock
 
 
 def main(words: list[str]) -> int:
+    if "no-screen" in words:
+        for name in ("uvicorn", "edge.screen.app"):
+            sys.modules[name] = MagicMock(spec=types.ModuleType, name=name)
+    from edge.app import build  # noqa: PLC0415 - what it needs is decided above
+    from edge.config import read_room_file  # noqa: PLC0415 - as above
+    from edge.drivers.megatec import Ups  # noqa: PLC0415 - as above
+
     room = build(read_room_file(Path(words[0])))
     (driver,) = (one for one in room.devices if isinstance(one, Ups))
 

@@ -6,6 +6,7 @@ import json
 import shutil
 import subprocess
 import sys
+import tempfile
 import threading
 import time
 from collections.abc import Callable
@@ -47,21 +48,27 @@ class Commit:
 
 
 def enrolled(data: Path, count: int) -> list[Path]:
-    """A hub's data folder with `count` rooms; the folders of their credentials."""
-    make_folder(data)
-    accounts = json.loads((data / "demo-accounts.json").read_text(encoding="utf-8"))
-    secret = next(one["password"] for one in accounts if one["login"] == f"{ORG}.home_manager")
-    hub = build(load(data), services=False, stretch=CHEAP)
-    folders = [data / ROOM]
-    try:
-        for number in range(100, 100 + count - 1):
-            out = data / f"room-{number}"
-            enroll(hub, org=ORG, room=str(number), name=f"{number}室", secret=secret, out=out)
-            folders.append(out)
-    finally:
-        hub.close()
-    shutil.rmtree(data / "broker", ignore_errors=True)
-    return folders
+    """A hub's data folder with `count` rooms; the folders of their credentials.
+
+    Made in memory where the system has a place for that: hundreds of enrolments are as many syncs.
+    """
+    memory = Path("/dev/shm")  # noqa: S108 - a folder of our own in it
+    with tempfile.TemporaryDirectory(dir=memory if memory.is_dir() else None) as name:
+        made = Path(name) / "hub"
+        make_folder(made)
+        accounts = json.loads((made / "demo-accounts.json").read_text(encoding="utf-8"))
+        secret = next(one["password"] for one in accounts if one["login"] == f"{ORG}.home_manager")
+        hub = build(load(made), services=False, stretch=CHEAP)
+        names = [ROOM, *(f"room-{number}" for number in range(1000, 1000 + count - 1))]
+        try:
+            for one in names[1:]:
+                room = one.removeprefix("room-")
+                enroll(hub, org=ORG, room=room, name=one, secret=secret, out=made / one)
+        finally:
+            hub.close()
+        shutil.rmtree(made / "broker", ignore_errors=True)
+        shutil.copytree(made, data)
+    return [data / one for one in names]
 
 
 @dataclass(slots=True)

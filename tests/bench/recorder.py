@@ -1,0 +1,128 @@
+"""What recording a camera costs: the supervised recorder against a bare ffmpeg on the same stream.
+
+Both run side by side through all rounds, from the same camera, with segments of the same length;
+a round is a stretch of their CPU time. The recorder's is that of its program, its ffmpegs and
+whatever else it starts meanwhile: looking at the picture, hashing, syncing, moving.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import time
+from collections.abc import Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import dataclass
+from pathlib import Path
+
+from edge.media import ffmpeg
+from tests.bench.measure import Figure
+from tests.bench.site import WAIT_S
+
+STREAMS = 2
+SEGMENT_S = 5
+ROUND_S = 10.0
+NS_PER_MS = 1_000_000
+
+
+def film(path: Path) -> None:
+    """Ten seconds of 1080p at 25 pictures and 4 Mbit/s, a key frame a second, one slice each."""
+    words = [
+        *ffmpeg.quiet(),
+        *("-f", "lavfi", "-i", "testsrc2=size=1920x1080:rate=25", "-t", "10"),
+        *("-c:v", "libx264", "-preset", "ultrafast", "-bf", "0", "-g", "25", "-b:v", "4M"),
+        *("-maxrate", "4M", "-bufsize", "4M", "-x264-params", "slices=1", "-threads", "1"),
+        *("-pix_fmt", "yuv420p", "-f", "h264", str(path)),
+    ]
+    subprocess.run(words, check=True)
+
+
+def cpu_ns(pid: int) -> int:
+    """CPU time so far of a process and of all it started, ended or not, nanoseconds."""
+    total = 0
+    for task in Path(f"/proc/{pid}/task").iterdir():
+        total += int((task / "schedstat").read_text(encoding="ascii").split()[0])
+        for child in (task / "children").read_text(encoding="ascii").split():
+            total += cpu_ns(int(child))
+    return total
+
+
+@dataclass(slots=True)
+class Pair:
+    """The two, running."""
+
+    ours: int
+    bare: Sequence[int]
+    before: tuple[int, int] = (0, 0)
+    spent: tuple[float, float] = (0.0, 0.0)
+
+    def look(self) -> tuple[int, int]:
+        return cpu_ns(self.ours), sum(cpu_ns(pid) for pid in self.bare)
+
+    def run(self) -> float:
+        """CPU milliseconds per stream and second of the recorder, over one stretch."""
+        before, begun = self.look(), time.monotonic()
+        time.sleep(ROUND_S)
+        after, seconds = self.look(), time.monotonic() - begun
+        per = STREAMS * seconds * NS_PER_MS
+        self.spent = ((after[0] - before[0]) / per, (after[1] - before[1]) / per)
+        return self.spent[0]
+
+
+@contextmanager
+def figures(folder: Path) -> Iterator[list[Figure]]:
+    """CPU per stream."""
+    with ExitStack() as stack:
+        film(folder / "film.h264")
+        camera = stack.enter_context(
+            _process([sys.executable, "-m", "tests.bench.camera", str(folder / "film.h264")])
+        )
+        url = f"rtsp://127.0.0.1:{_line(camera)}/cam"
+        recorder = [sys.executable, "-m", "tests.bench.recorder_process", str(folder / "ours")]
+        ours = stack.enter_context(_process([*recorder, *[url] * STREAMS]))
+        bare = [
+            stack.enter_context(_process(_bare(url, folder / f"bare-{n}"))) for n in range(STREAMS)
+        ]
+        _line(ours)
+        pair = Pair(ours.pid, [one.pid for one in bare])
+        yield [
+            Figure(
+                name="recorder, CPU per stream",
+                limit="bare ffmpeg -c copy",
+                unit="ms/s",
+                floor=1.2,
+                at_most=True,
+                ours=pair.run,
+                reference=lambda: pair.spent[1],
+            )
+        ]
+
+
+def _bare(url: str, folder: Path) -> list[str]:
+    """What a person would type."""
+    folder.mkdir()
+    return [
+        *ffmpeg.quiet(),
+        *("-rtsp_transport", "tcp", "-i", url, "-c", "copy"),
+        *("-f", "segment", "-segment_time", str(SEGMENT_S), str(folder / "%06d.mp4")),
+    ]
+
+
+@contextmanager
+def _process(words: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
+    process = subprocess.Popen(
+        words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
+    )
+    try:
+        yield process
+    finally:
+        process.terminate()
+        process.wait(WAIT_S)
+
+
+def _line(process: subprocess.Popen[str]) -> str:
+    """The first line it says."""
+    said = process.stdout.readline().strip() if process.stdout is not None else ""
+    if not said:
+        raise RuntimeError(f"{process.args}: ended without a word")
+    return said
