@@ -11,7 +11,7 @@ from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
 
-from sqlalchemy import Connection, bindparam, func, null, select
+from sqlalchemy import Connection, bindparam, func, select
 
 from hub import crypto
 from hub.clock import Clock
@@ -46,8 +46,12 @@ LATE: Final = timedelta(minutes=10)
 """WIRE §5: cases from older events open as found later and page nobody."""
 NOTICES_MAX: Final = 1_000
 """Notices of one controller that wait for their rows; what comes beyond waits for its row."""
+OPENED: Final = "epoch.opened"
+MEANING: Final = frozenset((OPENED, "record.gap"))
+"""Types of rows that say something of the streams themselves."""
 # Asked with every batch: building a statement costs more than running it.
 _ROWS: Final = events.insert()
+_SEAL: Final = seals.insert()
 _ROW_ID: Final = select(events.c.id).where(
     events.c.ctl == bindparam("of_ctl"),
     events.c.epoch == bindparam("of_epoch"),
@@ -193,7 +197,7 @@ class Recorder:
             _keep_seal(conn, signed, batch, verdict, now)
             self._lineage.heard(ctl, epoch)
         for event in decoded:
-            if event is not None:
+            if event is not None and event.type in MEANING:
                 self._meaning(conn, event, outcome, now)
         self._pending_closed(conn, before, verdict.head)
         outcome.asked |= self._lineage.moved(conn, ctl, epoch)
@@ -235,13 +239,7 @@ class Recorder:
 
     def _meaning(self, conn: Connection, event: Event, outcome: Outcome, now: datetime) -> None:
         """`epoch.opened` and `record.gap`; one that is malformed is recorded and means nothing."""
-        acts: dict[str, Callable[[Connection, Event, Outcome, datetime], None]] = {
-            "epoch.opened": self._opened,
-            "record.gap": self._gap,
-        }
-        act = acts.get(event.type)
-        if act is None:
-            return
+        act = self._opened if event.type == OPENED else self._gap
         try:
             act(conn, event, outcome, now)
         except RemoteError as error:
@@ -407,22 +405,19 @@ def _keep_seal(
     Also the hashes of those of its lines that did not become rows: without them nobody could check
     the seal of the others. It counts up to the last row; what is behind comes again.
     """
-    parts = signed.raw.split(b"\n")
     placed = {v.seq for v in verdict.verdicts if isinstance(v, Record | AlreadyRecorded)}
     lines = enumerate(batch.lines, start=batch.first)
     others = [[seq, event_hash(line)] for seq, line in lines if seq not in placed]
-    conn.execute(
-        seals.insert().values(
-            ctl=batch.ctl,
-            epoch=batch.epoch,
-            first=batch.first,
-            last=verdict.records[-1].seq,
-            header=signed.header_line,
-            sigs=parts[-2],
-            others=others or null(),
-            recorded_at=now,
-        )
-    )
+    kept = {
+        "ctl": batch.ctl,
+        "epoch": batch.epoch,
+        "first": batch.first,
+        "last": verdict.records[-1].seq,
+        "header": signed.header_line,
+        "sigs": signed.raw[:-1].rpartition(b"\n")[2],
+        "recorded_at": now,
+    }
+    conn.execute(_SEAL, kept | {"others": others} if others else kept)
 
 
 def _is_late(event: Event, now: datetime) -> bool:

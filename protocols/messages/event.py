@@ -22,6 +22,7 @@ from protocols.messages.strict import (
     Reader,
     dump,
     load,
+    load_last,
 )
 from protocols.messages.topics import EVENT_BYTES_MAX
 
@@ -67,7 +68,7 @@ _WRITTEN = re.compile(
     rf'"at":"({INSTANT_TEXT})","at_trust":"(ntp|rtc|none)",'
     r'"type":"([a-z][a-z0-9_]{0,14}(?:\.[a-z][a-z0-9_]{0,14}){0,3})",'
 )
-_WRITTEN_BYTES = re.compile(_WRITTEN.pattern.encode("ascii"))
+_DATA = '"data":'
 
 
 @dataclass(frozen=True, slots=True)
@@ -215,23 +216,21 @@ def decode_event(line: bytes) -> Event:
 
 
 def _as_written(line: bytes) -> Event | None:
-    """The event, if its head is one that we write ourselves; a third of the time of the other way.
+    """The event, if it is one that we write ourselves; a quarter of the time of the other way.
 
     What is odd is left to the other way, which also says what is odd about it.
     """
-    head = _WRITTEN_BYTES.match(line)
-    if head is None:
-        return None
     try:
-        value = load(b"{" + line[head.end() :], where="event")
-    except RemoteError:
+        text = line.decode("utf-8")
+    except UnicodeDecodeError:
         return None
-    data = value.get("data")
-    if len(value) != 1 or not isinstance(data, dict):
+    head = _WRITTEN.match(text)
+    if head is None or not text.startswith(_DATA, head.end()):
         return None
-    ctl, epoch, seq, prev, session, boot, mono_ms, at, at_trust, kind = (
-        part.decode("ascii") for part in head.groups()
-    )
+    data = load_last(text, head.end() + len(_DATA))
+    if data is None:
+        return None
+    ctl, epoch, seq, prev, session, boot, mono_ms, at, at_trust, kind = head.groups()
     return Event(
         v=EVENT_VERSION,
         ctl=ctl,
@@ -293,10 +292,13 @@ def envelope_of(line: bytes) -> Envelope:
         raise RemoteError(
             "not an event", where="event", expected="v, ctl, epoch, seq, prev", got=line[:80]
         )
-    ctl, epoch, seq, prev = (part.decode("ascii") for part in head.groups())
-    if int(seq) > INTEGER_MAX:
-        raise RemoteError("seq is too large", where="event.seq", expected="below 2^53", got=seq)
-    return Envelope(ctl=ctl, epoch=epoch, seq=int(seq), prev=prev, size=len(line))
+    ctl, epoch, digits, prev = head.groups()
+    seq = int(digits)
+    if seq > INTEGER_MAX:
+        raise RemoteError(
+            "seq is too large", where="event.seq", expected="below 2^53", got=digits.decode("ascii")
+        )
+    return Envelope(ctl.decode("ascii"), epoch.decode("ascii"), seq, prev.decode("ascii"), len(line))
 
 
 def first_prev(pred_hash: str = "") -> str:

@@ -114,6 +114,34 @@ def load(raw: bytes, *, where: str, floats: bool = False) -> Json:
     return value
 
 
+def _fraction(text: str) -> NoReturn:
+    raise _OddError(f"the float {text}")
+
+
+_WHOLE: Final = json.JSONDecoder(
+    object_pairs_hook=_pairs, parse_constant=_constant, parse_float=_fraction
+)
+# All that can be odd about a JSON text without a float and without a key that stands twice: an
+# integer with this many digits, a surrogate that was escaped, and more brackets than may be nested.
+_LONG_NUMBER: Final = re.compile(r"[0-9]{16}")
+
+
+def load_last(text: str, start: int) -> Json | None:
+    """The object at `start` of an object whose last one it is: a `}` must end the text behind it.
+
+    None where that is not so or the object is odd in any way, also one that `load` would allow:
+    the caller then asks `load`, which looks at every leaf and says what is odd.
+    """
+    try:
+        value, end = _WHOLE.raw_decode(text, start)
+    except (ValueError, RecursionError):
+        return None
+    if not isinstance(value, dict) or text[end:] != "}" or "\\u" in text:
+        return None
+    brackets = text.count("{", start) + text.count("[", start)
+    return None if brackets > DEPTH_MAX or _LONG_NUMBER.search(text, start) else value
+
+
 def _refuse(where: str, got: str) -> NoReturn:
     raise RemoteError("JSON outside the contract", where=where, expected="strict JSON", got=got)
 
