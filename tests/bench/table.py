@@ -34,7 +34,7 @@ def row(result: Result) -> dict[str, object]:
 def table(rows: list[dict[str, object]]) -> str:
     """One line per figure, then why floors are missed."""
     lines = [
-        f"{'figure':<28}{'ours':>9} {'unit':<10}{'limit or peer':<34}{'':>9}{'ratio':>8}  "
+        f"{'figure':<36}{'ours':>9} {'unit':<10}{'limit or peer':<34}{'':>9}{'ratio':>8}  "
         f"{'spread':<15}{'floor':>7}  verdict"
     ]
     notes: list[str] = []
@@ -47,7 +47,7 @@ def table(rows: list[dict[str, object]]) -> str:
             notes.append(str(one["why"]))
             note = f" [{len(notes)}]"
         lines.append(
-            f"{one['figure']:<28}{_short(one['ours']):>9} {one['unit']:<10}{one['limit']:<34}"
+            f"{one['figure']:<36}{_short(one['ours']):>9} {one['unit']:<10}{one['limit']:<34}"
             f"{_short(one['limit_value']):>9}{one['ratio']:>8}  {spread:<15}{floor:>7}  "
             f"{one['verdict']}{note}"
         )

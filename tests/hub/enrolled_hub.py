@@ -15,9 +15,16 @@ from tests.hub.booking.town import CHEAP
 ROOM = "room"  # the room's credentials, in the data folder
 
 
-def make_folder(data: Path) -> None:
-    """Makes it; `data / ROOM` holds the credentials of changsha-2."""
-    config = Config(data=data, hub=new_hub_id(), demo=True, pack="demo.yaml")
+def make_folder(data: Path, *, database: str = "") -> None:
+    """Makes it; `data / ROOM` holds the credentials of changsha-2.
+
+    Args:
+        data: a new folder.
+        database: address of an empty one; SQLite in the folder when empty.
+    """
+    config = Config(
+        data=data, hub=new_hub_id(), demo=True, pack="demo.yaml", database=database
+    )
     init(config, demo_orgs=("hubei", "changsha", "hunan"), stretch=CHEAP)
     rows = json.loads((data / "demo-accounts.json").read_text(encoding="utf-8"))
     secret = next(r["password"] for r in rows if r["login"] == "changsha.home_manager")

@@ -22,7 +22,7 @@ from hub.store.tables_core import events
 from tests.hub.booking.town import (
     NOW,
 )
-from tests.hub.store.conftest import free_port
+from tests.hub.store.cluster import free_port
 
 pytestmark = pytest.mark.slow
 
