@@ -298,7 +298,9 @@ def envelope_of(line: bytes) -> Envelope:
         raise RemoteError(
             "seq is too large", where="event.seq", expected="below 2^53", got=digits.decode("ascii")
         )
-    return Envelope(ctl.decode("ascii"), epoch.decode("ascii"), seq, prev.decode("ascii"), len(line))
+    return Envelope(
+        ctl.decode("ascii"), epoch.decode("ascii"), seq, prev.decode("ascii"), len(line)
+    )
 
 
 def first_prev(pred_hash: str = "") -> str:

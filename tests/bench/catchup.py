@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -21,12 +21,13 @@ from tests.bench import peers
 from tests.bench.journal import DRAFT
 from tests.bench.line import running
 from tests.bench.measure import ROUNDS, Figure
+from tests.bench.recorder import own_ns
 from tests.bench.site import HubProcess, broker_name, enrolled, write_room
 
 BACKLOG = 10_000  # events: a day of a room
 GROUP = 200
 PROMISED = 20_000.0
-WHY = ""
+Round = Callable[[], float]
 
 
 @dataclass(slots=True)
@@ -93,7 +94,7 @@ def figures(folder: Path) -> Iterator[list[Figure]]:
     """Against what was promised, a Mosquitto bridge and a NATS leaf node."""
     with ExitStack() as stack:
         data = folder / "hub"
-        credentials = enrolled(data, ROUNDS)
+        credentials = enrolled(data, ROUNDS + 1)
         hub = stack.enter_context(HubProcess(data))
         waiting = []
         for number, one in enumerate(credentials):
@@ -105,28 +106,40 @@ def figures(folder: Path) -> Iterator[list[Figure]]:
         bridge = stack.enter_context(peers.bridge(folder / "bridge"))
         leaf = stack.enter_context(peers.leaf(folder / "leaf"))
 
-        def figure(limit: str, floor: float, **of: object) -> Figure:
+        # One room before the rounds: what of the hub's one core an event takes.
+        before = own_ns(hub.pid)
+        rooms.run()
+        spent_us = (own_ns(hub.pid) - before) / BACKLOG / 1000
+        why = (
+            f"The hub spends {spent_us:.0f} µs of one core per event: recording with its signature, "
+            "hash chain and strict decoding (see there), the live state of the room folded from "
+            "each row, projections, signed acks. The peers' subscriber parses, hashes and inserts; "
+            "nothing is signed, checked, folded or acknowledged back after its commit."
+        )
+
+        def figure(limit: str, floor: float, ours: Round, reference: Round) -> Figure:
             return Figure(
                 name=f"catch-up over {broker_name()}",
                 limit=limit,
                 unit="events/s",
                 floor=floor,
-                why=WHY,
-                **of,  # type: ignore[arg-type]
+                ours=ours,
+                reference=reference,
+                why=why,
             )
 
         yield [
-            figure("promised", 1.0, ours=rooms.run, reference=lambda: PROMISED),
+            figure("promised", 1.0, rooms.run, lambda: PROMISED),
             figure(
                 "Mosquitto bridge + subscriber",
                 2.0,
-                ours=lambda: rooms.last,
-                reference=lambda: bridge.run(lines.next()),
+                lambda: rooms.last,
+                lambda: bridge.run(lines.next()),
             ),
             figure(
                 "NATS leaf node + subscriber",
                 1.0,
-                ours=lambda: rooms.last,
-                reference=lambda: leaf.run(lines.next()),
+                lambda: rooms.last,
+                lambda: leaf.run(lines.next()),
             ),
         ]

@@ -114,7 +114,7 @@ class Nats:
             if line.startswith(b"MSG "):
                 parts = line.split()
                 payload = self._take(int(parts[-1]))
-                return (parts[3].decode() if len(parts) > 4 else ""), payload  # noqa: PLR2004
+                return (parts[3].decode() if len(parts) > 4 else ""), payload
             if line.startswith(b"HMSG "):
                 parts = line.split()
                 self._take(int(parts[-1]))

@@ -1,8 +1,8 @@
 """What catching up is held against: brokers that store and forward, and a subscriber that commits.
 
 Both peers carry the same lines, one event per message as they are used, from an edge that could not
-reach its hub to the hub's broker, where the same subscriber commits what has arrived. Neither signs,
-checks a chain or acknowledges to the edge after the commit; neither syncs the edge's store.
+reach its hub to the hub's broker, where the same subscriber commits what has arrived. Neither
+signs, checks a chain or acknowledges to the edge after the commit; neither syncs the edge's store.
 """
 
 from __future__ import annotations

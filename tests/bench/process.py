@@ -114,7 +114,10 @@ def figures(folder: Path) -> Iterator[list[Figure]]:
         screen = int(read_room_file(path).get("screen", "port"))
         url = f"http://127.0.0.1:{screen}/api/state"
         room_start = Start(
-            evalroom("edge", "run", path), folder / "room.log", url, lambda answer: answer.is_success
+            evalroom("edge", "run", path),
+            folder / "room.log",
+            url,
+            lambda answer: answer.is_success,
         )
         yield [
             Figure(

@@ -1,8 +1,8 @@
 """What recording a camera costs: the supervised recorder against a bare ffmpeg on the same stream.
 
 Both run side by side through all rounds, from the same camera, with segments of the same length;
-a round is a stretch of their CPU time. The recorder's is that of its program, its ffmpegs and
-whatever else it starts meanwhile: looking at the picture, hashing, syncing, moving.
+a round is a stretch of their CPU time. The recorder's is that of its program and its ffmpegs:
+watching, looking at the picture, hashing, syncing, moving.
 """
 
 from __future__ import annotations
@@ -37,14 +37,17 @@ def film(path: Path) -> None:
     subprocess.run(words, check=True)
 
 
+def own_ns(pid: int) -> int:
+    """CPU time so far of one process, nanoseconds."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    return sum(int((one / "schedstat").read_text(encoding="ascii").split()[0]) for one in tasks)
+
+
 def cpu_ns(pid: int) -> int:
-    """CPU time so far of a process and of all it started, ended or not, nanoseconds."""
-    total = 0
-    for task in Path(f"/proc/{pid}/task").iterdir():
-        total += int((task / "schedstat").read_text(encoding="ascii").split()[0])
-        for child in (task / "children").read_text(encoding="ascii").split():
-            total += cpu_ns(int(child))
-    return total
+    """The same with all that it has started and that runs."""
+    tasks = Path(f"/proc/{pid}/task").iterdir()
+    children = [child for one in tasks for child in (one / "children").read_text().split()]
+    return own_ns(pid) + sum(cpu_ns(int(child)) for child in children)
 
 
 @dataclass(slots=True)
@@ -110,9 +113,7 @@ def _bare(url: str, folder: Path) -> list[str]:
 
 @contextmanager
 def _process(words: Sequence[str]) -> Iterator[subprocess.Popen[str]]:
-    process = subprocess.Popen(
-        words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True
-    )
+    process = subprocess.Popen(words, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE, text=True)
     try:
         yield process
     finally:

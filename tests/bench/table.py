@@ -59,6 +59,6 @@ def table(rows: list[dict[str, object]]) -> str:
 def _short(value: object) -> str:
     """Four digits, whatever the size."""
     number = float(str(value))
-    if number >= 1000:  # noqa: PLR2004 - from here on the digits behind the point say nothing
+    if number >= 1000:
         return f"{number:.0f}"
     return f"{number:.4g}"

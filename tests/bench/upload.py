@@ -1,8 +1,7 @@
-"""A segment's way from the room's spool into the hub's store, over HTTP, signed, hashed and synced."""
+"""A segment's way from the room's spool into the hub's store: HTTP, signed, hashed and synced."""
 
 from __future__ import annotations
 
-import hashlib
 import os
 import random
 import shutil
@@ -10,6 +9,7 @@ import threading
 from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from dataclasses import dataclass, field
+from hashlib import sha256
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +20,7 @@ from edge.media.spool import Spool
 from edge.media.uploader import Account, Uploader
 from protocols.messages.topics import QOS, UP_EV
 from tests.bench.measure import Figure, rate
+from tests.bench.recorder import own_ns
 from tests.bench.site import WAIT_S, HubProcess, enrolled
 from tests.hub.scripted_room import ScriptedRoom
 
@@ -92,7 +93,7 @@ class Serial:
     def copy(self) -> None:
         """SHA-256, copy, sync."""
         content = self.source.read_bytes()
-        hashlib.sha256(content).digest()
+        sha256(content).digest()
         shutil.copyfile(self.source, self.target)
         handle = os.open(self.target, os.O_RDONLY)
         os.fsync(handle)
@@ -122,6 +123,10 @@ def figures(folder: Path) -> Iterator[list[Figure]]:
         source = folder / "segment"
         source.write_bytes(chance.randbytes(SEGMENT_BYTES))
         serial = Serial(source, folder / "copy")
+        before = own_ns(hub.pid)
+        room.run()
+        spent_ms = (own_ns(hub.pid) - before) / 1e6 / (SEGMENTS * SEGMENT_BYTES / MIB)
+        hashed_ms = 1000 / (SEGMENT_BYTES / MIB * rate(1, lambda: sha256(source.read_bytes())))
         yield [
             Figure(
                 name="segment upload, 8 MiB",
@@ -130,5 +135,8 @@ def figures(folder: Path) -> Iterator[list[Figure]]:
                 floor=0.6,
                 ours=room.run,
                 reference=serial.run,
+                why=f"The hub's process takes {spent_ms:.1f} ms of CPU per MiB, {hashed_ms:.1f} of "
+                "them SHA-256; the rest is HTTP read by h11 in pure Python and handed over in "
+                "small pieces. The room's program reads and sends on the other core.",
             )
         ]

@@ -22,9 +22,7 @@ def make_folder(data: Path, *, database: str = "") -> None:
         data: a new folder.
         database: address of an empty one; SQLite in the folder when empty.
     """
-    config = Config(
-        data=data, hub=new_hub_id(), demo=True, pack="demo.yaml", database=database
-    )
+    config = Config(data=data, hub=new_hub_id(), demo=True, pack="demo.yaml", database=database)
     init(config, demo_orgs=("hubei", "changsha", "hunan"), stretch=CHEAP)
     rows = json.loads((data / "demo-accounts.json").read_text(encoding="utf-8"))
     secret = next(r["password"] for r in rows if r["login"] == "changsha.home_manager")
