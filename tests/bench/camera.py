@@ -107,10 +107,10 @@ class Viewer:
         return verb == "PLAY"
 
     def _play(self) -> None:
-        begun, number = time.monotonic(), 0
+        begun, number, pause = time.monotonic(), 0, threading.Event()
         while True:
             for picture in self._film.pictures:
-                time.sleep(max(begun + number / FPS - time.monotonic(), 0.0))
+                pause.wait(max(begun + number / FPS - time.monotonic(), 0.0))
                 stamp = number * CLOCK_HZ // FPS & 0xFFFFFFFF
                 self._line.sendall(b"".join(self._packets(picture, stamp)))
                 number += 1

@@ -111,7 +111,7 @@ def figures(folder: Path) -> Iterator[list[Figure]]:
         rooms.run()
         spent_us = (own_ns(hub.pid) - before) / BACKLOG / 1000
         why = (
-            f"The hub spends {spent_us:.0f} µs of one core per event: recording with its signature, "
+            f"The hub spends {spent_us:.0f} µs of one core per event: recording with signature, "
             "hash chain and strict decoding (see there), the live state of the room folded from "
             "each row, projections, signed acks. The peers' subscriber parses, hashes and inserts; "
             "nothing is signed, checked, folded or acknowledged back after its commit."

@@ -90,13 +90,13 @@ class Line:
     def p50(self) -> float:
         """One round of facts; the median delay, milliseconds."""
         sent: list[int] = []
-        due = time.monotonic()
+        due, pause = time.monotonic(), threading.Event()
         for _ in range(FACTS):
             due += PERIOD_S
             self.mains = not self.mains
             self.board.answer(mains=self.mains)
             sent.append(self.board.answer(mains=self.mains))
-            time.sleep(max(due - time.monotonic(), 0.0))
+            pause.wait(max(due - time.monotonic(), 0.0))
         rows = self.new_facts(FACTS)
         self.delays_ms = [
             (self.hub.committed(epoch, seq) - begun) / NS_PER_MS

@@ -5,9 +5,10 @@ from __future__ import annotations
 import json
 import secrets
 import socket
-import time
 from contextlib import suppress
 from typing import Any
+
+from tests.system.room_rig import until
 
 READ_BYTES = 256 * 1024
 WAIT_S = 30.0
@@ -79,16 +80,16 @@ class Nats:
         """A durable pull consumer at another domain's stream; waits until that can be reached."""
         config = {"durable_name": name, "ack_policy": "all", "deliver_policy": "all"}
         body = {"stream_name": stream, "config": config | {"max_ack_pending": 10_000}}
-        until = time.monotonic() + WAIT_S
-        while True:
+        subject = f"$JS.{domain}.API.CONSUMER.DURABLE.CREATE.{stream}.{name}"
+
+        def made() -> bool:
             try:
-                self.request(f"$JS.{domain}.API.CONSUMER.DURABLE.CREATE.{stream}.{name}", body)
+                self.request(subject, body)
             except NatsError:
-                if time.monotonic() > until:
-                    raise
-                time.sleep(0.05)
-            else:
-                return
+                return False
+            return True
+
+        until(f"{subject} at the other domain", made, within_s=WAIT_S)
 
     def pull(self, stream: str, name: str, domain: str, count: int) -> list[tuple[str, bytes]]:
         """Up to `count` messages with where to acknowledge them; what is there is given at once."""

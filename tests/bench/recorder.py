@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+import threading
 import time
 from collections.abc import Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -65,7 +66,7 @@ class Pair:
     def run(self) -> float:
         """CPU milliseconds per stream and second of the recorder, over one stretch."""
         before, begun = self.look(), time.monotonic()
-        time.sleep(ROUND_S)
+        threading.Event().wait(ROUND_S)
         after, seconds = self.look(), time.monotonic() - begun
         per = STREAMS * seconds * NS_PER_MS
         self.spent = ((after[0] - before[0]) / per, (after[1] - before[1]) / per)

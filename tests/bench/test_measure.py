@@ -32,7 +32,7 @@ def result(ratios: list[float], floor: float | None, *, at_most: bool = False) -
         ([0.3, 0.5, 0.7, 0.8, 0.9], 0.6, False, "tie (above)"),
         ([0.3, 0.5, 0.55, 0.8, 0.9], 0.6, False, "tie (below)"),
         # One round out of the ordinary decides nothing.
-        ([0.1, 0.8, 0.9, 0.8, 0.7], 0.6, False, "met"),
+        ([0.1, 0.8, 0.9, 0.8, 0.7, 0.8, 0.7], 0.6, False, "met"),
         ([1.0, 1.0, 1.0, 1.0, 1.0], 1.0, True, "met"),
         ([0.1, 0.8, 0.9, 0.8, 0.7], None, False, "-"),
     ],
