@@ -138,8 +138,8 @@ def load_last(text: str, start: int) -> Json | None:
         return None
     if not isinstance(value, dict) or text[end:] != "}" or "\\u" in text:
         return None
-    brackets = text.count("{", start) + text.count("[", start)
-    return None if brackets > DEPTH_MAX or _LONG_NUMBER.search(text, start) else value
+    levels = 1 + text.count("{", start) + text.count("[", start)
+    return None if levels > DEPTH_MAX or _LONG_NUMBER.search(text, start) else value
 
 
 def _refuse(where: str, got: str) -> NoReturn:

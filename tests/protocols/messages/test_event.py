@@ -228,6 +228,20 @@ def test_an_event_written_as_ours_is_read_as_any_other(at: int, new: bytes, cut:
     assert outcome(changed) == outcome(b" " + changed)
 
 
+ODD = [
+    *("[" * deep + "9" + "]" * deep for deep in range(20, 27)),
+    *("1.5", "1e5", "-0", "NaN", "01", "1 ", "1}", "null", '"a'),
+    *("9007199254740991", "9007199254740992", "-9007199254740992", "1" * 5000),
+    *(r'"\ud800"', r'"\ud83d\ude00"', r'"\u0041"', '"中"', '{"a":1,"a":2}', '1,"data":{}'),
+]
+
+
+@pytest.mark.parametrize("value", ODD)
+def test_odd_data_is_judged_alike_whoever_wrote_it(value: str) -> None:
+    line = encode_event(event(data={"odd": "here"})).replace(b'"here"', value.encode())
+    assert outcome(line) == outcome(b" " + line)
+
+
 def test_the_first_event_ever_follows_zeros():
     assert first_prev() == "0" * 64
     assert first_prev("a" * 64) == "a" * 64
