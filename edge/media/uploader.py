@@ -25,7 +25,7 @@ from edge.media.spool import Kept, Spool
 
 LOG = logging.getLogger(__name__)
 
-CHUNK_BYTES = 256 * 1024
+CHUNK_BYTES = 64 * 1024
 TIMEOUT_S = 20.0  # a hub that takes no byte for this long is away
 IDLE_S = 2.0  # between two looks at an empty spool
 LATER_S = 1.0  # the hub has not recorded the event yet: the event is on its way
