@@ -46,6 +46,8 @@ def fuzzed(name: str, claim: str, *rests_on: str) -> Section:
     return Section(name, claim, command=command, rests_on=rests_on or PRODUCT)
 
 
+_WALK = ("tests/model/test_gate_exhaustive.py", "-rP")
+
 SECTIONS = (
     Section(
         "histories",
@@ -72,12 +74,22 @@ SECTIONS = (
     Section(
         "states",
         "no state of a room breaks a law or keeps a phone",
-        ("tests/model/test_gate_exhaustive.py", "-rP", "-k", "three_members"),
+        (*_WALK, "-k", "three_members_to_the_end and False"),
+    ),
+    Section(
+        "states-all",
+        "nor where the whole committee has to sign",
+        (*_WALK, "-k", "three_members_to_the_end and True"),
+    ),
+    Section(
+        "force",
+        "nor do escorts and overrides of three members",
+        (*_WALK, "-k", "past_the_gate_to"),
     ),
     Section(
         "hands",
         "nor does any act of a hand, a lock or a board",
-        ("tests/model/test_gate_exhaustive.py", "-rP", "-k", "hand_to or member_to"),
+        (*_WALK, "-k", "hand_to or member_to or one_future"),
     ),
     Section(
         "doors",
@@ -109,7 +121,16 @@ SECTIONS = (
         "no hostile package is called sound",
         command=("tests.fuzz.hostile", "--count", "5000"),
     ),
-    Section("detect", "faults are seen in time, one trouble is one call", ("tests/detect",)),
+    Section(
+        "detect",
+        "faults are seen in time, one trouble is one call",
+        command=("tests.detect", "faults", "--minutes", "30"),
+    ),
+    Section(
+        "alarm-life",
+        "a restart loses no call and doubles none",
+        command=("tests.detect", "life", "--minutes", "35"),
+    ),
     Section(
         "checks",
         "no check of a codec can be wrong unnoticed",

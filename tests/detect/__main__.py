@@ -1,7 +1,7 @@
 """`python -m tests.detect faults`: 50 rooms over 90 days; `life`: 1 000 lives of alarms.
 
-The work is cut into parts, each played by a process of its own. What was played at this commit is
-kept in `out/detect`, so that an interrupted run goes on; exit code 75: the time was up before.
+The work is cut into parts, each played by a process of its own. What was played on these
+sources is kept in `out/detect`, so that an interrupted run goes on; exit code 75: the time was up before.
 """
 
 from __future__ import annotations
@@ -11,12 +11,10 @@ import sys
 from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Final
 
+from tests.bench.kept import UNFINISHED
 from tests.detect import judge, parts
 from tests.detect.played import Size
-
-UNFINISHED: Final = 75  # sysexits.h: try again, it goes on where it was
 
 
 def faults(sizes: Sequence[Size], folder: Path, jobs: int, minutes: float) -> int:

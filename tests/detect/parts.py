@@ -14,7 +14,8 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Final
 
-from tests.bench.proof import commit
+from tests.bench.sections import PRODUCT
+from tests.bench.source_state import digest
 from tests.detect import life
 from tests.detect.hub_line import Page
 from tests.detect.played import Played, Size, journal, skipped_hub, skipped_room, watched
@@ -102,10 +103,10 @@ def life_stages(count: int, seed: int) -> list[dict[str, Part]]:
 
 
 def folder_of(name: str) -> Path:
-    """Where parts are kept; those of other commits, or of a tree that was changed, are not."""
-    now = commit()
+    """Where parts are kept; those of other sources, or of a tree that was changed, are not."""
+    now = digest([*PRODUCT, "tests/detect"]) or "changed"
     for other in OUT.glob("*"):
-        if other.name != now or now.endswith("+"):
+        if other.name != now or now == "changed":
             shutil.rmtree(other)
     place = OUT / now / name
     place.mkdir(parents=True, exist_ok=True)
