@@ -1,7 +1,8 @@
 """`python -m tests.detect faults`: 50 rooms over 90 days; `life`: 1 000 lives of alarms.
 
 The work is cut into parts, each played by a process of its own. What was played on these
-sources is kept in `out/detect`, so that an interrupted run goes on; exit code 75: the time was up before.
+sources is kept in `out/detect`, so that an interrupted run goes on; exit code 75: the time was up
+before.
 """
 
 from __future__ import annotations
