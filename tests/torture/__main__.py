@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import json
 import shutil
+import signal
 import sys
 from collections import Counter
 from dataclasses import asdict, dataclass, field
@@ -67,6 +68,7 @@ class Kept:
 
 def main() -> int:
     options = _parser().parse_args()
+    signal.signal(signal.SIGTERM, _end)  # a town is taken down by whoever built it
     amounts = Amounts(options.kills, options.store_losses, options.restores, options.faults)
     about = {"broker": options.broker, "seed": options.seed, "commit": commit(), **asdict(amounts)}
     kept = Kept(OUT / f"{options.broker}-{options.seed}.json", about)
@@ -79,6 +81,10 @@ def main() -> int:
     kept.read()
     sys.stdout.write("\n".join(lines(kept)) + "\n")
     return code
+
+
+def _end(number: int, _frame: object) -> None:
+    raise SystemExit(128 + number)
 
 
 def _play(kept: Kept, rounds: list[Round], end: float) -> int:

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import shutil
 import signal
 import sqlite3
@@ -146,15 +147,22 @@ class Town:
         store = self._broker_now().folder / "store"
         if not pid or not store.exists():
             return False
-        gone = store.with_name("store.gone")
+        gone = Path(tempfile.mkdtemp(prefix="gone-", dir=self.folder)) / "store"
         with suppress(ProcessLookupError):
-            os.kill(pid, signal.SIGSTOP)
-            store.rename(gone)
-            store.mkdir(mode=0o700)
-            os.kill(pid, signal.SIGKILL)
-            shutil.rmtree(gone)
-            return True
-        return False
+            dying = os.pidfd_open(pid)
+            try:
+                # It stands still while its store is taken, so that its next start finds none.
+                signal.pidfd_send_signal(dying, signal.SIGSTOP)
+                store.rename(gone)
+                store.mkdir(mode=0o700)
+            finally:
+                with suppress(ProcessLookupError):
+                    signal.pidfd_send_signal(dying, signal.SIGKILL)
+                select.select([dying], [], [], DEAD_S)
+                os.close(dying)
+        lost = gone.exists()
+        shutil.rmtree(gone.parent)
+        return lost
 
     def backup(self) -> Path:
         """`evalroom hub backup` of the running hub; the new folder."""
