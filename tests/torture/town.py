@@ -66,9 +66,9 @@ class Town:
     lost_facts: list[str] = field(default_factory=list)
 
     def __post_init__(self) -> None:
+        self.folder.mkdir(parents=True)
         # A unix socket's path may have 107 characters.
         self.run = Path(tempfile.mkdtemp(prefix="torture-"))
-        self.folder.mkdir(parents=True)
         self.said = self.folder / "said.txt"
         self.supervisor = Supervisor(self.folder, self._say)
         self.http_port, self.mqtt_port, self.hub_line = free_port(), free_port(), free_port()
