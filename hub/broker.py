@@ -173,7 +173,7 @@ class Broker(ABC):
         self.program()
         port = self.port or self._kept_port()
         self._use_port(port)
-        running = self.pid
+        running = self.pid or self._unwritten()
         if running:
             self._pidfd = os.pidfd_open(running)
             os.kill(running, signal.SIGHUP)
@@ -205,7 +205,7 @@ class Broker(ABC):
 
         At once: it has nothing to save, for the rooms' journals and the hub keep the record.
         """
-        pid = self.pid
+        pid = self.pid or self._unwritten()
         if not pid:
             return False
         with suppress(ProcessLookupError):
@@ -237,6 +237,20 @@ class Broker(ABC):
         half.write_text(text, encoding="utf-8")
         half.chmod(0o600)
         return half.replace(path)
+
+    def _unwritten(self) -> int:
+        """The broker of a hub that died before it had written down the id; 0 when there is none.
+
+        It has the port, so a hub that did not find it could never start again.
+        """
+        config = str(self.config).encode()
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            with suppress(OSError):
+                program, *words = path.read_bytes().split(b"\0")
+                if config in words and Path(os.fsdecode(program)).name == self.program().name:
+                    self.write_private("pid", f"{path.parent.name}\n")
+                    return int(path.parent.name)
+        return 0
 
     def _kept_port(self) -> int:
         with suppress(OSError, ValueError):

@@ -244,6 +244,24 @@ def test_a_broker_left_behind_is_ended_before_its_folder_moves(broker: Broker) -
     assert not again.end_left()
 
 
+def test_a_broker_whose_hub_died_before_it_wrote_the_id_down_is_taken_over(broker: Broker) -> None:
+    pid = broker.pid
+    broker.leave()
+    (broker.folder / "pid").unlink()
+    with type(broker)(broker.folder, USERS) as following:
+        assert following.pid == pid
+    assert broker._process is not None
+    broker._process.wait(WAIT_S)  # its first parent is this test
+
+
+def test_a_broker_left_behind_without_its_id_is_ended_too(broker: Broker) -> None:
+    broker.leave()
+    (broker.folder / "pid").write_text("1\n", encoding="ascii")  # somebody else's by now
+    assert type(broker)(broker.folder).end_left()
+    assert broker._process is not None
+    broker._process.wait(WAIT_S)
+
+
 def test_a_port_that_is_taken_is_named(broker: Broker, tmp_path: Path) -> None:
     second = type(broker)(tmp_path / "second", USERS, port=broker.port)
 
