@@ -40,7 +40,7 @@ WATCH_S = 0.2  # a death wakes the watcher at once; only `leave` waits for this
 STOP_S = 5.0  # a broker asked to stop writes its store; then it is ended
 BACKOFF_S = (0.05, 0.2, 1.0, 5.0)  # a killed broker is back within 2 s; a broken one does not spin
 STEADY_S = 30.0  # having run this long, the next death starts the back-off afresh
-PORT_TRIES = 5  # another program may take a port between our choosing it and the broker's
+PORT_TRIES = 5  # another program may take a port between our choosing and the broker's; or it dies
 STORE_BYTES_MAX = 1024**3  # undelivered messages; the rooms' journals are the real queue
 MEMORY_BYTES_MAX = 64 * 1024**2
 LOG_BYTES_MAX = 4 * 1024**2
@@ -264,14 +264,19 @@ class Broker(ABC):
         self.write_config()
 
     def _spawn_and_wait(self, *, fixed: bool) -> None:
-        for _ in range(1 if fixed else PORT_TRIES):
+        """Tries again with one that died, and on another port if it may; a silent one is ended."""
+        for _ in range(PORT_TRIES):
+            died = False
             if not self._port_is_taken():
                 self._spawn()
                 if self._ready():
                     return
+                died = self._gone(0)
                 self._end_child()
             if not fixed:
                 self._use_port(0)
+            elif not died:
+                break
         raise BrokerError(
             f"{self.kind} on {self.host}:{self.port}: expected an answer within {READY_S:.0f} s, "
             f"got none. do: read {self.folder / 'log'} and see who has the port"

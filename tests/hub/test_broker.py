@@ -262,6 +262,27 @@ def test_a_broker_left_behind_without_its_id_is_ended_too(broker: Broker) -> Non
     broker._process.wait(WAIT_S)
 
 
+@pytest.mark.parametrize("kind", KINDS)
+def test_a_broker_that_is_killed_while_it_starts_is_started_again(
+    kind: type[Broker], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """On the port it had before: a hub must not end because somebody ended its broker."""
+    with kind(tmp_path / "broker", USERS) as first:
+        port = first.port
+    spawn, doomed = kind._spawn, [True, False]
+
+    def spawn_and_kill(broker: Broker) -> None:
+        spawn(broker)
+        if doomed.pop(0):
+            os.kill(broker.pid or broker._process.pid, signal.SIGKILL)  # type: ignore[union-attr]
+
+    monkeypatch.setattr(kind, "_spawn", spawn_and_kill)
+    with kind(tmp_path / "broker", USERS) as again:
+        assert again.port == port
+        assert again.pid
+    assert doomed == []
+
+
 def test_a_port_that_is_taken_is_named(broker: Broker, tmp_path: Path) -> None:
     second = type(broker)(tmp_path / "second", USERS, port=broker.port)
 
