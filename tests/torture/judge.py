@@ -61,6 +61,18 @@ def waiting(town: Town) -> str:
         return f"not worked out up to {newest}: {behind}" if behind else ""
 
 
+def outdated(town: Town, backup: Path) -> bool:
+    """Whether some room was told of a row that this backup of the hub does not have."""
+    with reading(backup / "hub.sqlite") as hub:
+        for site in town.rooms:
+            words = "SELECT COUNT(*) FROM events WHERE ctl = ?"
+            there = hub.execute(words, (site.ctl,)).fetchone()[0]
+            with reading(town.journal(site)) as room:
+                if room.execute("SELECT SUM(acked) FROM epoch").fetchone()[0] > there:
+                    return True
+    return False
+
+
 def judge(town: Town) -> Verdict:
     """Compares every room's journal with the hub's rows of it; the load must be at rest."""
     verdict = Verdict()

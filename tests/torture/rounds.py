@@ -8,11 +8,12 @@ import time
 from collections import Counter
 from collections.abc import Callable
 from dataclasses import dataclass, field
+from functools import partial
 from typing import Final
 
 from hub.demo.supervise import TooLateError, until
 from tests.torture.hands import Hands, Recoveries
-from tests.torture.judge import Verdict, judge, waiting
+from tests.torture.judge import Verdict, judge, outdated, waiting
 from tests.torture.script import Round, Step
 from tests.torture.town import HUB_LINE, Town
 
@@ -79,6 +80,8 @@ class Torture:
         backup = self.town.backup() if restores else None
         for step in round_.steps:
             if step.what == "restore" and backup is not None:
+                old = partial(outdated, self.town, backup)
+                until("the backup is old", old, within_s=CALM_S)
                 self.town.restore(backup)
                 self._count("restore", "")
                 restores -= 1

@@ -104,6 +104,10 @@ class Town:
 
     def close(self) -> None:
         """Ends every process; the files stay."""
+        for site in self.rooms:
+            # Before its boards: else it would write down that they are gone, for nobody to hear.
+            if site.place in self.supervisor.children:
+                self.supervisor.end(site.place)
         self.supervisor.stop()
         self.broker.stop()
         self._own_broker().end_left()
