@@ -46,6 +46,10 @@ def fuzzed(name: str, claim: str, *rests_on: str) -> Section:
     return Section(name, claim, command=command, rests_on=rests_on or PRODUCT)
 
 
+_BLOWS = (
+    *("--kills", "500", "--store-losses", "50", "--restores", "10", "--faults", "70"),
+    *("--minutes", "36"),
+)
 _WALK = ("tests/model/test_gate_exhaustive.py", "-rP")
 
 SECTIONS = (
@@ -120,6 +124,14 @@ SECTIONS = (
         "hostile",
         "no hostile package is called sound",
         command=("tests.fuzz.hostile", "--count", "5000"),
+    ),
+    *(
+        Section(
+            f"torture-{broker}",
+            f"kills, lost stores, old backups: every row, once ({broker})",
+            command=("tests.torture", "--broker", broker, *_BLOWS),
+        )
+        for broker in ("mosquitto", "embedded")
     ),
     Section(
         "detect",

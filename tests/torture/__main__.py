@@ -1,6 +1,6 @@
 """`python -m tests.torture --broker mosquitto --kills 500 …`: a town of real processes under blows.
 
-A run is made of rounds. What held at this commit is kept in `out/torture`, so that an interrupted
+A run is made of rounds. What held on these sources is kept in `out/torture`, so that an interrupted
 run goes on; when `--minutes` are over it ends with 75 and goes on when it is started again, with a
 new town. A failure names broker, seed, round and commit; the town's files stay.
 """
@@ -18,19 +18,20 @@ from pathlib import Path
 from time import monotonic
 from typing import Any, Final
 
-from tests.bench.proof import commit
+from tests.bench.kept import UNFINISHED
+from tests.bench.sections import PRODUCT
+from tests.bench.source_state import commit, digest
 from tests.torture.rounds import Figures, Torture
 from tests.torture.script import Amounts, Round, draw
 from tests.torture.town import BROKERS, Town
 
 OUT: Final = Path("out/torture")
 COUNTED: Final = ("rows", "lost", "duplicated", "rollbacks")
-UNFINISHED: Final = 75  # sysexits.h: try again, it goes on where it was
 
 
 @dataclass(slots=True)
 class Kept:
-    """What earlier runs of the same script at the same commit have done."""
+    """What earlier runs of the same script on the same sources have done."""
 
     path: Path
     about: dict[str, Any]
@@ -70,9 +71,10 @@ def main() -> int:
     options = _parser().parse_args()
     signal.signal(signal.SIGTERM, _end)  # a town is taken down by whoever built it
     amounts = Amounts(options.kills, options.store_losses, options.restores, options.faults)
-    about = {"broker": options.broker, "seed": options.seed, "commit": commit(), **asdict(amounts)}
+    sources = digest([*PRODUCT, "tests/torture"])
+    about = {"broker": options.broker, "seed": options.seed, "sources": sources, **asdict(amounts)}
     kept = Kept(OUT / f"{options.broker}-{options.seed}.json", about)
-    if about["commit"].endswith("+"):
+    if not sources:
         kept.path.unlink(missing_ok=True)
     kept.read()
     rounds = draw(amounts, options.seed)[kept.rounds :]
@@ -122,7 +124,7 @@ def _failure(kept: Kept, figures: Figures, at: Round) -> str:
 
 def lines(kept: Kept) -> list[str]:
     """The figures; the last line is how many were killed."""
-    rows = [f"broker {kept.about['broker']}, seed {kept.about['seed']}, {kept.about['commit']}"]
+    rows = [f"broker {kept.about['broker']}, seed {kept.about['seed']}, {commit()}"]
     rows += [f"{count:>6} {what}" for what, count in sorted(kept.done.items())]
     judged = f"{kept.lost} lost, {kept.duplicated} duplicated, {kept.rollbacks} rewinds"
     rows += [f"{kept.rows:>6} rows: {judged}"]

@@ -17,6 +17,7 @@ from hub.web.app import create_app
 from hub.web.i18n import Say, catalogue
 from hub.web.views_common import Shape
 from hub.web.views_told import ToldView, told_view
+from hub.recording.waiting import ROOM_MAX
 from protocols.messages.status import Telemetry
 from protocols.messages.topics import UP_EV, UP_TM
 from tests.hub import scripted_room as scripted
@@ -159,7 +160,7 @@ def test_readyz_says_what_was_taken_dropped_and_failed(
     hub, client = served
     room = scripted.ScriptedRoom(room_folder)
     hub.ingest.handle(room.topic(UP_EV), room.batch(room.open()))
-    for _ in range(1_003):
+    for _ in range(ROOM_MAX + 3):
         hub.ingest.offer(room.topic(UP_TM), b"x")
     told = client.get("/readyz").json()
     assert told["ok"] is True
@@ -168,7 +169,7 @@ def test_readyz_says_what_was_taken_dropped_and_failed(
         "dropped": 3,
         "failed": 0,
         "notices_dropped": 0,
-        "waiting": 1_000,
+        "waiting": ROOM_MAX,
     }
 
 
