@@ -12,12 +12,12 @@ from sqlalchemy import func, select
 
 from hub.app import Hub
 from hub.fleet.rooms import TELEMETRY_KEPT_MS, Told
+from hub.recording.waiting import ROOM_MAX
 from hub.store.tables_core import telemetry
 from hub.web.app import create_app
 from hub.web.i18n import Say, catalogue
 from hub.web.views_common import Shape
 from hub.web.views_told import ToldView, told_view
-from hub.recording.waiting import ROOM_MAX
 from protocols.messages.status import Telemetry
 from protocols.messages.topics import UP_EV, UP_TM
 from tests.hub import scripted_room as scripted
