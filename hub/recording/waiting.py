@@ -16,6 +16,9 @@ from protocols.messages.topics import UP_NOTICE, parse_topic
 Message = tuple[str, bytes]
 ROOM_MAX: Final = 64
 """A room has four batches in flight, a pong each five seconds and a handful of notices."""
+NOTICES_ROW: Final = 32
+"""So many notices go before a batch: a power cut of many rooms is told in one go, a tenth of a
+second's work; a flood of notices must not stop the record."""
 
 
 class Rounds:
@@ -57,7 +60,7 @@ class Waiting:
         self._most = most
         self._count = 0
         self._notices, self._others = Rounds(), Rounds()
-        self._noticed = False
+        self._noticed = 0
         self._closed = False
         self._changed = threading.Condition()
 
@@ -87,9 +90,11 @@ class Waiting:
                     return None
                 self._changed.wait()
             self._count -= 1
-            # By turns with batches too: a flood of notices must not stop the record.
-            self._noticed = bool(self._notices) and not (self._noticed and self._others)
-            return (self._notices if self._noticed else self._others).take()
+            if self._notices and (self._noticed < NOTICES_ROW or not self._others):
+                self._noticed += 1
+                return self._notices.take()
+            self._noticed = 0
+            return self._others.take()
 
     def close(self) -> None:
         """No more will come."""

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hub.recording.waiting import ROOM_MAX, Waiting
+from hub.recording.waiting import NOTICES_ROW, ROOM_MAX, Waiting
 from protocols.messages.topics import UP_EV, UP_NOTICE, topic
 
 LATE, OTHER = "c-0123456789ab", "c-ba9876543210"
@@ -27,11 +27,11 @@ def test_a_room_with_much_to_say_lets_another_have_its_turn() -> None:
     assert taken(waiting) == [b"1", b"a", b"2", b"b", b"3", b"4"]
 
 
-def test_a_notice_waits_for_no_batch_and_batches_not_for_all_notices() -> None:
+def test_notices_wait_for_no_batch_and_batches_not_for_a_flood_of_notices() -> None:
     waiting = Waiting(100)
     put(waiting, LATE, UP_EV, b"1", b"2")
-    put(waiting, LATE, UP_NOTICE, b"n1", b"n2", b"n3")
-    assert taken(waiting) == [b"n1", b"1", b"n2", b"2", b"n3"]
+    put(waiting, LATE, UP_NOTICE, *[b"n"] * (NOTICES_ROW + 3))
+    assert taken(waiting) == [*[b"n"] * NOTICES_ROW, b"1", b"n", b"n", b"n", b"2"]
 
 
 def test_a_flood_takes_the_places_of_its_own_room_only() -> None:
