@@ -116,6 +116,11 @@ class SqlitePort:
 Connect = Callable[[Path], ConnectionPort]
 
 
+def text_of(raw: bytes) -> str:
+    """What SQLite calls text: a flipped bit makes a row rotten, never the journal unreadable."""
+    return raw.decode("utf-8", "replace")
+
+
 def connect_sqlite(path: Path) -> SqlitePort:
     """Opens a file for writing, in autocommit: every transaction is begun and ended by us.
 
@@ -123,7 +128,9 @@ def connect_sqlite(path: Path) -> SqlitePort:
     holds keys that only a PIN protects.
     """
     path.touch(mode=0o600)
-    return SqlitePort(path, sqlite3.connect(path, isolation_level=None))
+    connection = sqlite3.connect(path, isolation_level=None)
+    connection.text_factory = text_of
+    return SqlitePort(path, connection)
 
 
 def connect_reader(path: Path) -> SqlitePort:
@@ -133,6 +140,7 @@ def connect_reader(path: Path) -> SqlitePort:
         connection = sqlite3.connect(uri, uri=True, isolation_level=None)
     except sqlite3.Error as error:
         raise storage_error(error, str(path)) from error
+    connection.text_factory = text_of
     port = SqlitePort(path, connection)
     port.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
     return port
@@ -288,6 +296,7 @@ def read_salvage(aside: Path) -> Salvage:
     """Reads what can be read of a damaged file; every event is checked against its own hash."""
     found = Salvage(aside)
     with closing(sqlite3.connect(aside)) as connection:
+        connection.text_factory = text_of
         if not list(_until_damage(connection, "SELECT name FROM sqlite_schema")):
             return found
         for row in filter(_is_event, _scan(connection, "event", "id", EVENT_COLUMNS)):
