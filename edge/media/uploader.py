@@ -195,7 +195,12 @@ class Uploader:
             if self._stop.is_set():
                 return
             self._wake.clear()
-            pause_s = self._round()
+            try:
+                pause_s = self._round()
+            except OSError as error:
+                # Our own disk, a full one say. What was sent and not noted is sent again.
+                LOG.warning("media: the spool cannot be written: %s", error)
+                pause_s = BACKOFF_S[-1]
             if pause_s:
                 self._wake.wait(pause_s)
 
@@ -204,7 +209,11 @@ class Uploader:
         put_off = False
         if self._again.is_set():
             self._again.clear()
-            self._spool.resend()
+            try:
+                self._spool.resend()
+            except OSError:
+                self._again.set()
+                raise
         self._urgent.clear()
         for kept in self._spool.pending():
             if self._stop.is_set() or not self._link.is_set() or self._urgent.is_set():

@@ -207,6 +207,22 @@ def test_a_hub_that_was_away_gets_everything_when_it_is_back(
     assert hub.seen.get(timeout=WAIT_S)[2] == 201
 
 
+def test_a_disk_that_takes_no_note_ends_no_upload(spool: Spool, hub: Hub, bench: Bench) -> None:
+    kept = put(spool, b"picture")
+    in_the_way = spool.path(kept.sha256).with_suffix(".new")
+    in_the_way.mkdir()
+    bench.uploader.start()
+    assert hub.seen.get(timeout=WAIT_S)[2] == 201
+    bench.uploader.set_link(up=True)
+    assert hub.seen.get(timeout=WAIT_S)[2] == 201, "what could not be noted is sent again"
+    assert bench.told.empty()
+
+    in_the_way.rmdir()
+    bench.uploader.set_link(up=True)
+
+    assert bench.told.get(timeout=WAIT_S)
+
+
 def test_without_a_link_nothing_is_tried(spool: Spool, hub: Hub, bench: Bench) -> None:
     put(spool, b"first")
     bench.uploader.set_link(up=False)
