@@ -16,6 +16,7 @@ Durations are measured on the monotonic clock; the wall clock only dates them.
 
 from __future__ import annotations
 
+import logging
 import os
 import selectors
 import signal
@@ -36,8 +37,9 @@ STALL_S = 6.0  # bytes stop for longer than any key-frame distance: the source i
 LOOK_S = 0.5  # between two looks at the growing file
 STOP_S = 5.0  # ffmpeg closes its last segment on SIGTERM within milliseconds
 FREE_BYTES_MIN = 512 * 1024**2  # below this the journal's space would be next
-FULL = "disk_full"
 NAME_MAX = 128  # of a leftover file, in an event
+FULL = "disk_full"
+log = logging.getLogger("evalroom.edge.recorder")
 
 Sink = Callable[[str, dict[str, Any]], None]
 
@@ -145,25 +147,31 @@ class StreamRecorder:
     def _run(self) -> None:
         """The stream's loop: record, and after each death wait a little longer."""
         while not self._stop.is_set():
-            if self._spool.free() < self._free_min:
-                self._say("fault", FULL)
-                self._stop.wait(BACKOFF_S[-1])
-                continue
             began = self._clock.mono_ms()
-            try:
-                reason = self._record_once()
-            except OSError as error:
-                # The disk, not the source: what was written stays where it is for the next try.
-                reason = f"disk: {error}"[:NAME_MAX]
-            if self._timeline.end_ms is None:
+            reason = self._try()
+            full = reason == FULL  # as long as it is, no source is asked at all
+            if self._timeline.end_ms is None and not full:
                 # A source that gave nothing is missing from when it was first asked.
                 self._timeline.end_ms = began
             if self._stop.is_set():
                 return
             self._suffix = ""  # what comes back may be another camera
             self._say("fault", reason)
-            self._stop.wait(BACKOFF_S[min(self._failures, len(BACKOFF_S) - 1)])
-            self._failures += 1
+            last = len(BACKOFF_S) - 1
+            self._stop.wait(BACKOFF_S[last if full else min(self._failures, last)])
+            self._failures += not full
+
+    def _try(self) -> str:
+        """Records until it ends; returns why. Whatever fails is told and tried again."""
+        try:
+            return FULL if self._spool.free() < self._free_min else self._record_once()
+        except OSError as error:
+            # The disk, not the source: what was written stays where it is for the next try.
+            return f"disk: {error}"[:NAME_MAX]
+        except Exception as error:
+            # The loop's edge: a fault of ours must not look like a camera that is being recorded.
+            log.exception("the recording of %s failed", self.stream)
+            return f"{type(error).__name__}: {error}"[:NAME_MAX]
 
     def _record_once(self) -> str:
         """Runs ffmpeg until it ends; returns why."""

@@ -244,6 +244,34 @@ def test_a_disk_that_becomes_full_stops_a_recording_that_runs(
     assert not list(tmp_path.glob("table/*.mp4")), "what was being written is kept too"
 
 
+def test_a_folder_that_is_gone_is_a_fault_and_recorded_again_when_it_is_back(
+    make: Make, told: Told, tmp_path: Path
+) -> None:
+    recorder = make()
+    gone = (tmp_path / "spool").rename(tmp_path / "elsewhere")
+    recorder.start(SESSION)
+    said = told.wait("recording")
+    assert said["state"] == "fault"
+    assert said["reason"].startswith("disk: ")
+
+    gone.rename(tmp_path / "spool")
+
+    assert told.wait("recording")["state"] == "on"
+
+
+def test_a_fault_of_ours_never_looks_like_a_camera_that_is_recorded(
+    make: Make, told: Told, tmp_path: Path
+) -> None:
+    class Faulty(Spool):
+        def free(self) -> int:
+            raise ValueError("ours")
+
+    recorder = make(spool=Faulty(tmp_path / "spool"))
+    recorder.start(SESSION)
+    said = told.wait("recording")
+    assert (said["state"], said["reason"]) == ("fault", "ValueError: ours")
+
+
 CONTROLLER = """
 import sys, threading
 from pathlib import Path
