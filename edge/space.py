@@ -46,7 +46,10 @@ class SpaceProbe:
     def look(self) -> None:
         """Looks once."""
         least = ENOUGH_BYTES if self._enough is False else LOW_BYTES
-        enough = self.free() >= least
+        try:
+            enough = self.free() >= least
+        except OSError:
+            enough = False  # a disk that does not answer takes no pictures
         if enough is not self._enough:
             self._enough = enough
             self.report(enough)

@@ -6,6 +6,7 @@ connection and 5xx mean that it is not. What that leads to is the room's rule, n
 
 from __future__ import annotations
 
+import http.client
 import threading
 import urllib.error
 import urllib.request
@@ -26,7 +27,7 @@ def answers(url: str) -> bool:
             return True
     except urllib.error.HTTPError as error:
         return error.code < SERVER_ERROR
-    except (OSError, ValueError):
+    except (OSError, ValueError, http.client.HTTPException):
         return False
 
 

@@ -135,19 +135,24 @@ class GpioInputs:
         self._polled.set()
 
     def _run(self) -> None:
-        while not self._stop.is_set():
-            try:
-                self.poll()
-            except (GPIOZeroError, OSError) as error:
-                self._lose(error)
-            self._stop.wait(POLL_MS / 1000)
+        try:
+            while not self._stop.is_set():
+                try:
+                    self.poll()
+                except (GPIOZeroError, OSError) as error:
+                    self._lose(error)
+                self._stop.wait(POLL_MS / 1000)
+        except Exception as error:
+            # The loop's edge: a fault of ours must not look like wires that are as they were.
+            self._lose(error, "driver_fault")
+            raise
 
-    def _lose(self, error: Exception) -> None:
+    def _lose(self, error: Exception, reason: str = "pins") -> None:
         if not self._lost:
-            self._lost = f"pins: {error}"
+            self._lost = f"{reason}: {error}"
             for contact in self._contacts:
                 contact.debounce.forget()
-            self._report("device", {"state": "lost", "reason": "pins"})
+            self._report("device", {"state": "lost", "reason": reason})
 
     def _report(self, kind: str, data: Mapping[str, object]) -> None:
         self._sink(Reading(self.device, kind, data, self._mono()))

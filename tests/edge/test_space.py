@@ -13,6 +13,22 @@ def test_each_change_is_told_once() -> None:
     assert told == [True, False, True]
 
 
+def test_a_disk_that_does_not_answer_is_low_until_it_does() -> None:
+    answers: list[int | OSError] = []
+    told: list[bool] = []
+
+    def free() -> int:
+        answer = answers.pop()
+        if isinstance(answer, OSError):
+            raise answer
+        return answer
+
+    probe = SpaceProbe(free, told.append)
+    for answers[:] in ([ENOUGH_BYTES], [OSError(5, "Input/output error")], [ENOUGH_BYTES]):
+        probe.look()
+    assert told == [True, False, True]
+
+
 def test_the_room_hears_of_it_as_of_a_device() -> None:
     assert reading(enough=False) == {"device": "disk", "state": "lost", "reason": "disk_low"}
     assert reading(enough=True)["state"] == "back"

@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from edge.devices import DeviceError
+from edge.devices import DeviceError, Reading
 from edge.drivers.contact import Debounce
 from edge.drivers.gpio_inputs import GpioInputs
 from edge.drivers.gpio_pins import HeaderPins
@@ -191,6 +191,33 @@ def test_a_pin_that_cannot_be_read_is_a_lost_device_once(
         contacts.start()
         assert readings.wait("device")["state"] == "back"
         assert readings.wait("mains") == {"present": True}
+
+
+@pytest.mark.filterwarnings("ignore::pytest.PytestUnhandledThreadExceptionWarning")
+def test_a_fault_of_ours_never_looks_like_wires_that_are_as_they_were(
+    tmp_path: Path, readings: Any, mono: Any
+) -> None:
+    def sink(reading: Reading) -> None:
+        if reading.kind == "mat":
+            raise ValueError("ours")
+        readings(reading)
+
+    with inputs(tmp_path, sink, mono) as contacts:
+        assert readings.wait("device") == {"state": "lost", "reason": "driver_fault"}
+        assert contacts.selftest() == {"ok": False, "detail": "driver_fault: ours"}
+
+
+def test_no_pin_is_ever_driven(tmp_path: Path, readings: Any, mono: Any) -> None:
+    """Pins are only read: no edge on any wire at a start, an end, a reset or another start."""
+    contacts = inputs(tmp_path, readings, mono)
+    for _ in range(3):
+        contacts.start()
+        assert contacts.selftest()["ok"] is True
+        used = list(contacts._contacts[0].input.pin_factory.pins.values())
+        assert {pin.info.name for pin in used} == {"GPIO17", "GPIO5"}
+        assert {pin.function for pin in used} == {"input"}
+        contacts.close()
+        assert {pin.function for pin in used} == {"input"}
 
 
 def test_a_machine_without_a_header_says_what_to_do(monkeypatch: pytest.MonkeyPatch) -> None:
