@@ -75,6 +75,19 @@ def test_one_pulse_opens_one_door_and_its_outcome_is_what_the_door_says(
     assert readings.wait("pulse") == {"lock": 3, "outcome": "opened"}
 
 
+def test_starting_ending_and_testing_a_driver_opens_no_door(
+    board: RunningBoard, driver: DoorDriver, readings: Any
+) -> None:
+    for _ in range(3):
+        driver.start()
+        assert driver.selftest()["ok"] is True
+        driver.close()
+    lockers = board.order("state")["lockers"]
+    assert isinstance(lockers, dict)
+    assert [lock for lock, locker in lockers.items() if locker["open"]] == []
+    assert readings.of("pulse") == []
+
+
 def test_a_jammed_door_stays_closed_and_is_told_so(
     board: RunningBoard, driver: DoorDriver, readings: Any
 ) -> None:
