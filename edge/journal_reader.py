@@ -1,7 +1,7 @@
 """What can be asked of the journal without writing to it: rows to send, proofs, replay.
 
 The uplink's thread has a reader of its own over a read-only connection; the writer is a reader too.
-A row whose bytes no longer match their hash is never given out.
+A row whose bytes no longer match their hash or their place is never given out.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ REPLAY_PAGE = 500  # rows held while replaying: the writer is never kept waiting
 # Proofs of where an epoch begins, of what is missing and of what the hub has more stay for ever.
 KEPT_TYPES = ("epoch.opened", "record.gap", "journal.rolled_back")
 KV_PRUNED = "pruned:"  # before an epoch: which of its rows were deleted
+BEGIN_BYTES = 128  # of a line: version, controller, epoch and seq stand in it (WIRE §4)
 ROTTEN_MAX = 1_000  # rotten rows named one by one; more are one damaged store
 
 
@@ -87,6 +88,7 @@ class JournalReader:
         """
         found: list[Row] = []
         size = 0
+        begins = f'"epoch":"{epoch}","seq":'
         for seq, line, digest in self.port.execute(
             "SELECT seq, line, hash FROM event WHERE n = (SELECT n FROM epoch WHERE epoch = ?)"
             " AND seq >= ? ORDER BY seq LIMIT ?",
@@ -95,7 +97,9 @@ class JournalReader:
             size += len(line) + 1
             if seq != first + len(found) or (found and size > limit_bytes):
                 break
-            if event_hash(line) != digest:
+            # A damaged index leads to sound bytes of another place.
+            its_own = f"{begins}{seq},".encode() in line[:BEGIN_BYTES]
+            if not its_own or event_hash(line) != digest:
                 self._note_rotten(epoch, seq)
                 break
             found.append(Row(epoch, seq, digest, line))

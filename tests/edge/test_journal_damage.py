@@ -5,8 +5,10 @@ from __future__ import annotations
 import itertools
 import random
 import shutil
+import sqlite3
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
@@ -101,11 +103,10 @@ def test_a_room_starts_from_damaged_files_and_serves_no_row_that_was_changed(
         chance = random.Random(f"{damage.__name__} {name} {seed}")  # noqa: S311 - to be repeated
         damage(folder / name, chance)
         began = time.monotonic()
-        journal = open_in(folder)
-        journal.append([Note()])
-        assert time.monotonic() - began < START_S, f"seed {seed}"
-        lost += judge(journal, written, f"seed {seed}")
-        journal.close()
+        with closing(open_in(folder)) as journal:
+            journal.append([Note()])
+            assert time.monotonic() - began < START_S, f"seed {seed}"
+            lost += judge(journal, written, f"seed {seed}")
     assert lost, "damage that costs nothing proves nothing"
 
 
@@ -125,3 +126,22 @@ def judge(journal: Journal, written: Written, seed: str) -> int:
     if journal.salvaged_as is not None:
         assert first.data["cause"] == "salvage", seed
     return missing
+
+
+def test_a_row_in_the_place_of_another_is_a_hole(tmp_path: Path) -> None:
+    """What a damaged index gives: sound bytes with a sound hash, but not those of this number."""
+    journal = open_in(tmp_path)
+    journal.append([Note()] * 5)
+    epoch = journal.epoch
+    journal.close()
+    with closing(sqlite3.connect(tmp_path / FILE)) as disk, disk:
+        disk.execute(
+            "UPDATE event SET (line, hash) = (SELECT line, hash FROM event WHERE seq = 3)"
+            " WHERE seq = 4"
+        )
+
+    with closing(open_in(tmp_path)) as again:
+        assert [row.seq for row in again.rows(epoch, 1)] == [1, 2, 3]
+        assert again.read_back(epoch, 4) is None
+        assert again.hole(epoch, 4) == (4, "rotten")
+        assert [row.seq for row in again.rows(epoch, 5)] == [5, 6]
