@@ -154,5 +154,9 @@ SECTIONS = (
         "every planted fault is noticed",
         ("tests/mutants/test_bank.py", "-k", "noticed"),
     ),
-    Section("days", "a whole day ends with a sound package", ("tests/system/test_demo_day.py",)),
+    Section(
+        "days",
+        "a whole day, also of deaths, ends with a sound package",
+        ("tests/system/test_demo_day.py", "tests/system/test_demo_torture.py"),
+    ),
 )

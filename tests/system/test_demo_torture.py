@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import sqlite3
 import subprocess
 from collections.abc import Iterator
@@ -14,7 +15,14 @@ import pytest
 
 from tests.system.day_runner import DayProcess, Killer, assert_good, evalroom, run
 
-pytestmark = [pytest.mark.system, pytest.mark.slow]
+pytestmark = [
+    pytest.mark.system,
+    pytest.mark.slow,
+    pytest.mark.skipif(
+        os.environ.get("EVALROOM_PROPERTIES") != "long",
+        reason="a whole day of deaths: make proof; each kind of death is in tests/torture",
+    ),
+]
 
 KILLS = 12
 BETWEEN_S = (4.0, 9.0)
