@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 import shutil
+import sqlite3
 import subprocess
 import sys
 import tempfile
 import threading
 import time
 from collections.abc import Callable
+from contextlib import closing
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import IO
@@ -136,6 +138,11 @@ class HubProcess:
 
         commits = self.wait(found, f"row {seq} of {epoch} at the hub")
         return next(one.ns for one in commits if one.epoch == epoch and one.upto >= seq)
+
+    def count(self, table: str) -> int:
+        """Rows of one of the hub's tables."""
+        with closing(sqlite3.connect(f"file:{self.data / 'hub.sqlite'}?mode=ro", uri=True)) as conn:
+            return int(conn.execute(f"SELECT count(*) FROM {table}").fetchone()[0])  # noqa: S608
 
     def _read(self, lines: IO[str]) -> None:
         for line in lines:
