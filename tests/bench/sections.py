@@ -134,6 +134,21 @@ SECTIONS = (
         for broker in ("mosquitto", "embedded")
     ),
     Section(
+        "backlog",
+        "thirty days drain, and nobody waits for them",
+        command=("tests.torture.backlog", "--events", "150000", "--seed", "1"),
+    ),
+    Section(
+        "full-disk",
+        "no write that finds the disk full loses a row",
+        command=("tests.torture.full_disk", "--writes", "500"),
+    ),
+    Section(
+        "brokers",
+        "real brokers have the holes of the model",
+        ("tests/torture/test_calibration.py",),
+    ),
+    Section(
         "detect",
         "faults are seen in time, one trouble is one call",
         command=("tests.detect", "faults", "--minutes", "30"),
