@@ -240,4 +240,5 @@ def _react(hub: Hub) -> None:
     """What follows a commit: projections, then the boards."""
     hub.facts.on_append(hub.projector.wake)
     hub.ingest.on_recorded(hub.projector.wake)
+    hub.ingest.on_backlog(hub.projector.let_catch_up)
     hub.projector.before_turn(hub.rooms.refresh)

@@ -27,6 +27,12 @@ from protocols.messages.event import Event, decode_event
 ROWS_PER_TURN: Final = 200
 """Rows of one transaction: short enough that recording never waits for long."""
 REASON_CHARS_MAX: Final = 500
+ROWS_BEHIND_MAX: Final = 2_000
+"""Some tenths of a second of reading: what another room says meanwhile is not late by more."""
+CATCH_UP_S: Final = 0.5
+"""The record never stops for a projection that fails: it goes on at this pace."""
+
+_NEWEST: Final = select(func.coalesce(func.max(events.c.id), 0))
 
 log = logging.getLogger(__name__)
 
@@ -89,6 +95,7 @@ class Projector:
         self._handlers: dict[str, _Registered] = {}
         self._turn = threading.Lock()
         self._wake = threading.Event()
+        self._moved = threading.Condition()
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._before: list[Callable[[], None]] = []
@@ -128,6 +135,8 @@ class Projector:
             while behind and not stop():
                 done, behind = self._round()
                 total += done
+                with self._moved:
+                    self._moved.notify_all()
         if total:
             self._bus.publish("events")
             self._bus.publish("board")
@@ -159,6 +168,24 @@ class Projector:
         """Something was stored; the thread looks at once."""
         self._wake.set()
 
+    def let_catch_up(self) -> None:
+        """Waits while more rows than `ROWS_BEHIND_MAX` are unread, `CATCH_UP_S` at most.
+
+        Recording is faster than reading: the backlog of one room would be recorded at once, and
+        what all others say would mean nothing until it is read.
+        """
+        if self._thread is not None:
+            with self._moved:
+                self._moved.wait_for(lambda: self._behind() <= ROWS_BEHIND_MAX, CATCH_UP_S)
+
+    def _behind(self) -> int:
+        """Rows that some handler has not read."""
+        with self._store.read() as conn:
+            newest = conn.execute(_NEWEST).scalar_one()
+            ours = cursors.c.handler.in_(self._handlers)  # one that is no more reads nothing
+            read = conn.execute(select(func.min(cursors.c.after_id)).where(ours)).scalar_one()
+        return int(newest) - int(read or 0)
+
     def start(self) -> None:
         """Runs in a thread of its own until `stop`."""
         self._stopping.clear()
@@ -185,7 +212,7 @@ class Projector:
     def _round(self) -> tuple[int, bool]:
         """The next rows given to every handler that is behind: (rows handled, whether one was)."""
         with self._store.read() as conn:
-            newest = int(conn.execute(select(func.coalesce(func.max(events.c.id), 0))).scalar_one())
+            newest = int(conn.execute(_NEWEST).scalar_one())
             at = {row.handler: int(row.after_id) for row in conn.execute(select(cursors))}
             behind = [one for one in self._handlers.values() if at.get(one.name, 0) < newest]
             if not behind:

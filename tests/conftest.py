@@ -25,6 +25,7 @@ SHARED = ("lived_day", "town")
 """What takes minutes to make: whoever looks at it does so in one process."""
 
 
+@pytest.hookimpl(tryfirst=True)  # the groups are read by a hook of the same name
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
     """With `--dist loadgroup`, what shares a day, else a module, stays together."""
     for item in items:

@@ -44,6 +44,7 @@ from protocols.messages.bodies import (
 from protocols.messages.errors import RemoteError
 from protocols.messages.recording import StreamHead, StreamState, ack_point
 from protocols.messages.topics import (
+    BATCH_EVENTS_LIVE_MAX,
     DOWN_ACK,
     QOS,
     UP_EV,
@@ -105,6 +106,7 @@ class Ingest:
         self._restored_since_ms: int | None = None
         self._births: set[str] = set()
         self._recorded: list[Callable[[], None]] = []
+        self._backlog: list[Callable[[], None]] = []
 
     def counted(self) -> Counts:
         """The counts as they stand now."""
@@ -117,6 +119,10 @@ class Ingest:
     def on_recorded(self, act: Callable[[], None]) -> None:
         """`act` runs after every commit that recorded something."""
         self._recorded.append(act)
+
+    def on_backlog(self, act: Callable[[], None]) -> None:
+        """`act` runs after a batch that only a room sends which is behind; it may wait a little."""
+        self._backlog.append(act)
 
     def offer(self, name: str, payload: bytes) -> None:
         """Takes a message from the broker's thread; never raises, never waits."""
@@ -270,6 +276,9 @@ class Ingest:
         if outcome.recorded:
             self._taken_by_store()
             for act in self._recorded:
+                act()
+        if outcome.recorded > BATCH_EVENTS_LIVE_MAX:
+            for act in self._backlog:
                 act()
 
     def _recorded_batch(self, ctl: str, payload: bytes) -> Outcome:

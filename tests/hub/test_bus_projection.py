@@ -151,3 +151,21 @@ def test_a_newer_program_reads_what_an_older_one_could_not(hub: Hub) -> None:
 def test_a_name_is_registered_once(hub: Hub) -> None:
     with pytest.raises(ValueError, match="new handler name"):
         hub.projector.register("media.refs", lambda _c, _r: None)
+
+
+def test_a_backlog_waits_for_its_meaning_and_not_for_ever(
+    hub: Hub, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    gate = threading.Event()
+    monkeypatch.setattr("hub.projection.ROWS_BEHIND_MAX", 0)
+    monkeypatch.setattr("hub.projection.CATCH_UP_S", 0.05)
+    hub.projector.register("test.slow", lambda *_: gate.wait() and None, ("alarm.acked",))
+    _fact(hub, 0)
+    hub.projector.start()
+    hub.projector.let_catch_up()
+    assert hub.projector._behind() > 0, "a projection that stands still does not stop the record"
+    monkeypatch.setattr("hub.projection.CATCH_UP_S", 20)
+    gate.set()
+    hub.projector.let_catch_up()
+    assert hub.projector._behind() == 0
+    hub.projector.stop()
