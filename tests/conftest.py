@@ -2,9 +2,12 @@
 
 import gc
 import os
+from pathlib import Path
+from typing import Any
 
 import pytest
 from hypothesis import HealthCheck, settings
+from xdist.scheduler import LoadFileScheduling
 
 # A loaded machine is slow at random; a deadline would fail tests that are right.
 settings.register_profile(
@@ -21,14 +24,23 @@ def pytest_collection_finish() -> None:
     gc.freeze()
 
 
-SHARED = ("lived_day", "town")
-"""What takes minutes to make: whoever looks at it does so in one process."""
+SHARED = {
+    "test_demo_day": "day",
+    "test_demo_package": "day",
+    "test_demo_bad_messages": "town",
+    "test_demo_bad_requests": "town",
+}
+"""Files that look at one thing which takes minutes to make: one process makes it for them."""
 
 
-@pytest.hookimpl(tryfirst=True)  # the groups are read by a hook of the same name
-def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """With `--dist loadgroup`, what shares a day, else a module, stays together."""
-    for item in items:
-        names = getattr(item, "fixturenames", ())
-        group = next((name for name in SHARED if name in names), str(item.path))
-        item.add_marker(pytest.mark.xdist_group(group))
+class Together(LoadFileScheduling):
+    """`--dist loadfile`, with some files as one."""
+
+    def _split_scope(self, nodeid: str) -> str:
+        file = super()._split_scope(nodeid)
+        return SHARED.get(Path(file).stem, file)
+
+
+def pytest_xdist_make_scheduler(config: pytest.Config, log: Any) -> Together | None:
+    """None leaves the choice to the command line."""
+    return Together(config, log) if config.getvalue("dist") == "loadfile" else None
