@@ -14,6 +14,7 @@ from __future__ import annotations
 import fcntl
 import hashlib
 import os
+import re
 import sqlite3
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from contextlib import closing, suppress
@@ -28,11 +29,13 @@ WAL_BYTES_MAX = 64 * 1024 * 1024
 # Between two readable ends of a damaged table, rows are tried one by one; a wider hole is given up.
 PROBE_ROWS_MAX = 20_000
 HASH_DIGITS = 64
+HASH = re.compile(rf"[0-9a-f]{{{HASH_DIGITS}}}")
 # A store that went bad this often needs a person, not another copy.
 BAD_COPIES_MAX = 100
 # The index of the log could not be made longer, which is what an opening meets first on a full
 # disk; SQLite calls it an input/output error.
 SHARED_INDEX_REFUSED = sqlite3.SQLITE_IOERR_SHMSIZE
+EPOCH_COLUMNS = "n, epoch, last, last_hash, pred_epoch, pred_seq, pred_hash, cause, acked"
 EVENT_COLUMNS = "id, n, seq, line, hash, session, type, at, trusted"
 
 
@@ -250,7 +253,9 @@ class Salvage:
 
 
 def find_damage(path: Path) -> str:
-    """SQLite's own word on the file; empty when it is sound or not there yet.
+    """SQLite's own word on the file, and ours; empty when it is sound or not there yet.
+
+    A disk that says it has synced and has not may leave pages of two moments, each of them sound.
 
     Raises:
         StorageError: the file cannot be opened at all, which is no proof of damage.
@@ -260,13 +265,31 @@ def find_damage(path: Path) -> str:
     try:
         with closing(sqlite3.connect(path)) as connection:
             connection.execute(f"PRAGMA busy_timeout = {BUSY_MS}")
+            connection.text_factory = text_of
             verdict = str(connection.execute("PRAGMA quick_check(1)").fetchone()[0])
+            if verdict == "ok":
+                return _find_odd_epoch(connection)
     except sqlite3.Error as error:
         named = storage_error(error, str(path))
         if isinstance(named, CorruptError):
             return str(error)
         raise named from error
     return "" if verdict == "ok" else verdict
+
+
+def _find_odd_epoch(connection: sqlite3.Connection) -> str:
+    """What is wrong with the heads of epochs, on which the next one is built; '' where nothing."""
+    there = {row[0] for row in connection.execute("SELECT name FROM pragma_table_info('epoch')")}
+    if not there.issuperset(EPOCH_COLUMNS.split(", ")):
+        return ""  # nothing is written yet, or by an older program: brought up to date first
+    newest = 0
+    heads = f"SELECT {EPOCH_COLUMNS} FROM epoch ORDER BY n"  # noqa: S608 - ours
+    for row in connection.execute(heads):
+        if not _is_epoch(row):
+            return f"epoch {row[0]} cannot be read"
+        newest = row[0]
+    rows = connection.execute("SELECT coalesce(max(n), 0) FROM event").fetchone()[0]
+    return "rows of an epoch that is not there" if rows > newest else ""
 
 
 def set_aside(path: Path) -> Path:
@@ -301,8 +324,7 @@ def read_salvage(aside: Path) -> Salvage:
             return found
         for row in filter(_is_event, _scan(connection, "event", "id", EVENT_COLUMNS)):
             found.events[row[1], row[2]] = row
-        columns = "n, epoch, last, last_hash, pred_epoch, pred_seq, pred_hash, cause, acked"
-        epochs = filter(_is_epoch, _scan(connection, "epoch", "n", columns))
+        epochs = filter(_is_epoch, _scan(connection, "epoch", "n", EPOCH_COLUMNS))
         found.epochs = {row[0]: row for row in epochs}
         small = _scan(connection, "kv", "rowid", "key, value")
         found.small = [row for row in small if _types(row) == (str, bytes)]
@@ -319,7 +341,7 @@ def _is_epoch(row: Row) -> bool:
     """A damaged page can also answer with rows that are none."""
     return (
         _types(row) == (int, str, int, str, str, int, str, str, int)
-        and all(len(row[column]) == HASH_DIGITS for column in (3, 6))
+        and all(HASH.fullmatch(row[column]) for column in (3, 6))
         and len(row[1]) == HASH_DIGITS // 2
         and 0 <= row[8] <= row[2]
     )

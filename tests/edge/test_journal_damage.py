@@ -145,3 +145,21 @@ def test_a_row_in_the_place_of_another_is_a_hole(tmp_path: Path) -> None:
         assert again.read_back(epoch, 4) is None
         assert again.hole(epoch, 4) == (4, "rotten")
         assert [row.seq for row in again.rows(epoch, 5)] == [5, 6]
+
+
+def test_pages_of_two_moments_are_damage_although_each_is_sound(
+    written: Written, tmp_path: Path
+) -> None:
+    shutil.copytree(written.folder, tmp_path, dirs_exist_ok=True)
+    with closing(sqlite3.connect(tmp_path / FILE)) as base:
+        base.execute("DELETE FROM epoch WHERE n = (SELECT max(n) FROM epoch)")
+        base.commit()
+
+    journal = open_in(tmp_path)
+
+    assert journal.salvaged_as is not None
+    for (epoch, seq), line in written.lines.items():
+        row = journal.read_back(epoch, seq)
+        assert row is not None
+        assert row.line == line
+    journal.close()

@@ -35,7 +35,8 @@ def main() -> int:
         sys.stdout.write(
             f"{synchronous:<7}{tally.histories:>7} histories {tally.cuts:>7} cuts "
             f"{tally.said:>9} rows said to be written {tally.lost:>6} lost "
-            f"{tally.corrupt:>5} files corrupt; {tally.losing} histories lost something\n"
+            f"{tally.corrupt:>5} files corrupt {tally.broken:>3} failures; {tally.losing} "
+            "histories lost something\n"
         )
         if synchronous == "FULL":
             n, good = tally.histories, tally.losing == 0

@@ -92,8 +92,9 @@ def _missing(path: Path, chance: Random, said: Said) -> int:
             assert row is not None
             assert event.seq == 1 or event.prev == prev[event.epoch], "no hole, nothing half there"
             prev[event.epoch] = there[event.epoch, event.seq] = row.hash
-        first = journal.epochs()[0].epoch
-        assert decode_event(journal.rows(first, 1)[0].line).prev == GENESIS
+        rows = journal.rows(journal.epochs()[0].epoch, 1)
+        assert rows
+        assert decode_event(rows[0].line).prev == GENESIS
         return sum(there.get(key) != digest for key, digest in said.items())
     finally:
         journal.close()

@@ -19,13 +19,15 @@ class Outcome:
     said: int = 0
     lost: int = 0
     corrupt: int = 0
+    broken: int = 0
+    """Histories in which the program itself failed on what it found."""
     losing: int = 0
-    """Histories in which a row was lost or a file was corrupt."""
+    """Histories in which a row was lost, a file was corrupt or the program failed."""
 
     @property
     def sound(self) -> bool:
-        return not (self.lost or self.corrupt)
+        return not (self.lost or self.corrupt or self.broken)
 
     def add(self, other: Outcome) -> None:
-        for name in ("histories", "cuts", "said", "lost", "corrupt", "losing"):
+        for name in ("histories", "cuts", "said", "lost", "corrupt", "broken", "losing"):
             setattr(self, name, getattr(self, name) + getattr(other, name))

@@ -35,18 +35,25 @@ def some(of: str, synchronous: str, seeds: range) -> tuple[Outcome, list[str]]:
     logging.disable(logging.CRITICAL)  # the hub complains of each cut
     try:
         for seed in seeds:
-            one = HISTORIES[of](home, seed, synchronous)
+            try:
+                one = HISTORIES[of](home, seed, synchronous)
+            except Exception as error:  # noqa: BLE001 - each is a line, the next goes on
+                one = Outcome(histories=1, broken=1, losing=1)
+                lines.append(_line(of, seed, f"{type(error).__name__}: {error}"))
             tally.add(one)
-            if not one.sound:
-                lines.append(
-                    f"SEED={seed} COMMIT={commit()} python -m tests.power_cuts {of} --seed {seed} "
-                    f"--count 1   # {one.lost} lost, {one.corrupt} corrupt"
-                )
+            if not one.sound and not one.broken:
+                lines.append(_line(of, seed, f"{one.lost} lost, {one.corrupt} corrupt"))
     finally:
         sys.unraisablehook = hook
         logging.disable(logging.NOTSET)
         shutil.rmtree(home, ignore_errors=True)
     return tally, lines
+
+
+def _line(of: str, seed: int, what: str) -> str:
+    """What a person needs to see it again."""
+    again = f"python -m tests.power_cuts {of} --seed {seed} --count 1"
+    return f"SEED={seed} COMMIT={commit()} {again}   # {what}"
 
 
 def many(of: str, synchronous: str, seeds: range) -> tuple[Outcome, list[str]]:
