@@ -31,6 +31,7 @@ DISTRIBUTION = {
     "serial": "pyserial",
     "sqlite_utils": "sqlite-utils",
     "starlette": "fastapi",
+    "xdist": "pytest-xdist",
     "yaml": "pyyaml",
 }
 
