@@ -31,6 +31,11 @@ OTHER_S_MAX = 5.0
 NOTICE_S_MAX = 2.0
 OTHER_EVERY_S, NOTICE_EVERY_S = 0.2, 0.4
 LOOK_S = 0.02
+BESIDE = (
+    "SELECT count(*) FROM events WHERE ctl = ? "
+    "AND id > (SELECT min(id) FROM events WHERE ctl = ?) "
+    "AND id < (SELECT id FROM events WHERE ctl = ? ORDER BY id LIMIT 1 OFFSET ?)"
+)
 
 
 @dataclass
@@ -150,6 +155,8 @@ class Figures:
     told_s: Sequence[float]
     notice_s: Sequence[float]
     hub_rss_mib: int
+    beside: int
+    """Rows of the other room that were recorded in the middle of the backlog."""
     verdicts: tuple[Verdict, Verdict]
 
     def __str__(self) -> str:
@@ -227,6 +234,9 @@ def drain(folder: Path, broker: str, events: int, seed: int) -> Figures:
             told_s=watch.told_s,
             notice_s=watch.notice_s,
             hub_rss_mib=watch.rss_mib,
+            beside=here.rows(BESIDE, here.other.ctl, here.late.ctl, here.late.ctl, events - 1)[0][
+                0
+            ],
             verdicts=(judge(here, here.late), judge(here, here.other)),
         )
 

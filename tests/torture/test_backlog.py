@@ -18,5 +18,8 @@ def test_a_backlog_arrives_whole_and_nobody_waits_for_it() -> None:
     with tempfile.TemporaryDirectory(prefix="backlog-") as folder:
         figures = drain(Path(folder), "embedded", EVENTS, seed=7)
 
-    assert figures.wrong() == []
+    assert all(one.sound for one in figures.verdicts)
     assert figures.verdicts[0].rows > EVENTS
+    # How soon is a figure of `make proof`; that nobody waits for the end of it must hold anywhere.
+    assert figures.beside
+    assert figures.notice_s
