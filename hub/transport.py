@@ -8,6 +8,7 @@ nothing but our ack after the commit ends its sending.
 from __future__ import annotations
 
 import logging
+import socket
 from collections.abc import Callable
 from typing import Any, Final
 
@@ -68,6 +69,7 @@ class MqttTransport:
         client.max_queued_messages_set(QUEUED_MAX)
         client.on_connect = self._connected
         client.on_disconnect = self._disconnected
+        client.on_socket_open = _send_at_once
         client.on_message = self._message
         self._client = client
 
@@ -109,3 +111,8 @@ class MqttTransport:
 
     def _message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
         self._on_message(message.topic, bytes(message.payload))
+
+
+def _send_at_once(_client: mqtt.Client, _userdata: object, line: Any) -> None:
+    """An ack must not wait 40 ms for the other side's word on the one before (RFC 896)."""
+    line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
