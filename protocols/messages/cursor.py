@@ -82,6 +82,8 @@ class CursorState:
     epochs: Mapping[str, EpochCursor] = field(default_factory=dict)
     bad_reported: bool = False
     lost_reported: frozenset[str] = frozenset()
+    ahead: Mapping[str, tuple[int, str, int]] = field(default_factory=dict)
+    """Epoch -> generation, run and n of the newest ack of a run that has not proved itself yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,13 +182,27 @@ def on_ack(
     if ack.upto and not declared and known is not None and known != ack.hash:
         return on_bad_ack(state, f"another hash at {ack.epoch} {ack.upto}")
     fresh = same_run or (state.ask != "" and ack.re == state.ask)
+    # The ack that proves a run may be older than one of it that has moved this epoch already.
+    generation, run, n = state.ahead.get(ack.epoch, (0, "", 0))
+    overtaken = (generation, run) == (ack.generation, ack.run) and ack.n < n
     state = replace(state, bad_reported=False)
     if fresh:
         # Only a run that proved to be the present one may brake, and may rewind from now on.
         state = replace(state, generation=ack.generation, run=ack.run, n=ack.n, credit=ack.credit)
     if head is None or ack.upto > head.last:
         return _beyond(state, ack, head, heads)
-    return _place(state, ack, rewind=fresh and (ack.resend or not same_run), fresh=fresh)
+    rewind = fresh and not overtaken and (ack.resend or not same_run)
+    return _place(_ahead(state, ack, fresh=fresh), ack, rewind=rewind, fresh=fresh)
+
+
+def _ahead(state: CursorState, ack: Ack, *, fresh: bool) -> CursorState:
+    """Remembers an ack of a run that has not proved itself; there is one place for each epoch."""
+    if fresh:
+        return state
+    said = (ack.generation, ack.run, ack.n)
+    before = state.ahead.get(ack.epoch, said)
+    newest = max(said, before) if before[:2] == said[:2] else said
+    return replace(state, ahead={**state.ahead, ack.epoch: newest})
 
 
 def _place(

@@ -129,6 +129,28 @@ def test_a_new_run_that_does_not_echo_it_rewinds_nothing(state, re):
     assert take(state, ack(40, run=RUN2, re=re, resend=True))[1] == (Ignored("behind"),)
 
 
+@pytest.mark.parametrize("overtaking", [[3], [3, 2], [2, 3]])
+def test_the_ack_that_proves_a_run_rewinds_nothing_behind_a_newer_one_of_it(state, overtaking):
+    """Acks that arrive out of turn: no hub lost what it has said it has."""
+    for n in overtaking:
+        state, out = take(state, ack(60, run=RUN2, n=n, re="d" * 32))
+
+    state, out = take(state, ack(20, run=RUN2, n=1))
+
+    assert out == (Ignored("behind"),)
+    assert (state.run, state.n, state.epochs[EPOCH].acked) == (RUN2, 1, 60)
+    assert take(state, ack(20, run=RUN2, n=4, resend=True))[1] == (
+        Rewound(EPOCH, acked=60, upto=20, generation=1),
+    ), "what is newer still counts"
+
+
+def test_a_newer_ack_of_another_run_or_epoch_hides_no_rewind(state):
+    for other in (ack(60, run="e" * 16, n=3, re=""), ack(50, run=RUN2, n=3, re="", epoch=OLD)):
+        before, _ = take(state, other)
+        _, out = take(before, ack(20, run=RUN2, n=1))
+        assert [type(one) for one in out] == [Rewound]
+
+
 def test_without_an_ask_of_ours_nothing_is_fresh():
     _, out = take(CursorState(CTL, epochs={EPOCH: EpochCursor(40)}), ack(20, re="", resend=True))
 
