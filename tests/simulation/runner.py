@@ -102,9 +102,10 @@ def many(seeds: range, processes: int = 0, minutes: float = 0) -> Tally:
         asked = {pool.submit(_until, ends, chunks[name]): name for name in kept.missing([*chunks])}
         for done in as_completed(asked):
             one = done.result()
-            tally.failed += one.failed
             if one.held == len(chunks[asked[done]]):
                 kept.put(asked[done], one.checks)
+            else:
+                tally.add(one)
     for name, part in chunks.items():
         checks = kept.get(name)
         tally.add(Tally(0 if checks is None else len(part), Counter(checks or {})))
