@@ -6,7 +6,8 @@ import sys
 from dataclasses import dataclass
 
 CORES = ("protocols", "deploy/requirements.txt")
-PRODUCT = (*CORES, "edge", "hub")
+ROOM = (*CORES, "edge")
+PRODUCT = (*ROOM, "hub")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,7 +63,7 @@ SECTIONS = (
         "cuts-journal",
         "a power cut takes no row a room said is written",
         command=("tests.power_cuts", "journal", "--count", "20000"),
-        rests_on=(*CORES, "edge"),
+        rests_on=ROOM,
     ),
     Section(
         "cuts-hub",
@@ -74,31 +75,37 @@ SECTIONS = (
         "room",
         "the fold is the room and the gate holds",
         ("tests/edge/test_room.py", "-k", "whatever"),
+        rests_on=ROOM,
     ),
     Section(
         "states",
         "no state of a room breaks a law or keeps a phone",
         (*_WALK, "-k", "three_members_to_the_end and False"),
+        rests_on=ROOM,
     ),
     Section(
         "states-all",
         "nor where the whole committee has to sign",
         (*_WALK, "-k", "three_members_to_the_end and True"),
+        rests_on=ROOM,
     ),
     Section(
         "force",
         "nor do escorts and overrides of three members",
         (*_WALK, "-k", "past_the_gate_to"),
+        rests_on=ROOM,
     ),
     Section(
         "hands",
         "nor does any act of a hand, a lock or a board",
         (*_WALK, "-k", "hand_to or member_to or one_future"),
+        rests_on=ROOM,
     ),
     Section(
         "doors",
         "no opening without its cause on record",
         ("tests/model/test_room_machine.py",),
+        rests_on=ROOM,
     ),
     Section(
         "recording",
@@ -109,6 +116,7 @@ SECTIONS = (
         "packages",
         "every flipped byte is found and named",
         ("tests/protocols/evidence", "-k", "single_flipped or any_bytes"),
+        rests_on=CORES,
     ),
     Section(
         "codecs",
@@ -124,6 +132,7 @@ SECTIONS = (
         "hostile",
         "no hostile package is called sound",
         command=("tests.fuzz.hostile", "--count", "5000"),
+        rests_on=(*CORES, "hub/archive"),
     ),
     *(
         Section(
