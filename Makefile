@@ -67,7 +67,7 @@ check-code:
 bench: $(STAMP) ## ratios to the limits of this machine; out/bench.json keeps them
 	@$(BIN)/python -m tests.bench
 
-proof: $(STAMP) system-packages ## the long figures, resumable; out/proof.json keeps them
+proof: $(STAMP) system-packages ## the long figures, resumable; docs/proof.json keeps them
 	@$(BIN)/python -m tests.bench.proof
 
 format: $(STAMP) ## rewrite the code in the one format

@@ -57,8 +57,7 @@ def resumed(
 def _in(state: RoomState, config: RoomConfig) -> RoomState:
     """The same state in a room where something may have been added or taken away since."""
     empty = initial(config)
-    return replace(
-        state,
+    return state.evolve(
         config=config,
         lockers={**empty.lockers, **state.lockers},
         seats={**empty.seats, **state.seats},

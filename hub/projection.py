@@ -14,15 +14,16 @@ from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Final
 
-from sqlalchemy import Connection, Row, and_, func, select
+from sqlalchemy import Connection, Row, and_, bindparam, func, select
 from sqlalchemy.exc import OperationalError
 
 from hub.bus import Bus
 from hub.clock import Clock
+from hub.decoded import decoded
 from hub.store.engine import Store
 from hub.store.tables_core import cursors, events, unreadable
 from protocols.messages.errors import RemoteError
-from protocols.messages.event import Event, decode_event
+from protocols.messages.event import Event
 
 ROWS_PER_TURN: Final = 200
 """Rows of one transaction: short enough that recording never waits for long."""
@@ -32,7 +33,21 @@ ROWS_BEHIND_MAX: Final = 2_000
 CATCH_UP_S: Final = 0.5
 """The record never stops for a projection that fails: it goes on at this pace."""
 
+# Asked at each turn: building a statement costs more than running it.
 _NEWEST: Final = select(func.coalesce(func.max(events.c.id), 0))
+_CURSORS: Final = select(cursors)
+_ALL_ROWS: Final = (
+    select(events)
+    .where(events.c.id > bindparam("after"), events.c.id <= bindparam("upto"))
+    .order_by(events.c.id)
+    .limit(ROWS_PER_TURN)
+)
+_ROWS_OF: Final = _ALL_ROWS.where(events.c.type.in_(bindparam("types", expanding=True)))
+_MOVE: Final = (
+    cursors.update()
+    .where(cursors.c.handler.in_(bindparam("moved", expanding=True)))
+    .values(after_id=bindparam("upto"))
+)
 
 log = logging.getLogger(__name__)
 
@@ -213,16 +228,17 @@ class Projector:
         """The next rows given to every handler that is behind: (rows handled, whether one was)."""
         with self._store.read() as conn:
             newest = int(conn.execute(_NEWEST).scalar_one())
-            at = {row.handler: int(row.after_id) for row in conn.execute(select(cursors))}
+            at = {row.handler: int(row.after_id) for row in conn.execute(_CURSORS)}
             behind = [one for one in self._handlers.values() if at.get(one.name, 0) < newest]
             if not behind:
                 return 0, False
             after = min(at.get(one.name, 0) for one in behind)
-            query = select(events).where(events.c.id > after, events.c.id <= newest)
+            span = {"after": after, "upto": newest}
             if all(one.types for one in behind):  # most rows say how things are: nobody's business
                 wants = frozenset[str]().union(*(one.types for one in behind))
-                query = query.where(events.c.type.in_(sorted(wants)))
-            rows = conn.execute(query.order_by(events.c.id).limit(ROWS_PER_TURN)).all()
+                rows = conn.execute(_ROWS_OF, {**span, "types": sorted(wants)}).all()
+            else:
+                rows = conn.execute(_ALL_ROWS, span).all()
         upto = int(rows[-1].id) if len(rows) == ROWS_PER_TURN else newest
         handled, idle = 0, []
         for one in behind:
@@ -235,8 +251,7 @@ class Projector:
         if idle:
             # Most handlers want few types: what has nothing for them costs one commit in all.
             with self._store.write() as conn:
-                for name in idle:
-                    _set_cursor(conn, name, upto)
+                _set_cursors(conn, idle, upto)
         return handled, True
 
     def _turn_of(
@@ -248,7 +263,7 @@ class Projector:
                 reason = self._handle(conn, one, row)
                 if reason:
                     self._mark(conn, one.name, row, reason=reason)
-            _set_cursor(conn, one.name, upto)
+            _set_cursors(conn, [one.name], upto)
 
     def _handle(
         self,
@@ -308,16 +323,18 @@ def stored_event(row: Row[tuple[object, ...]]) -> StoredEvent:
         ctl=row.ctl,
         epoch=row.epoch,
         seq=row.seq,
-        event=decode_event(bytes(row.raw)),
+        event=decoded(bytes(row.raw)),
         recorded_at=row.recorded_at,
         late=row.late,
     )
 
 
-def _set_cursor(conn: Connection, name: str, after_id: int) -> None:
-    done = conn.execute(cursors.update().where(cursors.c.handler == name).values(after_id=after_id))
-    if done.rowcount == 0:
-        conn.execute(cursors.insert().values(handler=name, after_id=after_id))
+def _set_cursors(conn: Connection, names: Sequence[str], after_id: int) -> None:
+    done = conn.execute(_MOVE, {"moved": list(names), "upto": after_id})
+    if done.rowcount != len(names):
+        known = {row.handler for row in conn.execute(_CURSORS)}
+        new = [{"handler": name, "after_id": after_id} for name in names if name not in known]
+        conn.execute(cursors.insert(), new)
 
 
 __all__ = ["Handler", "Projector", "RemoteError", "StoredEvent", "stored_event"]

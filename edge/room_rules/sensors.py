@@ -49,7 +49,7 @@ def _note(state: RoomState, inp: Input, what: str, value: str) -> RoomState:
     if before is not None and before.value == value:
         return state
     reading = Reading(value, steady_ms(state, inp.mono_ms, inp.at))
-    return replace(state, sensing=Sensing({**state.sensing.readings, key: reading}))
+    return state.evolve(sensing=Sensing({**state.sensing.readings, key: reading}))
 
 
 def _forget(state: RoomState, name: str) -> RoomState:
@@ -61,7 +61,7 @@ def _forget(state: RoomState, name: str) -> RoomState:
         for key, one in state.sensing.readings.items()
         if (key if station else key.partition(":")[0] + ":") not in gone
     }
-    return replace(state, sensing=Sensing(kept))
+    return state.evolve(sensing=Sensing(kept))
 
 
 def kind_of(state: RoomState, name: str) -> str:

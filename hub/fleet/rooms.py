@@ -21,6 +21,7 @@ from hub.alarms import rows as alarms
 from hub.alarms.rows import Act, HubAlarm
 from hub.bus import Bus
 from hub.clock import Clock
+from hub.decoded import decoded
 from hub.fleet.deafness import RETURN, Window, excused, silences, windows
 from hub.fleet.ears import MISSED_MS, Ears, Hearing, Sign
 from hub.store.engine import Store
@@ -65,6 +66,11 @@ class Link:
     refused: str = ""
 
 
+_ENROLLED: Final = (
+    select(controllers, rooms.c.name)
+    .join(rooms, rooms.c.id == controllers.c.place)
+    .where(controllers.c.state == "enrolled")
+)
 # What a fold needs of a row; built once, for building costs more than running.
 _AFTER: Final = (
     select(events.c.id, events.c.ctl, events.c.session, events.c.raw, events.c.recorded_at)
@@ -355,11 +361,7 @@ class LiveRooms:
                 act(ctl, after)
 
     def _enrolled(self, conn: Connection) -> None:
-        rows = conn.execute(
-            select(controllers, rooms.c.name)
-            .join(rooms, rooms.c.id == controllers.c.place)
-            .where(controllers.c.state == "enrolled")
-        ).all()
+        rows = conn.execute(_ENROLLED).all()
         now_ms = self._clock.mono_ms()
         gone = set(self._rooms) - {row.ctl for row in rows}
         for ctl in gone:
@@ -451,7 +453,7 @@ def _kept_telemetry(conn: Connection) -> dict[str, Told]:
 
 def _fold(room: _Room, raw: bytes, recorded_at: Any) -> None:
     try:
-        event = decode_event(raw)
+        event = decoded(raw)
         room.state = apply(
             room.state,
             event.type,

@@ -15,10 +15,12 @@ from sqlalchemy import Connection, bindparam, func, select
 
 from hub import crypto
 from hub.clock import Clock
+from hub.decoded import decoded
 from hub.facts import Facts
 from hub.keys.keyring import Keys
 from hub.recording import quarantine, streams
 from hub.recording.lineage import Lineages
+from hub.store.bulk import insert_rows
 from hub.store.engine import Store
 from hub.store.tables_core import controllers, events, forks, notices, seals
 from protocols.messages.bodies import Batch, decode_batch
@@ -49,14 +51,10 @@ NOTICES_MAX: Final = 1_000
 OPENED: Final = "epoch.opened"
 MEANING: Final = frozenset((OPENED, "record.gap"))
 """Types of rows that say something of the streams themselves."""
+_EACH: Final = ("seq", "hash", "session", "type", "raw", "late")
+"""Columns of a row that are not its batch's."""
 # Asked with every batch: building a statement costs more than running it.
-_ROWS: Final = events.insert()
 _SEAL: Final = seals.insert()
-_ROW_ID: Final = select(events.c.id).where(
-    events.c.ctl == bindparam("of_ctl"),
-    events.c.epoch == bindparam("of_epoch"),
-    events.c.seq == bindparam("of_seq"),
-)
 _ARRIVED: Final = (
     notices.update()
     .where(
@@ -191,12 +189,12 @@ class Recorder:
         if before is not None and not records:
             return outcome
         outcome.recorded = len(records)
-        decoded: list[Event | None] = []
+        read: list[Event | None] = []
         if records:
-            decoded = _insert(conn, batch, records, now)
+            read = _insert(conn, batch, records, now)
             _keep_seal(conn, signed, batch, verdict, now)
             self._lineage.heard(ctl, epoch)
-        for event in decoded:
+        for event in read:
             if event is not None and event.type in MEANING:
                 self._meaning(conn, event, outcome, now)
         self._pending_closed(conn, before, verdict.head)
@@ -358,30 +356,25 @@ def _insert(
     conn: Connection, batch: Batch, records: Sequence[Record], now: datetime
 ) -> list[Event | None]:
     """Writes the rows; the events of those this program can read."""
-    decoded = [_decoded(one.line) for one in records]
-    conn.execute(
-        _ROWS,
-        [
-            {
-                "ctl": batch.ctl,
-                "epoch": batch.epoch,
-                "seq": one.seq,
-                "hash": one.hash,
-                "session": event.session if event else "",
-                "type": event.type if event else "",
-                "raw": one.line,
-                "recorded_at": now,
-                "late": event is not None and _is_late(event, now),
-            }
-            for one, event in zip(records, decoded, strict=True)
-        ],
-    )
+    found = [_readable(one.line) for one in records]
+    shared = {"ctl": batch.ctl, "epoch": batch.epoch, "recorded_at": now}
+    rows = [
+        (
+            one.seq,
+            one.hash,
+            event.session if event else "",
+            event.type if event else "",
+            one.line,
+            event is not None and _is_late(event, now),
+        )
+        for one, event in zip(records, found, strict=True)
+    ]
+    insert_rows(conn, events, shared, _EACH, rows)
     whose = {"of_ctl": batch.ctl, "of_epoch": batch.epoch}
-    row_id = conn.execute(_ROW_ID, {**whose, "of_seq": records[-1].seq}).scalar_one()
-    streams.move_stream(conn, batch.ctl, batch.epoch, row_id=int(row_id), at=now)
+    streams.move_stream(conn, batch.ctl, batch.epoch, seq=records[-1].seq, at=now)
     span = {"of_first": records[0].seq, "of_last": records[-1].seq}
     conn.execute(_ARRIVED, {**whose, **span})
-    return decoded
+    return found
 
 
 def _is_here(conn: Connection, ctl: str) -> bool:
@@ -390,9 +383,9 @@ def _is_here(conn: Connection, ctl: str) -> bool:
     return found.first() is not None
 
 
-def _decoded(line: bytes) -> Event | None:
+def _readable(line: bytes) -> Event | None:
     try:
-        return decode_event(line)
+        return decoded(line)
     except RemoteError:
         return None
 

@@ -5,7 +5,6 @@ The verdicts come from `protocols.messages.recording`; here they are applied in 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
@@ -40,7 +39,20 @@ _SWAP: Final = epochs.update().where(
     epochs.c.head == bindparam("was_head"),
     epochs.c.head_hash == bindparam("was_hash"),
 )
-_MOVE: Final = streams.update().where(streams.c.ctl == bindparam("of_ctl"))
+_ROW_ID: Final = select(events.c.id).where(
+    events.c.ctl == bindparam("of_ctl"),
+    events.c.epoch == bindparam("of_epoch"),
+    events.c.seq == bindparam("of_seq"),
+)
+_MOVE: Final = (
+    streams.update()
+    .where(streams.c.ctl == bindparam("of_ctl"))
+    .values(
+        newest_epoch=bindparam("of_epoch"),
+        head_id=_ROW_ID.scalar_subquery(),
+        seen_at=bindparam("at"),
+    )
+)
 
 
 class HeadMovedError(Exception):
@@ -128,11 +140,12 @@ def epoch_rows(conn: Connection, ctl: str) -> list[Any]:
     return list(conn.execute(_EPOCHS, {"of_ctl": ctl}))
 
 
-def move_stream(conn: Connection, ctl: str, epoch: str, *, row_id: int, at: datetime) -> None:
-    """Notes that a controller appended."""
-    values: Mapping[str, Any] = {"newest_epoch": epoch, "head_id": row_id, "seen_at": at}
-    done = conn.execute(_MOVE, {"of_ctl": ctl, **values})
-    if done.rowcount == 0:
+def move_stream(conn: Connection, ctl: str, epoch: str, *, seq: int, at: datetime) -> None:
+    """Notes that a controller appended; `seq`: its newest row, which stands already."""
+    row = {"of_ctl": ctl, "of_epoch": epoch, "of_seq": seq}
+    if conn.execute(_MOVE, {**row, "at": at}).rowcount == 0:
+        row_id = conn.execute(_ROW_ID, row).scalar_one()
+        values = {"newest_epoch": epoch, "head_id": row_id, "seen_at": at}
         conn.execute(streams.insert().values(ctl=ctl, **values))
 
 

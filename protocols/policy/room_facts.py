@@ -39,7 +39,7 @@ def answered(state: RoomState, name: str, result: str) -> RoomState:
         return state
     kept = {key: value for key, value in state.answers.items() if key != name}
     names = list(kept)[max(0, len(kept) - COMMANDS_KEPT + 1) :]
-    return replace(state, answers={**{key: kept[key] for key in names}, name: result})
+    return state.evolve(answers={**{key: kept[key] for key in names}, name: result})
 
 
 def answer_of(event_type: str, data: Mapping[str, Any]) -> tuple[str, str] | None:
@@ -73,8 +73,7 @@ def _started(state: RoomState, fact: Fact) -> RoomState:
         for name, one in state.devices.items()
     }
     # Another boot, perhaps another clock: its offset is measured anew.
-    return replace(
-        state,
+    return state.evolve(
         software=fact.words("software"),
         lockers=lockers,
         devices=devices,
@@ -85,18 +84,18 @@ def _started(state: RoomState, fact: Fact) -> RoomState:
 
 def _plan(state: RoomState, fact: Fact) -> RoomState:
     plan = PlanRef(fact.number("generation"), fact.number("n"), fact.text("hash"))
-    return replace(state, plan=plan)
+    return state.evolve(plan=plan)
 
 
 def _clock_fix(state: RoomState, fact: Fact) -> RoomState:
-    return replace(state, clock_step_ms=fact.number_or_none("step_ms") or 0)
+    return state.evolve(clock_step_ms=fact.number_or_none("step_ms") or 0)
 
 
 def _selftest(state: RoomState, fact: Fact) -> RoomState:
     failed = tuple(
         row.text("device") for row in fact.objects("results") if row.data.get("ok") is not True
     )
-    return replace(state, selftest=SelfTest(fact.data.get("ok") is True, fact.now_ms, failed))
+    return state.evolve(selftest=SelfTest(fact.data.get("ok") is True, fact.now_ms, failed))
 
 
 def _lost(state: RoomState, fact: Fact) -> RoomState:
@@ -108,7 +107,7 @@ def _lost(state: RoomState, fact: Fact) -> RoomState:
             number: replace(one, door="unknown", item="unknown", since_ms=fact.now_ms)
             for number, one in state.lockers.items()
         }
-        state = replace(state, lockers=lockers)
+        state = state.evolve(lockers=lockers)
     return _with_device(state, device, fact)
 
 
@@ -119,14 +118,14 @@ def _back(state: RoomState, fact: Fact) -> RoomState:
 
 def _with_device(state: RoomState, device: Device, fact: Fact) -> RoomState:
     revs = {**state.revs, f"device:{device.name}": fact.rev}
-    return replace(state, devices={**state.devices, device.name: device}, revs=revs)
+    return state.evolve(devices={**state.devices, device.name: device}, revs=revs)
 
 
 def _seat(state: RoomState, fact: Fact) -> RoomState:
     station = fact.number("station")
     seat = Seat(station, fact.one_of("state", SEAT_STATES), fact.now_ms)
     revs = {**state.revs, f"station:{station}": fact.rev}
-    return replace(state, seats={**state.seats, station: seat}, revs=revs)
+    return state.evolve(seats={**state.seats, station: seat}, revs=revs)
 
 
 def _power(state: RoomState, fact: Fact) -> RoomState:
@@ -144,17 +143,17 @@ def _power(state: RoomState, fact: Fact) -> RoomState:
         disagree=disagree,
         since_ms=before.since_ms if same else fact.now_ms,
     )
-    return replace(state, power=power)
+    return state.evolve(power=power)
 
 
 def _network(state: RoomState, fact: Fact) -> RoomState:
-    return replace(
-        state, network=_level(state.network, fact.text("rung"), fact, fact.words("detail"))
+    return state.evolve(
+        network=_level(state.network, fact.text("rung"), fact, fact.words("detail"))
     )
 
 
 def _system(state: RoomState, fact: Fact) -> RoomState:
-    return replace(state, system=_level(state.system, fact.text("state"), fact, ""))
+    return state.evolve(system=_level(state.system, fact.text("state"), fact, ""))
 
 
 def _level(before: Level, word: str, fact: Fact, detail: str) -> Level:
@@ -172,7 +171,7 @@ def _stream(
     def run(state: RoomState, fact: Fact) -> RoomState:
         name = fact.text("stream")
         found = state.streams.get(name, Stream(name))
-        return replace(state, streams={**state.streams, name: fold(found, fact)})
+        return state.evolve(streams={**state.streams, name: fold(found, fact)})
 
     return run
 
@@ -215,8 +214,7 @@ def _raised(state: RoomState, fact: Fact) -> RoomState:
         else one
         for name, one in state.sessions.items()
     }
-    return replace(
-        state,
+    return state.evolve(
         faults={**state.faults, fault.id: fault},
         fault_count=state.fault_count + 1,
         raises={**state.raises, key: moments},
@@ -231,14 +229,14 @@ def _cleared(state: RoomState, fact: Fact) -> RoomState:
     faults = {**state.faults, fault.id: replace(fault, cleared_ms=fact.now_ms)}
     done = [name for name, one in faults.items() if not one.is_open]
     drop = set(done[: max(0, len(done) - FAULTS_KEPT)])
-    return replace(state, faults={name: one for name, one in faults.items() if name not in drop})
+    return state.evolve(faults={name: one for name, one in faults.items() if name not in drop})
 
 
 def _acked(state: RoomState, fact: Fact) -> RoomState:
     fault = state.faults.get(fact.text("fault"))
     if fault is None:
         return state
-    return replace(state, faults={**state.faults, fault.id: replace(fault, acked=True)})
+    return state.evolve(faults={**state.faults, fault.id: replace(fault, acked=True)})
 
 
 def _cmd_done(state: RoomState, fact: Fact) -> RoomState:
@@ -252,26 +250,25 @@ def _cmd_refused(state: RoomState, fact: Fact) -> RoomState:
 def _cmd_accepted(state: RoomState, fact: Fact) -> RoomState:
     state = _settled(answered(state, fact.text("id"), "accepted"), fact)
     kept = list(state.pending.items())[1 - PENDING_KEPT :]
-    return replace(state, pending={**dict(kept), fact.text("id"): fact.words("verb")})
+    return state.evolve(pending={**dict(kept), fact.text("id"): fact.words("verb")})
 
 
 def _settled(state: RoomState, fact: Fact) -> RoomState:
     name = fact.text("id")
-    return replace(state, pending={key: verb for key, verb in state.pending.items() if key != name})
+    return state.evolve(pending={key: verb for key, verb in state.pending.items() if key != name})
 
 
 def _changed(name: str) -> Callable[[RoomState, Fact], RoomState]:
     """Fold that notes only when an object last changed."""
 
     def run(state: RoomState, fact: Fact) -> RoomState:
-        return replace(state, revs={**state.revs, name: fact.rev})
+        return state.evolve(revs={**state.revs, name: fact.rev})
 
     return run
 
 
 def _clock_offset(state: RoomState, fact: Fact) -> RoomState:
-    return replace(
-        state,
+    return state.evolve(
         clock_off_ms=fact.number_or_none("offset_ms"),
         clock_bound_ms=fact.number_or_none("bound_ms") or 0,
         clock_ms=fact.now_ms,
@@ -282,13 +279,13 @@ def _visitor(state: RoomState, fact: Fact) -> RoomState:
     who = fact.words("who_post")
     if fact.one_of("state", ("in", "out")) == "in":
         found = Visitor(who, fact.words("purpose"), fact.words("devices"), fact.now_ms)
-        return replace(state, visitors=(*state.visitors, found)[-VISITORS_MAX:])
+        return state.evolve(visitors=(*state.visitors, found)[-VISITORS_MAX:])
     first = next((one for one in state.visitors if one.who_post == who), None)
-    return replace(state, visitors=tuple(one for one in state.visitors if one is not first))
+    return state.evolve(visitors=tuple(one for one in state.visitors if one is not first))
 
 
 def _help(state: RoomState, fact: Fact) -> RoomState:
-    return replace(state, help_ms=fact.now_ms)
+    return state.evolve(help_ms=fact.now_ms)
 
 
 SHARED: Mapping[str, Callable[[RoomState, Fact], RoomState]] = {

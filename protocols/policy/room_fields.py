@@ -121,7 +121,7 @@ def signer_json(people: tuple[Signer, ...]) -> list[dict[str, str]]:
 
 def with_session(state: RoomState, session: Session) -> RoomState:
     """Return the state with one session replaced."""
-    return replace(state, sessions={**state.sessions, session.id: session})
+    return state.evolve(sessions={**state.sessions, session.id: session})
 
 
 def with_member(session: Session, member: Member) -> Session:

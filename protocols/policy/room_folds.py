@@ -130,7 +130,7 @@ def _pruned(state: RoomState) -> RoomState:
         if key.removeprefix("member:").rpartition(":")[0] not in drop
     }
     sessions = {name: one for name, one in state.sessions.items() if name not in drop}
-    return replace(state, sessions=sessions, revs=revs)
+    return state.evolve(sessions=sessions, revs=revs)
 
 
 def _phase_changed(session: Session, fact: Fact) -> Session:
@@ -156,7 +156,7 @@ def _ended(state: RoomState, fact: Fact) -> RoomState:
     if fact.text("to") != Phase.CLOSED:
         return state
     lockers = {number: replace(one, forced_ms=None) for number, one in state.lockers.items()}
-    return replace(state, lockers=lockers)
+    return state.evolve(lockers=lockers)
 
 
 def _order_accepted(state: RoomState, fact: Fact) -> RoomState:
@@ -333,7 +333,7 @@ def _case_step(state: RoomState, fact: Fact) -> RoomState:
     fault = state.faults.get(fact.words("fault"))
     if fault is not None and len(fault.steps) < STEPS_KEPT:
         fault = replace(fault, steps={**fault.steps, step.key: step})
-        state = replace(state, faults={**state.faults, fault.id: fault})
+        state = state.evolve(faults={**state.faults, fault.id: fault})
 
     def seal(session: Session, fact: Fact) -> Session:
         if len(session.sealing) >= STEPS_KEPT:

@@ -21,7 +21,7 @@ _SHUT_BY_ITEM = {
 
 
 def _with_locker(state: RoomState, locker: Locker) -> RoomState:
-    return replace(state, lockers={**state.lockers, locker.number: locker})
+    return state.evolve(lockers={**state.lockers, locker.number: locker})
 
 
 def _locker(fold: Callable[[Locker, Fact], Locker]) -> Callable[[RoomState, Fact], RoomState]:
@@ -34,7 +34,7 @@ def _locker(fold: Callable[[Locker, Fact], Locker]) -> Callable[[RoomState, Fact
 
 
 def _touched(state: RoomState, fact: Fact, number: int) -> RoomState:
-    return replace(state, revs={**state.revs, f"locker:{number}": fact.rev})
+    return state.evolve(revs={**state.revs, f"locker:{number}": fact.rev})
 
 
 def _no_longer_seen_empty(state: RoomState, number: int) -> RoomState:
@@ -45,7 +45,7 @@ def _no_longer_seen_empty(state: RoomState, number: int) -> RoomState:
         else one
         for name, one in state.sessions.items()
     }
-    return replace(state, sessions=sessions)
+    return state.evolve(sessions=sessions)
 
 
 def _state(state: RoomState, fact: Fact) -> RoomState:
@@ -74,7 +74,7 @@ def _opening(state: RoomState, fact: Fact) -> RoomState:
     def begin(locker: Locker, fact: Fact) -> Locker:  # noqa: ARG001 one signature
         return replace(locker, opening=opening, failed="")
 
-    return _locker(begin)(replace(state, openings=state.openings + 1), fact)
+    return _locker(begin)(state.evolve(openings=state.openings + 1), fact)
 
 
 def _opened(locker: Locker, fact: Fact) -> Locker:

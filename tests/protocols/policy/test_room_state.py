@@ -42,6 +42,14 @@ def test_an_unknown_type_moves_only_the_clock() -> None:
     assert after == replace(before, seq=1, mono_ms=1000, at=AT, epoch="e")
 
 
+def test_a_state_evolves_as_by_replace_and_only_in_its_own_fields() -> None:
+    state = Record().state
+    after = state.evolve(seq=7, help_ms=9)
+    assert (after, after.seq, state.seq) == (replace(state, seq=7, help_ms=9), 7, 0)
+    with pytest.raises(TypeError, match="got hlep_ms"):
+        state.evolve(seq=7, hlep_ms=9)
+
+
 def test_an_event_of_an_unknown_session_is_passed_over() -> None:
     record = Record()
     for kind in room_folds.FOLDS:
