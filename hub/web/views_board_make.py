@@ -169,10 +169,9 @@ def _p1_foot(alarm: Alarm, session: Session | None) -> Text:
 
 
 def case_text(case: Mapping[str, Any]) -> Text:
-    """Where a case stands; a decision that is due is what has to be seen."""
-    if case.get("waiting_for") == "decision":
-        return say("case.step_due_decision")
-    return say(f"term.case.{case.get('state', 'fault_open')}")
+    """What a case waits for; beside a session's phase, its own state would say the same twice."""
+    due = case.get("waiting_for")
+    return say(f"case.due.{due}") if due else say("term.case.closed")
 
 
 def _right(session: Session | None) -> Text:

@@ -7,6 +7,7 @@ from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
+import pytest
 import yaml
 
 from hub.alarms.kinds import SILENT
@@ -101,11 +102,19 @@ def test_a_silent_room_is_as_grave_as_its_case() -> None:
     assert (view.p1, view.p2) == (1, 0)
 
 
-def test_what_is_due_is_said_before_the_state_of_the_case() -> None:
-    (due,) = board_view(silent()).today
-    assert zh(due.attention.text) == "#0002 待决定"
-    (waits,) = board_view(silent(waiting_for="fault")).today
-    assert zh(waits.attention.text) == "#0002 已暂停"
+@pytest.mark.parametrize(
+    ("waiting_for", "said"),
+    [
+        ("ack", "未确认"),
+        ("decision", "待决定"),
+        ("fault", "待故障恢复"),
+        ("close", "待结案"),
+        ("", "已结案"),
+    ],
+)
+def test_a_case_says_what_it_waits_for(waiting_for: str, said: str) -> None:
+    (row,) = board_view(silent(waiting_for=waiting_for)).today
+    assert zh(row.attention.text) == f"#0002 {said}"
 
 
 def test_members_of_a_silent_room_are_as_last_known() -> None:
