@@ -26,6 +26,7 @@ def pytest_collection_finish() -> None:
 
 SHARED = {
     "test_demo_day": "day",
+    "test_demo_identities": "day",
     "test_demo_package": "day",
     "test_demo_bad_messages": "town",
     "test_demo_bad_requests": "town",

@@ -66,7 +66,7 @@ def main(args: argparse.Namespace) -> int:
         sys.stderr.write(f"evalroom demo: {wrong}\n")
         return EX_USAGE
     out = args.out.absolute() if args.out else Path(tempfile.mkdtemp(prefix="evalroom-day-"))
-    guests = _paired_guests(args.seed, args.rooms)
+    guests = paired_guests(args.seed, args.rooms)
     town = plan_town(out, guests, _timed())
     _stop_on_signal(town)
     try:
@@ -91,7 +91,7 @@ def _wrong(args: argparse.Namespace) -> str:
     return ""
 
 
-def _paired_guests(seed: int, count: int) -> list[str]:
+def paired_guests(seed: int, count: int) -> list[str]:
     """Guests of the home venue's pairing; which ones depends on the seed."""
     file = resources.files("protocols.policy.data").joinpath("units.json")
     units = json.loads(file.read_text("utf-8"))

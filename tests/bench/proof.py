@@ -22,7 +22,7 @@ from tests.bench.source_state import commit, digest
 
 OUT = Path("docs/proof.json")
 TABLE = Path("docs/proof.md")
-FIGURE_LINES = 24  # what a command printed is kept with its row: a page of it, not a log
+FIGURE_LINES = 40  # what a command printed is kept with its row: a page of it, not a log
 SECTION_S_MAX = 45 * 60  # a section longer than this has to become two
 EXAMPLES = re.compile(r"- (\d+) passing(?: examples|,)")  # in the words of either Hypothesis
 STATES = re.compile(r"(\d+) states, (\d+) transitions")

@@ -10,16 +10,23 @@ from typing import Any
 import pytest
 
 from hub.demo.town import Town
+from tests.system.day_capture import Capture
 from tests.system.day_runner import DayProcess
 from tests.system.day_town import small_town
+
+GUESTS = 3
 
 
 @dataclass(frozen=True)
 class LivedDay:
-    """A day that is over: its folder and its last line (`exit` is the exit code)."""
+    """A day that is over: its folder and its last line (`exit` is the exit code).
+
+    `capture`: all that went over its broker.
+    """
 
     process: DayProcess
     end: dict[str, Any]
+    capture: Path
 
     @property
     def folder(self) -> Path:
@@ -37,10 +44,15 @@ class LivedDay:
 @pytest.fixture(scope="session")
 def lived_day(tmp_path_factory: pytest.TempPathFactory) -> Iterator[LivedDay]:
     """Lived once, with three guest rooms; tests that change something copy the package."""
-    process = DayProcess(tmp_path_factory.mktemp("day"), ("--rooms", "3")).start()
+    process = DayProcess(tmp_path_factory.mktemp("day"), ("--rooms", str(GUESTS))).start()
+    file = process.out / "capture.bin"
+    capture = Capture(process.data, file)
     try:
-        yield LivedDay(process, process.finish())
+        end = process.finish()
+        capture.stop()
+        yield LivedDay(process, end, file)
     finally:
+        capture.stop()
         process.stop()
 
 
