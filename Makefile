@@ -10,7 +10,7 @@ RULES := tests/protocols $(wildcard tests/edge/test_room*.py)
 DEMO_OPTIONS ?=
 
 .DEFAULT_GOAL := help
-.PHONY: help install demo test check check-hub check-rules check-edge check-code bench proof format lock system-packages clean
+.PHONY: help install demo test check check-hub check-rules check-edge check-code bench proof format lock audit sbom system-packages clean
 
 help: ## this list
 	@sed -n 's/^\([a-z-]*\):.*## /  make \1\t/p' $(MAKEFILE_LIST) | expand -t 26
@@ -83,5 +83,20 @@ lock: ## resolve deploy/requirements.txt afresh from pyproject.toml
 	  --no-strip-extras --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
 	  --output-file deploy/requirements.txt
 
+# Tools of their own, as for the lock: nothing that looks at the dependencies is one of them.
+$(VENV)-audit/made:
+	@$(PYTHON) -m venv $(VENV)-audit
+	@$(VENV)-audit/bin/python -m pip --disable-pip-version-check install --quiet pip-audit cyclonedx-bom
+	@touch $@
+
+audit: $(VENV)-audit/made ## known weaknesses of the pinned dependencies; fails on one, and on one nobody can look up
+	@$(VENV)-audit/bin/pip-audit --strict --disable-pip --require-hashes --requirement deploy/requirements.txt
+
+sbom: $(VENV)-audit/made ## what is in it: out/sbom.cdx.json, CycloneDX, with the hashes that are installed
+	@mkdir -p out
+	@$(VENV)-audit/bin/cyclonedx-py requirements deploy/requirements.txt --output-format JSON \
+	  --output-file out/sbom.cdx.json
+	@echo "out/sbom.cdx.json"
+
 clean: ## remove the virtual environment and what the tools left
-	@rm -rf $(VENV) $(VENV)-lock out .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis
+	@rm -rf $(VENV) $(VENV)-lock $(VENV)-audit out .coverage .mypy_cache .ruff_cache .pytest_cache .hypothesis
