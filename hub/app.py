@@ -215,6 +215,7 @@ def build(config: Config, *, services: bool = True, stretch: Stretch = FULL) -> 
 def _services(hub: Hub) -> None:
     # Loaded only where they run: the command line's administration starts in half the time.
     from hub.archive.service import Archive  # noqa: PLC0415
+    from hub.booking.retention import Retention  # noqa: PLC0415
     from hub.booking.service import Booking  # noqa: PLC0415
     from hub.contingency.service import Contingency  # noqa: PLC0415
     from hub.session.service import Sessions  # noqa: PLC0415
@@ -231,6 +232,7 @@ def _services(hub: Hub) -> None:
             timer = getattr(service, name, None)
             if timer is not None:
                 hub.timers.append(timer)
+    hub.timers.append(Retention(hub, hub.config.identity_keep_days).tick)
     hub.beginnings.append(hub.contingency.begin)
     hub.rooms.on_link(hub.contingency.on_link)
     hub.rooms.on_hearing(hub.contingency.on_hearing)

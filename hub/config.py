@@ -16,6 +16,8 @@ from urllib.parse import urlsplit
 
 FILE: Final = "hub.toml"
 BROKERS: Final = ("embedded", "mosquitto", "external", "none")
+IDENTITY_KEEP_DAYS_MAX: Final = 3_650
+"""As long as agents keep their project files (RULES §3.2)."""
 PORT_MAX: Final = 65_535
 
 
@@ -41,6 +43,8 @@ class Config:
         demo: made by `hub init --demo`.
         hub_orders: the trust file lets the hub's own key sign orders.
         tls_cert: PEM files; both or none.
+        identity_keep_days: days after the end of a booking in which its members' identities can
+            still be opened; then their keys are destroyed.
         clock_offset_file: shifts wall time, for a demonstration; empty is none.
     """
 
@@ -59,6 +63,7 @@ class Config:
     hub_orders: bool = False
     tls_cert: str = ""
     tls_key: str = ""
+    identity_keep_days: int = 90
     clock_offset_file: str = ""
 
     @property
@@ -117,6 +122,12 @@ class Config:
         for name in ("port", "mqtt_port"):
             if not 0 <= getattr(self, name) <= PORT_MAX:
                 raise _wrong(name, getattr(self, name), expected=f"0 to {PORT_MAX}")
+        if not 1 <= self.identity_keep_days <= IDENTITY_KEEP_DAYS_MAX:
+            raise _wrong(
+                "identity_keep_days",
+                self.identity_keep_days,
+                expected=f"1 to {IDENTITY_KEEP_DAYS_MAX}",
+            )
         address = urlsplit(self.url)
         if address.scheme not in {"http", "https"} or not address.netloc:
             raise _wrong("url", self.url, expected="http://… or https://… with a host")

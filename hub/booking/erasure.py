@@ -62,7 +62,7 @@ def erase(
         if member is not None and member not in mine:
             raise _unknown("member", "a member of your venue", str(member))
         wanted = sorted(mine if member is None else {member})
-        keys = _destroy(conn, record.number, wanted, at=parts.clock.wall())
+        keys = destroy(conn, record.number, wanted, at=parts.clock.wall())
         gone = sorted(keys)
         if gone:
             data = {"booking": record.number, "members": gone, "count": len(gone)}
@@ -82,17 +82,21 @@ def again(conn: Connection) -> int:
         except RemoteError:
             continue
         members = [no for no in data.get("members", []) if isinstance(no, int)]
-        count += len(_destroy(conn, str(data.get("booking")), members, at=row.recorded_at))
+        count += len(destroy(conn, str(data.get("booking")), members, at=row.recorded_at))
     return count
 
 
-def _destroy(conn: Connection, number: str, members: Sequence[int], *, at: Any) -> dict[int, str]:
-    """Member -> the wrapped key that was there."""
+def destroy(
+    conn: Connection, number: str, members: Sequence[int] | None, *, at: Any
+) -> dict[int, str]:
+    """Destroys keys of a booking's members, None: of all; member -> the key that was there."""
     if conn.dialect.name == "sqlite":
         # Freed pages are overwritten with zeroes: an old page is a copy like any other.
         conn.exec_driver_sql("PRAGMA secure_delete = ON")
     here = booking_identity.c.booking == number
-    here &= booking_identity.c.no.in_(members) & booking_identity.c.key_wrapped.is_not(None)
+    here &= booking_identity.c.key_wrapped.is_not(None)
+    if members is not None:
+        here &= booking_identity.c.no.in_(members)
     found = {
         int(row.no): str(row.key_wrapped)
         for row in conn.execute(
