@@ -1,4 +1,4 @@
-"""Identities go by themselves when their time is over; the record counts what went, what is left."""
+"""Identities go by themselves when their time is over; the record counts what is left."""
 
 from __future__ import annotations
 
