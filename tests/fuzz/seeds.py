@@ -6,10 +6,12 @@ import json
 from collections.abc import Callable
 from typing import Final
 
+from protocols.evidence.checkpoint import Question, joined
 from protocols.messages.bodies import CommandWrapper, Ping, Telemetry, Will, plan_body
 from protocols.messages.signed import parse_message, seal_message
 from protocols.wire import idcard, idcard_text, ld2410, megatec
 from tests.protocols.evidence import sample_package as sample
+from tests.protocols.evidence import test_checkpoint as checkpoints
 from tests.protocols.messages import test_bodies as body
 from tests.protocols.messages.wire_keys import (
     CTL,
@@ -130,6 +132,14 @@ def bodies() -> list[bytes]:
     """Unsigned bodies, and signed ones without their last line."""
     parted = [parse_message(raw, limit=len(raw)) for raw in signed()]
     return [*plain(), *(b"\n".join((one.header_line, *one.lines)) for one in parted)]
+
+
+def notes() -> list[bytes]:
+    """Checkpoints with and without a witness' line, and what a witness is asked about them."""
+    both = joined(checkpoints.NOTE, [checkpoints.line()])
+    asked = Question(17, tuple(bytes([n]) * 32 for n in range(11)), checkpoints.NOTE)
+    spec = checkpoints.SPEC.encode()
+    return [spec, checkpoints.NOTE.encode(), both.encode(), asked.encode(), b"old 0\n\n" + spec]
 
 
 def _line(kind: str, data: dict[str, object], session: str = "") -> bytes:

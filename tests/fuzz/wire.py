@@ -8,6 +8,12 @@ from contextlib import suppress
 from datetime import datetime
 from typing import Any, Final
 
+from protocols.evidence.checkpoint import (
+    cosigned_at,
+    parse_note,
+    parse_question,
+    signed_by_log,
+)
 from protocols.messages.bodies import (
     Ack,
     Certificate,
@@ -31,7 +37,7 @@ from protocols.messages.strict import load
 from protocols.messages.topics import MESSAGE_BYTES_MAX
 from protocols.policy.room_state import UnreadableEvent, apply
 from tests.fuzz.judge import Run
-from tests.protocols.messages.wire_keys import HOME, HUB_KEY, ROOM, verify
+from tests.protocols.messages.wire_keys import CTL, HOME, HUB_KEY, ROOM, verify
 from tests.protocols.policy.record_bench import Record
 
 PUBLIC: Final = {key.kid: key.pub for key in (HOME, HUB_KEY, ROOM)}
@@ -132,3 +138,14 @@ def make_events() -> Run:
             state = _fold(state, event)
 
     return run
+
+
+def notes(data: bytes) -> None:
+    """Any bytes are a checkpoint's note or a question about one, in its one form, or refused."""
+    with suppress(RemoteError):
+        note = parse_note(data)
+        assert note.encode() == data
+        signed_by_log(note, HUB_KEY.pub, verify)
+        cosigned_at(note, name=CTL, public=ROOM.pub, verify=verify)
+    with suppress(RemoteError):
+        assert parse_question(data).encode() == data
