@@ -30,6 +30,7 @@ from hub.recording.ingest import Ingest
 from hub.store.engine import Store
 from hub.store.migrate import check, upgrade
 from hub.store.mirror import Mirror
+from hub.transparency.log import EventLog, Period
 from protocols.policy.errors import PolicyError
 from protocols.policy.pack import Pack
 from protocols.policy.workdays import Calendar
@@ -61,6 +62,7 @@ class Hub:
     ingest: Ingest
     accounts: Accounts
     media: Blobs
+    event_log: EventLog
     pack: Pack
     calendar: Calendar
     demo: bool
@@ -200,6 +202,7 @@ def build(config: Config, *, services: bool = True, stretch: Stretch = FULL) -> 
         ),
         accounts=Accounts(store=store, facts=facts, clock=Clock(), secure=bool(config.tls_cert)),
         media=media,
+        event_log=_event_log(config, store=store, clock=clock, keys=keys, facts=facts),
         pack=pack,
         calendar=calendar,
         demo=config.demo,
@@ -210,6 +213,11 @@ def build(config: Config, *, services: bool = True, stretch: Stretch = FULL) -> 
         _services(hub)
     _react(hub)
     return hub
+
+
+def _event_log(config: Config, *, store: Store, clock: Clock, keys: Keys, facts: Facts) -> EventLog:
+    period = Period(seconds=config.checkpoint_s, rows=config.checkpoint_rows)
+    return EventLog(store=store, clock=clock, keys=keys, facts=facts, period=period)
 
 
 def _services(hub: Hub) -> None:
@@ -244,3 +252,4 @@ def _react(hub: Hub) -> None:
     hub.ingest.on_recorded(hub.projector.wake)
     hub.ingest.on_backlog(hub.projector.let_catch_up)
     hub.projector.before_turn(hub.rooms.refresh)
+    hub.timers.append(hub.event_log.tick)

@@ -42,6 +42,8 @@ class Config:
         pack: file name of the policy pack under `protocols/policy/packs`.
         demo: made by `hub init --demo`.
         hub_orders: the trust file lets the hub's own key sign orders.
+        checkpoint_s, checkpoint_rows: the log's next checkpoint is signed this long after the last,
+            or with so many new entries; never without new ones.
         tls_cert: PEM files; both or none.
         identity_keep_days: days after the end of a booking in which its members' identities can
             still be opened; then their keys are destroyed.
@@ -61,6 +63,8 @@ class Config:
     pack: str = "hubei-2020.yaml"
     demo: bool = False
     hub_orders: bool = False
+    checkpoint_s: int = 60
+    checkpoint_rows: int = 100
     tls_cert: str = ""
     tls_key: str = ""
     identity_keep_days: int = 90
@@ -128,6 +132,9 @@ class Config:
                 self.identity_keep_days,
                 expected=f"1 to {IDENTITY_KEEP_DAYS_MAX}",
             )
+        for name in ("checkpoint_s", "checkpoint_rows"):
+            if getattr(self, name) < 1:
+                raise _wrong(name, getattr(self, name), expected="1 or more")
         address = urlsplit(self.url)
         if address.scheme not in {"http", "https"} or not address.netloc:
             raise _wrong("url", self.url, expected="http://… or https://… with a host")

@@ -138,6 +138,8 @@ EVENT_LABELS: dict[str, tuple[str, str]] = {
     "hub.deaf": ("中心收不到任何评标室", "hub hears no room"),
     "hub.hearing": ("中心恢复接收", "hub hears rooms again"),
     "hub.stopped": ("中心停运期间", "hub did not run"),
+    "log.shrunk": ("存证日志短于已签检查点", "the log is shorter than its signed checkpoint"),
+    "log.reopened": ("存证日志重新开始", "the log began anew"),
     "hub.restored": ("中心已恢复备份", "hub restored from a backup"),
     "notice.sent": ("通知已发出", "notice sent"),
 }

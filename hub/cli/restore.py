@@ -332,6 +332,9 @@ def _finish(config: Config, manifest: dict[str, Any], replay: Replay, found: Pat
             "generation": int(get_meta(conn, "generation", "1")),
         }
         hub.facts.append(conn, type="hub.restored", session="", data=data)
+        if hub.event_log.behind(conn):
+            reason = f"restored from the backup of {manifest['made_at']}"
+            hub.event_log.reopen(conn, reason=reason, by="hub restore")
     write_broker_users(hub)
     write_trust(hub)
     hub.close()

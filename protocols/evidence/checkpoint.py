@@ -103,6 +103,11 @@ class Question:
         return f"old {self.old}\n{hashes}\n".encode() + self.note.encode()
 
 
+def log_entry(ctl: str, epoch: str, seq: int, digest: str) -> bytes:
+    """What the log says of one recorded row: its place, and the SHA-256 of its bytes in hex."""
+    return f"er1/row {ctl} {epoch} {seq} {digest}".encode()
+
+
 def origin_name(hub: str, n: int) -> str:
     """The name of a hub's n-th log, from 1; a hub that lost entries must begin another."""
     name = f"evalroom/{hub}/{n}"

@@ -1,0 +1,1 @@
+"""The log over everything that was recorded: one tree, checkpoints, witnesses, proofs."""
