@@ -45,6 +45,7 @@ from edge.telemetry import Gauges, Reporter
 from edge.tuning import KV_CONFIG, Tuning
 from edge.uplink import Identity, Uplink, Vitals
 from edge.watchdog import Watchdog
+from edge.witness import Witness
 from protocols.messages.errors import RemoteError
 from protocols.messages.identity import kid
 from protocols.messages.signed import Signer
@@ -426,6 +427,15 @@ class _Builder:
             mono_ms=self.clock.mono_ms,
             entropy=secrets.token_bytes,
             vitals=lambda: Vitals(runtime.journal_ok(), runtime.take_loop_ms()),
+            witness=Witness(
+                ctl=me.ctl,
+                hub=intake.trust.hub,
+                journal=journal,
+                public=sign_public,
+                sign=sign,
+                wall_s=lambda: int(self.clock.wall().timestamp()),
+                mono_ms=self.clock.mono_ms,
+            ),
         )
 
 

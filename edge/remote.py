@@ -17,6 +17,7 @@ from edge.media.spool import Spool
 from edge.room import ApplyConfig, Draft, FetchClip, Remote, Reopen, SwitchUplink
 from edge.tuning import KV_CONFIG, Tuning, kept_config
 from edge.turn import Turn
+from edge.witness import BEGAN, KV_WITNESS
 from protocols.policy.room_facts import answer_of
 from protocols.policy.session import Phase
 
@@ -193,6 +194,8 @@ def kept_with(drafts: list[Draft] | tuple[Draft, ...]) -> dict[str, bytes]:
             kept[KV_CONFIG] = kept_config(draft.data)
         elif draft.type == "network.switched" and draft.data["state"] == "kept":
             kept[KV_UPLINK] = str(draft.data["uplink"]).encode("utf-8")
+        elif draft.type == BEGAN:
+            kept[KV_WITNESS] = str(draft.data["note"]).encode()
         elif draft.type == "phase.changed" and draft.data["to"] == Phase.CLOSED.value:
             kept[KV_CLOSED + draft.session] = b"1"
     return kept

@@ -39,10 +39,12 @@ from protocols.messages.topics import (
     BATCH_EVENTS_LIVE_MAX,
     BROKER_BYTES_MAX,
     DOWN_ACK,
+    DOWN_CHECKPOINT,
     DOWN_CMD,
     DOWN_PING,
     DOWN_PLAN,
     QOS,
+    UP_COSIGN,
     UP_EV,
     UP_NOTICE,
     UP_ST,
@@ -97,6 +99,12 @@ class IntakePort(Protocol):
     def asked(self, ask: str) -> None: ...  # noqa: D102
 
 
+class WitnessPort(Protocol):
+    """What this room signs of the hub's log; see `edge.witness`."""
+
+    def asked(self, payload: bytes, *, retained: bool) -> tuple[bytes, list[Turn]]: ...  # noqa: D102
+
+
 @dataclass(frozen=True, slots=True)
 class Identity:
     """Who this controller is on the wire."""
@@ -124,6 +132,7 @@ class Uplink:
         entropy: n random bytes.
         vitals: the loop's own state, for the pong.
         reporter: says when telemetry is due.
+        witness: co-signs the hub's log; None answers nothing.
         on_rollback: told when the hub has come back from an older copy, which may lack contents
             too although it has every row; must not wait.
         answered_ms: when the newest question went out that the hub has answered with its
@@ -139,6 +148,7 @@ class Uplink:
     vitals: Callable[[], Vitals]
     on_rollback: Callable[[], object] = lambda: None
     reporter: ReporterPort | None = None
+    witness: WitnessPort | None = None
     state: CursorState = field(init=False)
     last_ping_ms: int | None = None
     answered_ms: int | None = None
@@ -211,22 +221,20 @@ class Uplink:
 
     def arrived(self, leaf: str, payload: bytes, *, retained: bool) -> list[Turn]:
         """One message of the broker; nothing it holds can raise."""
+        acts: dict[str, Callable[[], list[Turn]]] = {
+            DOWN_ACK: lambda: self._ack(payload),
+            DOWN_PING: lambda: self._pong(Ping.decode(payload)),
+            DOWN_PLAN: lambda: self._planned(lambda: self.intake.plan(payload, retained=retained)),
+            PLAN_BODY: lambda: self._planned(lambda: self.intake.plan_body(payload)),
+            DOWN_CMD: lambda: self.intake.command(payload, retained=retained),
+            DOWN_CHECKPOINT: lambda: self._witnessed(payload, retained=retained),
+        }
         try:
-            if leaf == DOWN_ACK:
-                return self._ack(payload)
-            if leaf == DOWN_PING:
-                self._pong(Ping.decode(payload))
-            elif leaf == DOWN_PLAN:
-                return self._planned(lambda: self.intake.plan(payload, retained=retained))
-            elif leaf == PLAN_BODY:
-                return self._planned(lambda: self.intake.plan_body(payload))
-            elif leaf == DOWN_CMD:
-                return self.intake.command(payload, retained=retained)
+            return acts[leaf]() if leaf in acts else []
         except RemoteError as error:
             missed, _ = self._rubbish.get(leaf, (0, ""))
             self._rubbish[leaf] = (missed + 1, str(error)[:400])
             return self._refusals()
-        return []
 
     def _refusals(self) -> list[Turn]:
         """What could not be read: each leaf once a minute, with how many there were by then."""
@@ -284,7 +292,15 @@ class Uplink:
         )
         self._publish(UP_ST, birth.encode(), retain=True)
 
-    def _pong(self, ping: Ping) -> None:
+    def _witnessed(self, payload: bytes, *, retained: bool) -> list[Turn]:
+        if self.witness is None:
+            return []
+        answer, turns = self.witness.asked(payload, retained=retained)
+        if answer:
+            self._publish(UP_COSIGN, answer)
+        return turns
+
+    def _pong(self, ping: Ping) -> list[Turn]:
         self.last_ping_ms = self.mono_ms()
         vitals = self.vitals()
         now = self.state.epochs.get(self.journal.epoch, EpochCursor())
@@ -299,6 +315,7 @@ class Uplink:
             loop_ms=vitals.loop_ms,
         )
         self._publish(UP_TM, pong.encode())
+        return []
 
     def _ask(self) -> str:
         ask = self.entropy(NONCE_BYTES).hex()

@@ -37,6 +37,8 @@ EVENT_LABELS: dict[str, tuple[str, str]] = {
     "journal.pruned": ("已移交且到期的记录从现场删除", "handed-over old rows deleted in the room"),
     "recording.state": ("录制状态", "recording state"),
     "hub.rollback": ("中心恢复备份，重新上传", "hub restored, sending again"),
+    "witness.began": ("开始见证存证日志", "began to witness the log"),
+    "witness.refused": ("拒绝为存证日志联合签名", "refused to co-sign the log"),
     "ack.bad": ("中心回执无效", "invalid acknowledgement"),
     "journal.rolled_back": ("本机记录早于中心", "journal older than the hub"),
     "cmd.accepted": ("已接收指令", "command accepted"),

@@ -23,8 +23,8 @@ from protocols.evidence.merkle import HASH_BYTES, PROOF_HASHES_MAX, SIZE_MAX
 from protocols.messages.errors import LocalError, RemoteError
 from protocols.messages.signed import Sign, Verify
 
-NOTE_BYTES_MAX: Final = 8 * 1024
-"""A checkpoint of 200 bytes and 16 signatures of 150; a witness asks for no more."""
+NOTE_BYTES_MAX: Final = 4 * 1024
+"""16 signatures with the longest names; two such notes stay below one event's 16 KiB."""
 SIGNATURES_MAX: Final = 16
 """The fewest that C2SP lets a reader accept, and far more than venues of one session."""
 NAME_CHARS_MAX: Final = 128

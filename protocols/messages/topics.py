@@ -21,13 +21,17 @@ UP_NOTICE: Final = "up/notice"
 """Events sent ahead of a backlog."""
 UP_TM: Final = "up/tm"
 """Telemetry and pong, newest wins."""
+UP_COSIGN: Final = "up/cosign"
+"""What a witness answers: a checkpoint's note, with its own signature or as it holds it."""
 DOWN_ACK: Final = "down/ack"
 DOWN_PLAN: Final = "down/plan"
 DOWN_CMD: Final = "down/cmd"
 DOWN_PING: Final = "down/ping"
+DOWN_CHECKPOINT: Final = "down/checkpoint"
+"""What a witness is asked: a checkpoint, and the proof that it begins with what was signed last."""
 
-UP_LEAVES: Final = (UP_ST, UP_EV, UP_NOTICE, UP_TM)
-DOWN_LEAVES: Final = (DOWN_ACK, DOWN_PLAN, DOWN_CMD, DOWN_PING)
+UP_LEAVES: Final = (UP_ST, UP_EV, UP_NOTICE, UP_TM, UP_COSIGN)
+DOWN_LEAVES: Final = (DOWN_ACK, DOWN_PLAN, DOWN_CMD, DOWN_PING, DOWN_CHECKPOINT)
 LEAVES: Final = UP_LEAVES + DOWN_LEAVES
 
 QOS: Final[dict[str, int]] = {leaf: 0 if leaf in (UP_TM, DOWN_PING) else 1 for leaf in LEAVES}

@@ -9,6 +9,7 @@ from typing import Final
 from protocols.evidence.checkpoint import Question, joined
 from protocols.messages.bodies import CommandWrapper, Ping, Telemetry, Will, plan_body
 from protocols.messages.signed import parse_message, seal_message
+from protocols.messages.topics import UP_LEAVES
 from protocols.wire import idcard, idcard_text, ld2410, megatec
 from tests.protocols.evidence import sample_package as sample
 from tests.protocols.evidence import test_checkpoint as checkpoints
@@ -177,10 +178,15 @@ def events() -> list[bytes]:
 
 def ingest() -> list[bytes]:
     """Messages as they are on each topic, and lines for the room to seal."""
-    raw = [bytes((leaf,)) + one for leaf in range(4) for one in [*signed()[:2], *plain()[:3]]]
+    sealed = len(UP_LEAVES)  # the two kinds behind the leaves, see `tests.fuzz.record`
+    told = [*signed()[:2], *plain()[:3], *notes()[:2]]
+    raw = [bytes((leaf,)) + one for leaf in range(sealed) for one in told]
     lines = [line.replace(CTL.encode(), b"$CTL") for line in event_lines()]
     opened = [line for line in lines if b"epoch.opened" in line]
-    return [*raw, *(bytes((kind, 0)) + one for kind in (4, 5) for one in [*lines, *opened])]
+    return [
+        *raw,
+        *(bytes((kind, 0)) + one for kind in (sealed, sealed + 1) for one in [*lines, *opened]),
+    ]
 
 
 def words(every: list[bytes]) -> list[bytes]:

@@ -55,8 +55,9 @@ def test_subscriptions():
         ("er/1/+/+/up/ev", 1),
         ("er/1/+/+/up/notice", 1),
         ("er/1/+/+/up/tm", 0),
+        ("er/1/+/+/up/cosign", 1),
     )
-    assert [qos for _, qos in room_subscriptions(CTL)] == [1, 1, 1, 0]
+    assert [qos for _, qos in room_subscriptions(CTL)] == [1, 1, 1, 0, 1]
     assert all(parse_topic(name) is not None for name, _ in room_subscriptions(CTL))
 
 
