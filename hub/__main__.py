@@ -1,4 +1,4 @@
-"""The hub's commands: init serve backup restore user enroll release erase; demo, verify beside."""
+"""The commands: init serve backup restore user enroll release reopen-log erase; demo, verify."""
 
 # ruff: noqa: PLC0415 - each command loads its own part only; `--help` answers at once
 
@@ -178,6 +178,22 @@ def _release(args: argparse.Namespace) -> int:
     return EX_OK
 
 
+def _reopen(args: argparse.Namespace) -> int:
+    from hub.app import build
+    from hub.cli.reopen import reopen_log
+
+    secret = _secrets(args.secret_file, [f"password of {args.by}"])[0]
+    hub = build(load(args.data), services=False)
+    try:
+        token, who = hub.accounts.sign_in(args.by, secret, COMMAND_LINE)
+        hub.accounts.sign_out(token)
+        origin = reopen_log(hub, who.actor, args.reason)
+    finally:
+        hub.close()
+    print(json.dumps({"origin": origin, "by": who.actor.post}))
+    return EX_OK
+
+
 def _erase(args: argparse.Namespace) -> int:
     from hub.app import build
     from hub.booking.erasure import erase
@@ -224,6 +240,7 @@ COMMANDS: Final = {
     "user": _user,
     "enroll": _enroll,
     "release": _release,
+    "reopen-log": _reopen,
     "erase": _erase,
 }
 

@@ -31,6 +31,8 @@ from hub.store.engine import Store
 from hub.store.migrate import check, upgrade
 from hub.store.mirror import Mirror
 from hub.transparency.log import EventLog, Period
+from hub.transparency.witnesses import Witnesses
+from protocols.messages.topics import UP_COSIGN
 from protocols.policy.errors import PolicyError
 from protocols.policy.pack import Pack
 from protocols.policy.workdays import Calendar
@@ -252,4 +254,8 @@ def _react(hub: Hub) -> None:
     hub.ingest.on_recorded(hub.projector.wake)
     hub.ingest.on_backlog(hub.projector.let_catch_up)
     hub.projector.before_turn(hub.rooms.refresh)
-    hub.timers.append(hub.event_log.tick)
+    witnesses = Witnesses(
+        store=hub.store, clock=hub.clock, keys=hub.keys, fleet=hub.fleet, log=hub.event_log
+    )
+    hub.ingest.on_leaf(UP_COSIGN, witnesses.heard)
+    hub.timers += [hub.event_log.tick, witnesses.tick]

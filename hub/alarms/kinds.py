@@ -87,6 +87,9 @@ _ALL: Final = (
     Kind(GAP, P2, P3, "witness", ("from", "to", "cause")),
     # Somebody else signs plans, or the hub was restored wrongly: the room works by another one.
     Kind("plan.other_hash", P1, P2, "home_manager", ("generation", "n")),
+    # The log lost entries it had signed for, or somebody shows two of them.
+    Kind("log.shrunk", P2, P2, "administrator", ("origin", "size", "here")),
+    Kind("witness.refused", P2, P2, "home_manager", ("reason", "size")),
     Kind("plan.older", P3, P3, "technician", ("generation", "n")),
     Kind("plan.refused", P2, P2, "home_manager", ("generation", "n", "reason")),
     Kind("cmd.retained", P2, P2, "technician"),
@@ -121,6 +124,8 @@ FACTS: Final = (
     "stream.notices_dropped",
     "stream.unreadable",
     "stream.clone_released",
+    "log.shrunk",
+    "log.reopened",
 )
 """The hub's own facts that raise or end an alarm; in a room's stream the word means nothing."""
 ROWS: Final = (
@@ -130,6 +135,7 @@ ROWS: Final = (
     "cmd.refused",
     "wire.refused",
     "ack.bad",
+    "witness.refused",
     "journal.rolled_back",
     "hub.rollback",
     "locker.unexplained",
@@ -140,6 +146,13 @@ ROWS: Final = (
     "locker.fault",
 )
 """Rows of rooms that raise, acknowledge or end an alarm."""
+_ENDED_BY: Final[Mapping[str, tuple[str, ...]]] = {
+    "stream.clone_released": (CLONE,),
+    HEARD: (SILENT,),
+    HEARING: (DEAF,),
+    "plan.accepted": ("plan.refused",),
+    "log.reopened": ("log.shrunk",),
+}
 _RENAMED: Final = {"stream.unreadable": UNREADABLE}
 _PLAN: Final = {"other_hash": "plan.other_hash", "older": "plan.older"}
 
@@ -166,14 +179,8 @@ def raised(kind: str, ctl: str, session: str, data: Mapping[str, Any]) -> Said |
 
 def over(kind: str, ctl: str, data: Mapping[str, Any]) -> Over | None:
     """The alarms a row ends, None if it ends none."""
-    if kind == "stream.clone_released":
-        return Over((CLONE,), ctl)
-    if kind == HEARD:
-        return Over((SILENT,), ctl)
-    if kind == HEARING:
-        return Over((DEAF,), ctl)
-    if kind == "plan.accepted":
-        return Over(("plan.refused",), ctl)
+    if kind in _ENDED_BY:
+        return Over(_ENDED_BY[kind], ctl)
     if kind == "locker.opened":
         return Over(OPENING, ctl, f"locker:{data.get('locker')}")
     return None

@@ -18,6 +18,7 @@ EXAMPLES: Final = """examples:
   evalroom hub erase /srv/hub s-0123456789ab --by admin --reason '保存期届满'
   evalroom hub restore /backup/hub-2026-11-24 /srv/hub-new --mirror /mirror/mirror.jsonl
   evalroom hub release /srv/hub --ctl c-0123456789ab --by wang --reason '备用卡已收回'
+  evalroom hub reopen-log /srv/hub --by admin --reason '由旧备份恢复'
 
 `evalroom hub COMMAND --help` names the options of one, their units and defaults.
 """
@@ -106,6 +107,7 @@ def hub_parser() -> argparse.ArgumentParser:
     _user_options(sub)
     _enroll_options(sub)
     _release_options(sub)
+    _reopen_options(sub)
     _erase_options(sub)
     return top
 
@@ -179,6 +181,19 @@ def _release_options(sub: Any) -> None:
     release.add_argument("--by", required=True, help="your login: it is done in your name")
     release.add_argument("--reason", required=True, help="how it was made sure that one is left")
     release.add_argument("--secret-file", type=Path, help="first line: your password (asked for)")
+
+
+def _reopen_options(sub: Any) -> None:
+    reopen = _command(
+        sub,
+        "reopen-log",
+        "begins a new log after the old one lost entries",
+        "evalroom hub reopen-log /srv/hub --by admin --reason '由旧备份恢复'",
+    )
+    reopen.add_argument("data", type=Path, help=DATA_HELP)
+    reopen.add_argument("--by", required=True, help="your login: it is done in your name")
+    reopen.add_argument("--reason", required=True, help="why; it stays in the log for everybody")
+    reopen.add_argument("--secret-file", type=Path, help="first line: your password (asked for)")
 
 
 def _serve_options(serve: argparse.ArgumentParser) -> None:

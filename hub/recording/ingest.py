@@ -107,6 +107,7 @@ class Ingest:
         self._births: set[str] = set()
         self._recorded: list[Callable[[], None]] = []
         self._backlog: list[Callable[[], None]] = []
+        self._others: dict[str, Callable[[str, bytes], None]] = {}
 
     def counted(self) -> Counts:
         """The counts as they stand now."""
@@ -123,6 +124,13 @@ class Ingest:
     def on_backlog(self, act: Callable[[], None]) -> None:
         """`act` runs after a batch that only a room sends which is behind; it may wait a little."""
         self._backlog.append(act)
+
+    def on_leaf(self, leaf: str, act: Callable[[str, bytes], None]) -> None:
+        """`act(ctl, payload)` takes what comes on a leaf that is not the record's own.
+
+        What it raises as `RemoteError` goes into quarantine.
+        """
+        self._others[leaf] = act
 
     def offer(self, name: str, payload: bytes) -> None:
         """Takes a message from the broker's thread; never raises, never waits."""
@@ -191,6 +199,7 @@ class Ingest:
             UP_NOTICE: self._notice,
             UP_ST: self._status,
             UP_TM: self._telemetry,
+            **self._others,
         }
         act = acts.get(where.leaf)
         if act is None:

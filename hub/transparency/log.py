@@ -143,6 +143,14 @@ class EventLog:
         self._made_ms = now_ms
         return note
 
+    def close_up(self) -> None:
+        """Reads everything that is stored and has a checkpoint over it, signed now if need be."""
+        while self.read():
+            pass
+        if self.make_checkpoint(at_once=True) is not None:
+            for act in self._made:
+                act()
+
     def reopen(self, conn: Connection, *, reason: str, by: str) -> str:
         """Begins a new log whose first entry is the fact that says why; its origin's name.
 
@@ -155,19 +163,21 @@ class EventLog:
         numbers = (state.origin if state else 0, _number(known) if known else 0, disowned(conn))
         n = max(numbers) + 1
         name = origin_name(self._facts.hub, n)
-        data = {"origin": name, "was": known_note(conn), "reason": reason, "by": by}
+        was = known_note(conn)
+        hub = self._facts.hub
+        data = {"ctl": hub, "origin": name, "was": was, "reason": reason, "by": by}
         ref = self._facts.append(conn, type=REOPENED, session="", data=data)
-        place = {"ctl": self._facts.hub, "epoch": ref.epoch, "seq": ref.seq}
+        place = {"ctl": hub, "epoch": ref.epoch, "seq": ref.seq}
         row_id = conn.execute(select(events.c.id).filter_by(**place)).scalar_one()
         tree.begin(conn, n, first_id=int(row_id))
         return name
 
-    def disown(self, note: Note, *, ctl: str) -> None:
+    def disown(self, note: Note, *, seen_by: str) -> None:
         """Signs no more under this origin: there is a checkpoint its tree does not begin with.
 
         Args:
             note: that checkpoint, signed by this hub.
-            ctl: who brought it: a witness, or the hub that found it in its own record.
+            seen_by: who brought it: a witness, or the hub that found it in its own record.
         """
         seen = note.checkpoint
         n = _number(seen)
@@ -177,7 +187,8 @@ class EventLog:
             set_meta(conn, DISOWNED, str(n))
             state = tree.load(conn)
             data = {
-                "ctl": ctl,
+                "ctl": self._facts.hub,
+                "seen_by": seen_by,
                 "origin": seen.origin,
                 "size": seen.size,
                 "here": state.size if state is not None and state.origin == n else 0,
@@ -207,7 +218,7 @@ class EventLog:
             if disowned(conn) >= state.origin:
                 return  # said already
             note = parse_note(known_note(conn).encode())
-        self.disown(note, ctl=self._facts.hub)
+        self.disown(note, seen_by=self._facts.hub)
 
 
 def newest_checkpoint(conn: Connection) -> Checkpoint | None:

@@ -482,7 +482,8 @@ def test_every_kind_has_its_words_and_every_type_its_kind() -> None:
             assert words.has(f"alarm.{part}.{kind}"), (part, kind)
     for type_ in (*FACTS, *ROWS):
         said = raised(type_, "c-0", "", {"why": "override"})
-        ends = {"stream.clone_released", "plan.accepted", "locker.opened", HEARD, HEARING}
+        ends = {"stream.clone_released", "plan.accepted", "locker.opened", "log.reopened"}
+        ends |= {HEARD, HEARING}
         assert (said is None) is (type_ in {*ends, "locker.acked"}), type_
 
 
