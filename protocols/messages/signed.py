@@ -23,7 +23,7 @@ Verify = Callable[[bytes, bytes, bytes], bool]
 
 CONTEXTS: Final = tuple(
     "er1/" + name
-    for name in "batch ack plan cmd order statement cert receipt package".split()  # noqa: SIM905
+    for name in "batch ack plan cmd order statement cert receipt package codes".split()  # noqa: SIM905
 )
 SUITE: Final = "INTL"
 """Ed25519 + SHA-256. `SM` is reserved; anything unknown is refused."""

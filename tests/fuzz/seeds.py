@@ -8,6 +8,7 @@ from typing import Final
 
 from protocols.evidence.checkpoint import Question, joined
 from protocols.messages.bodies import CommandWrapper, Ping, Telemetry, Will, plan_body
+from protocols.messages.offline_code import CODE_BYTES, SLOTS, CodeList, code_text
 from protocols.messages.signed import parse_message, seal_message
 from protocols.messages.topics import UP_LEAVES
 from protocols.wire import idcard, idcard_text, ld2410, megatec
@@ -141,6 +142,15 @@ def notes() -> list[bytes]:
     asked = Question(17, tuple(bytes([n]) * 32 for n in range(11)), checkpoints.NOTE)
     spec = checkpoints.SPEC.encode()
     return [spec, checkpoints.NOTE.encode(), both.encode(), asked.encode(), b"old 0\n\n" + spec]
+
+
+def codes() -> list[bytes]:
+    """Codes as they are read out and typed, and the lines of a whole list."""
+    drawn = [bytes((at % 256,)) * CODE_BYTES for at in range(len(SLOTS))]
+    listed = CodeList.of(SESSION, "changsha", drawn).seal([ROOM.signer()])
+    text = code_text(drawn[7])
+    typed = [text, text.lower().replace("-", " "), text.replace("0", "O").replace("1", "l")]
+    return [*(one.encode() for one in typed), b"\n".join(parse_message(listed, limit=16_384).lines)]
 
 
 def _line(kind: str, data: dict[str, object], session: str = "") -> bytes:

@@ -43,6 +43,7 @@ TARGETS: Final[dict[str, Target]] = {
     },
     "message": Target("fuzz-messages", wire.message, seeds.messages, 16 * 1024),
     "bodies": Target("fuzz-messages", wire.bodies, seeds.bodies, 8 * 1024),
+    "codes": Target("fuzz-messages", wire.codes, seeds.codes, 16 * 1024, MILLION),
     "events": Target("fuzz-messages", wire.make_events(), seeds.events, 8 * 1024),
     "notes": Target("fuzz-messages", wire.notes, seeds.notes, 8 * 1024),
     "ingest": Target("fuzz-ingest", None, seeds.ingest, 8 * 1024, MILLION),

@@ -31,6 +31,7 @@ from protocols.messages.bodies import (
 )
 from protocols.messages.errors import RemoteError
 from protocols.messages.event import Event, decode_event, encode_event, envelope_of
+from protocols.messages.offline_code import CodeList, CodeTextError, code_text, read_code
 from protocols.messages.recording import read_gap, read_opened
 from protocols.messages.signed import Signed, check_signatures, parse_message
 from protocols.messages.strict import load
@@ -105,6 +106,17 @@ def bodies(data: bytes) -> None:
         ctx = str(header.get("ctx"))
         with suppress(RemoteError):
             reader(Signed(ctx, header, first, tuple(lines), (), data))
+
+
+def codes(data: bytes) -> None:
+    """Whatever is typed is a code or a slip; any body is a list of hashes or refused."""
+    with suppress(CodeTextError):
+        code = read_code(data.decode("utf-8", "replace"))
+        assert read_code(code_text(code)) == code
+    header = {"ctx": "er1/codes", "session": "s-1", "venue": "v"}
+    with suppress(RemoteError):
+        found = CodeList.read(Signed("er1/codes", header, b"", tuple(data.split(b"\n")), (), data))
+        assert found.find(b"0123456789") is None
 
 
 def _fold(state: Any, event: Event) -> Any:
