@@ -53,6 +53,7 @@ from protocols.messages.status import RoomKeys
 from protocols.messages.trust import ROLE_CONTROLLER, TrustFile
 from protocols.policy.errors import PolicyError
 from protocols.policy.pack import Pack
+from protocols.policy.room_fields import is_by_code
 from protocols.policy.room_model import DeviceConfig, RoomConfig
 from protocols.policy.session import Phase
 from protocols.wire.lockboard import BitOrder, Feedback
@@ -390,6 +391,14 @@ class _Builder:
             last = next((one.id for one in known.orders if one.n == known.last_n), "")
             return known.last_n, last
 
+        def coded(session: str) -> frozenset[int]:
+            known = runtime.state.sessions.get(session)
+            return (
+                frozenset(one.n for one in known.orders if is_by_code(one))
+                if known
+                else frozenset()
+            )
+
         def closed(session: str) -> bool:
             known = runtime.state.sessions.get(session)
             if known is None:
@@ -405,6 +414,7 @@ class _Builder:
             roster=roster,
             at_trust=self.clock.trust,
             order_numbers=numbers,
+            coded=coded,
             closed=closed,
             use_pack=use_pack,
             trial=runtime.plan_trial,

@@ -74,6 +74,7 @@ class Intake:
         seal_key: raw X25519 private key that opens the tags.
         at_trust: how far the wall clock may be believed now.
         order_numbers: last accepted (n, id) of a session, from the room's folded state.
+        coded: numbers of a session's orders that came as a code only, from the folded state.
         closed: whether a session is closed, so that its secrets are not taken up again.
         receipted: session -> receipt of the home venue, by the plan in force.
         use_pack: told of the policy that is in force from now on.
@@ -93,6 +94,7 @@ class Intake:
     use_pack: Callable[[Pack], None]
     trial: Callable[[Turn], str] = lambda _plan: ""
     fetch: Callable[[str], None] = lambda _hash: None
+    coded: Callable[[str], frozenset[int]] = lambda _session: frozenset()
     keyring: Keyring = field(init=False)
     certificates: list[bytes] = field(default_factory=list)
     sessions: dict[str, Mapping[str, Any]] = field(default_factory=dict)
@@ -301,6 +303,7 @@ class Intake:
                     venues=tuple(str(venue["org"]) for venue in plan["venues"]),
                     last_n=last_n,
                     last_id=last_id,
+                    by_code=self.coded(session),
                 )
             )
         return book

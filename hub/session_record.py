@@ -101,7 +101,7 @@ def _apply(record: SessionRecord, event: Event) -> None:
         record.marks.setdefault(data["no"], {})[_MARKS[event.type]] = mark
     elif event.type == "statement.accepted":
         _document(record, event)
-    elif event.type in {"order.accepted", "order.refused"}:
+    elif event.type in {"order.accepted", "order.confirmed", "order.refused"}:
         _order(record, event)
     elif event.type == "phase.changed":
         _phase(record, event)
@@ -125,6 +125,14 @@ def _order(record: SessionRecord, event: Event) -> None:
     seen = record.orders.setdefault(str(event.data.get("id", "")), {}).setdefault(event.ctl, Seen())
     if event.type == "order.accepted":
         seen.accepted_at = event.at
+        return
+    if event.type == "order.confirmed":
+        # The room has done it since the code was typed, under the name the code had there.
+        by_code = record.orders.get(str(event.data.get("code_order", "")), {}).get(
+            event.ctl, Seen()
+        )
+        seen.accepted_at = by_code.accepted_at or event.at
+        seen.acted_at = by_code.acted_at
         return
     if not seen.accepted_at:
         seen.refused = str(event.data.get("reason", ""))

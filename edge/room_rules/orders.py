@@ -7,7 +7,7 @@ from collections.abc import Mapping
 from edge.room_rules.kinds import Record, Sound, WipeSecrets
 from edge.room_rules.work import Args, RefusedError, Work
 from protocols.policy.permits import open_sessions, to_close, to_start
-from protocols.policy.room_fields import signer_json, signers_of
+from protocols.policy.room_fields import is_by_code, signer_json, signers_of
 from protocols.policy.room_model import Session
 from protocols.policy.session import (
     STARTED_PHASES,
@@ -19,6 +19,8 @@ from protocols.policy.session import (
 )
 from protocols.terms import Outcome
 
+VIA_CODE = "code"
+"""How an order came that was typed as an offline code; the others come signed."""
 STATEMENT_PHASES = (*STARTED_PHASES, Phase.POSTPONED, Phase.TERMINATED)
 """A statement is a fact of the evaluation system, even when it arrives late."""
 _ORDERS = tuple(order.value for order in Order)
@@ -53,9 +55,10 @@ def _carry_out(work: Work, session: Session | None) -> None:
     number = args.number("n")
     if session is None:
         raise RefusedError("other_session")
-    if number <= session.last_n:
-        raise RefusedError("old_n")
     _meant_for_us(work, session)
+    if number <= session.last_n:
+        _confirm(work, session, word)
+        return
     target = next_phase(session.phase, word)
     if target is None:
         raise RefusedError("phase", missing=[f"phase_{session.phase.value}"])
@@ -69,6 +72,33 @@ def _carry_out(work: Work, session: Session | None) -> None:
     _follow(work, session, word)
     work.accept()
     work.do(Sound("notice"))
+
+
+def _confirm(work: Work, session: Session, word: Order) -> None:
+    """Note the signed order that says what a code said before it; every other is too old.
+
+    A code itself never confirms: under its number it counts once (WIRE §7).
+    """
+    number = work.data["n"]
+    seen = next((one for one in session.orders if one.n == number and is_by_code(one)), None)
+    complete = str(work.data.get("committee") or "") == "complete"
+    same = seen is not None and (
+        seen.order == word and (word is not Order.END or complete is session.committee_complete)
+    )
+    if seen is None or not same or work.data.get("via") == VIA_CODE:
+        raise RefusedError("old_n")
+    work.emit(
+        "order.confirmed",
+        session.id,
+        id=str(work.data.get("id", "")),
+        n=number,
+        order=word.value,
+        by=signer_json(signers_of(work.data.get("by"))),
+        via=str(work.data.get("via") or ""),
+        code_order=seen.id,
+        raw=str(work.data.get("raw") or ""),
+    )
+    work.accept()
 
 
 def _meant_for_us(work: Work, session: Session) -> None:
@@ -162,6 +192,10 @@ def _accept(
         "via": str(work.data.get("via") or ""),
         "raw": raw,
     }
+    if accepted["via"] == VIA_CODE:
+        # Spent with this very row, the code is the proof that the home room gave it out.
+        typed_by = signer_json(signers_of(work.data.get("typed_by")))
+        accepted |= {"code": str(work.data.get("code") or ""), "typed_by": typed_by}
     work.emit_data("order.accepted", session.id, accepted)
 
 

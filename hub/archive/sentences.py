@@ -362,6 +362,7 @@ SENTENCES: Final[Mapping[str, Callable[[Data], str]]] = {
     "statement.received": _statement,
     "order.issued": _issued,
     "order.accepted": _accepted,
+    "order.confirmed": lambda d: f"{_order(d)}的签名指令已到，印证离线指令码。",
     "order.refused": lambda d: f"{_order(d)}未执行。",
     "phase.changed": _phase,
     "session.prepared": lambda d: f"预约 {d['booking']} 的场次计划已送达评标室。",

@@ -48,6 +48,7 @@ COMMAND: Final = "command"
 KINDS: Final = ("order", "statement", COMMAND)
 ANSWERS: Final[Mapping[str, str]] = {
     "order.accepted": "accepted",
+    "order.confirmed": "accepted",
     "order.refused": "refused",
     "statement.accepted": "accepted",
     "statement.refused": "refused",

@@ -63,6 +63,7 @@ SESSION_RECORDS = ("data/record/witness.json", "data/record/appraisal.json")
 RAW_TYPES = (
     "order.issued",
     "order.accepted",
+    "order.confirmed",
     "statement.received",
     "statement.accepted",
     "command.issued",

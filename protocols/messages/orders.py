@@ -34,7 +34,8 @@ class SessionBook:
     """What a room knows of one session's orders. Kept over restarts.
 
     `home_org`: the home venue's organisation, `org`: this room's own, `venues`: all of the
-    session's; `last_n`, `last_id`: the last accepted order (0 and '').
+    session's; `last_n`, `last_id`: the last accepted order (0 and ''); `by_code`: numbers under
+    which a code was accepted whose signed order has not come yet.
     """
 
     session: str
@@ -43,6 +44,7 @@ class SessionBook:
     venues: tuple[str, ...]
     last_n: int = 0
     last_id: str = ""
+    by_code: frozenset[int] = frozenset()
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,7 +105,11 @@ class AcceptedCommand:
 def judge_order(
     book: OrderBook, signed: Signed, keyring: Keyring, verify: Verify, trust: TrustFile
 ) -> AcceptedOrder | Refused:
-    """Whether an order holds: certified home manager or deputy, this session and venue, new n."""
+    """Whether an order holds: certified home manager or deputy, this session and venue, new n.
+
+    One whose number a code took before it (WIRE §7) holds too: whether it says what the code said,
+    and so only confirms it, is for the room to compare.
+    """
     try:
         order = Order.read(signed)
     except RemoteError as error:
@@ -121,7 +127,8 @@ def judge_order(
             "no valid signature of its issuer as home manager or deputy of the home venue "
             f"{session.home_org}" + (", nor of the hub" if trust.hub_orders else ""),
         )
-    moved = replace(session, last_n=order.n, last_id=order.id)
+    newer = order.n > session.last_n
+    moved = replace(session, last_n=order.n, last_id=order.id) if newer else session
     return AcceptedOrder(
         order=order,
         by=order.by,
@@ -136,7 +143,7 @@ def _order_out_of_place(order: Order, session: SessionBook) -> Refused | None:
         return Refused("other_venue", f"the order is for {', '.join(order.venues)}")
     if (order.n, order.id) == (session.last_n, session.last_id):
         return Refused("repeated", f"order {order.id} was accepted before")
-    if order.n <= session.last_n:
+    if order.n <= session.last_n and order.n not in session.by_code:
         return Refused("old_n", f"order number {order.n}, but {session.last_n} was accepted")
     return None
 

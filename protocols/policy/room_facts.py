@@ -53,6 +53,7 @@ def answer_of(event_type: str, data: Mapping[str, Any]) -> tuple[str, str] | Non
         return None
     answers = {
         "accepted": "accepted",
+        "confirmed": "accepted",
         "refused": str(data.get("reason") or "refused"),
         "done": str(data.get("result") or "done"),
     }

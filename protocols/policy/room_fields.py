@@ -4,10 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, Final
 
 from protocols.policy.members import MemberInput, next_step
-from protocols.policy.room_model import Member, RoomState, Session, Signer, UnreadableEvent
+from protocols.policy.room_model import (
+    Member,
+    OrderSeen,
+    RoomState,
+    Session,
+    Signer,
+    UnreadableEvent,
+)
 
 SIGNERS_MAX = 8
 """More people never answer for one act."""
@@ -97,6 +104,15 @@ class Fact:
     def signers(self, key: str = "by") -> tuple[Signer, ...]:
         """Return who acted; one person or a list."""
         return signers_of(self.data.get(key))
+
+
+BY_CODE: Final = "code"
+"""Who gave an order that came as an offline code: whoever knew it, and that is the home room."""
+
+
+def is_by_code(seen: OrderSeen) -> bool:
+    """Whether an accepted order came as an offline code, its signed bytes not yet."""
+    return [one.person for one in seen.by] == [BY_CODE]
 
 
 def signers_of(value: object) -> tuple[Signer, ...]:

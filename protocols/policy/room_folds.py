@@ -11,6 +11,7 @@ from protocols.policy.room_facts import SHARED, answered
 from protocols.policy.room_fields import (
     Fact,
     edit_member,
+    is_by_code,
     moved,
     with_member,
     with_session,
@@ -196,6 +197,20 @@ def _order_accepted(state: RoomState, fact: Fact) -> RoomState:
     return with_session(state, session)
 
 
+def _order_confirmed(state: RoomState, fact: Fact) -> RoomState:
+    """The signed order behind a code has come: it takes the code's place and moves nothing."""
+    name, n, by = fact.text("id"), fact.number("n"), fact.signers()
+    state = answered(state, name, "accepted")
+    session = state.sessions.get(fact.session)
+    if session is None:
+        return state
+    orders = tuple(
+        replace(one, id=name, by=by) if one.n == n and is_by_code(one) else one
+        for one in session.orders
+    )
+    return with_session(state, replace(session, orders=orders))
+
+
 def _exceptions(fact: Fact, seen: OrderSeen) -> tuple[StartException, ...]:
     return tuple(
         StartException(row.text("need"), row.words("reason"), seen.by)
@@ -352,6 +367,7 @@ _SESSION_FOLDS: Mapping[str, Fold] = {
     "session.prepared": _prepared,
     "phase.changed": _ended,
     "order.accepted": _order_accepted,
+    "order.confirmed": _order_confirmed,
     "order.refused": _refused,
     "statement.accepted": _statement,
     "statement.refused": _refused,

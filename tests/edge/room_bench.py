@@ -33,6 +33,8 @@ COORDINATOR = {
     "org": "changsha",
 }
 MANAGER = {"person": "p-manager", "post": "HB-01", "role": "home_manager", "org": "hubei"}
+CODE = {"person": "code", "post": "", "role": "", "org": "hubei"}
+"""Who gives an order that is typed as an offline code."""
 DOCUMENTS = ("personal_sheet", "summary", "report")
 
 

@@ -10,6 +10,8 @@ Four alphabets, so that each can be gone through to its end:
   keys and crowbars, escorts, overrides, restarts in between; few orders.
 * `exits`: everything that may become of a member, every document, every order.
 
+In `gate` and `exits` each order may come as an offline code instead, and its signed order later.
+
 Each has what must not work: old, repeated, foreign and unsigned orders, one person or one role
 where two are needed, a stranger's card.
 """
@@ -19,10 +21,12 @@ from __future__ import annotations
 from collections.abc import Callable, Iterator, Mapping
 from typing import Any
 
+from protocols.policy.room_fields import is_by_code
+from protocols.policy.room_model import OrderSeen
 from protocols.terms import OrderKind
-from tests.edge.room_bench import COORDINATOR, MANAGER, SESSION, STAFF, STAFF2
+from tests.edge.room_bench import CODE, COORDINATOR, MANAGER, SESSION, STAFF, STAFF2
 from tests.model.explore import Move
-from tests.model.room_walk import Place, Walk, distinct, has_phone
+from tests.model.room_walk import Place, Walk, distinct, has_phone, key
 
 TWO_ROLES = (STAFF, COORDINATOR)
 ONE_ROLE = (STAFF, STAFF2)
@@ -35,6 +39,7 @@ DOOR = (*FORCE, "declare")
 def gate(walk: Walk, place: Place) -> Iterator[Move]:
     """Every order and every permit of many members."""
     yield from _orders(walk, place, ORDERS)
+    yield from _codes(walk, place)
     yield from _no_orders(walk, place)
     yield "wait", True, lambda: walk.wait(place)
     yield "restart", True, lambda: walk.read(walk.restart(place))
@@ -94,6 +99,7 @@ def custody(walk: Walk, place: Place) -> Iterator[Move]:
 def exits(walk: Walk, place: Place) -> Iterator[Move]:
     """All that may become of a member."""
     yield from _orders(walk, place, ORDERS)
+    yield from _codes(walk, place)
     yield from _no_orders(walk, place)
     for no in walk.setting.numbers:
         if not place.inside[no - 1]:
@@ -120,6 +126,39 @@ def _orders(
         yield "seal", True, lambda: walk.staff(place, "case.step", *ONE_ROLE, **sealing)
 
 
+def _codes(walk: Walk, place: Place) -> Iterator[Move]:
+    """What a code can say leads where the signed order leads, and nothing comes of it twice."""
+    for word in (*ORDERS, "end"):
+        yield f"{word} by code", True, lambda word=word: _by_code(walk, place, word)
+
+
+def _by_code(walk: Walk, place: Place, word: str) -> Place:
+    signed = walk.order(place, word, exceptions=[])
+    accepted = walk.answer.get("ok")
+    after = walk.order(place, word, exceptions=[], **coded(place))
+    if walk.answer.get("ok") is not accepted or key(after) != key(signed):
+        walk.wrong.append(f"{word} by code is another order than the signed one")
+    if accepted is not True:
+        return after
+    n = after.session.last_n
+    again = walk.order(after, word, n=n, **coded(after))
+    _idle(walk, again)
+    other = "postpone" if word == "terminate" else "terminate"
+    _idle(walk, walk.order(after, other, n=n))
+    confirmed = walk.order(after, word, n=n)
+    if walk.answer.get("ok") is not True or walk.pulsed or key(confirmed) != key(after):
+        walk.wrong.append(f"the signed {word} behind a code did more than confirm it")
+    _idle(walk, walk.order(confirmed, word, n=n))
+    _idle(walk, walk.order(confirmed, word, n=n, **coded(confirmed)))
+    return after
+
+
+def coded(place: Place) -> dict[str, Any]:
+    """How an order comes that was typed as a code."""
+    more = {"code": "0000", "typed_by": STAFF, "raw": ""}
+    return {"id": f"k{place.state.seq}", "by": CODE, "via": "code", **more}
+
+
 def _ordered(walk: Walk, place: Place, word: str) -> Place:
     after = walk.order(place, word)
     if walk.answer.get("ok") is True and word == "close" and any(place.inside):
@@ -133,15 +172,20 @@ def _no_orders(walk: Walk, place: Place) -> Iterator[Move]:
     if last is not None:
         again = {"id": last.id, "n": last.n, "members": list(last.members)}
         yield "repeated", True, lambda: _idle(walk, walk.order(place, last.order, **again))
-        old = {"n": last.n}
         for word in ("end", "terminate"):
-            yield f"old {word}", True, lambda w=word: _idle(walk, walk.order(place, w, **old))
+            yield f"old {word}", True, lambda w=word: _old(walk, place, w, last)
     foreign = {"session": "s-ffffffffffff"}
     yield "foreign", True, lambda: _idle(walk, walk.order(place, "terminate", **foreign))
     elsewhere = {"venues": ["wuhan"]}
     yield "elsewhere", True, lambda: _idle(walk, walk.order(place, "terminate", **elsewhere))
     unsigned = {"session": SESSION, "order": "end", "reason": "unsigned"}
     yield "unsigned", True, lambda: _idle(walk, walk.feed(place, "order_refused", unsigned))
+
+
+def _old(walk: Walk, place: Place, word: str, last: OrderSeen) -> Place:
+    """Another order under the last one's number; it may confirm that one, where it was a code."""
+    after = walk.order(place, word, n=last.n)
+    return after if is_by_code(last) and word == last.order else _idle(walk, after)
 
 
 def _idle(walk: Walk, after: Place) -> Place:

@@ -14,7 +14,7 @@ from hypothesis.stateful import RuleBasedStateMachine, initialize, invariant, pr
 
 from protocols.policy.session import BEFORE_ENDED, Phase
 from protocols.terms import OrderKind
-from tests.edge.room_bench import COORDINATOR, SESSION, STAFF, STAFF2
+from tests.edge.room_bench import CODE, COORDINATOR, SESSION, STAFF, STAFF2
 from tests.model.bench_room import Room
 from tests.model.room_walk import Setting
 
@@ -25,6 +25,12 @@ PAIRS = st.sampled_from([TWO_ROLES, ONE_ROLE])
 DAY = [one.value for one in OrderKind if one is not OrderKind.CLOSE]
 BY_PERMIT = ("deposit", "release", "escorted")
 LONG = os.environ.get("EVALROOM_PROPERTIES") == "long"
+
+
+def by_code(number: int) -> dict[str, object]:
+    """How an order comes that was typed as a code."""
+    about = {"code": "0000", "typed_by": STAFF, "raw": ""}
+    return {"id": f"k-{number}", "by": CODE, "via": "code", **about}
 
 
 def test_a_day_as_it_should_be() -> None:
@@ -85,6 +91,26 @@ class RoomDay(RuleBasedStateMachine):
         self.it.order(word, n=last_n - old, members=[1])
         (answer,) = self.it.answers
         assert answer.result["ok"] is False
+
+    @rule(word=st.sampled_from(DAY), late=st.booleans())
+    def order_by_code(self, word: str, late: bool) -> None:
+        """A code counts once; the signed order that comes later opens and moves nothing."""
+        if word == OrderKind.MEMBER_RELEASE:
+            return
+        self.it.order(word, exceptions=[], **by_code(self.it.acts))
+        (answer,) = self.it.answers
+        if answer.result["ok"] is not True:
+            return
+        n, pulses = self.it.state.sessions[SESSION].last_n, len(self.it.pulses)
+        if late:
+            self.it.restart()
+            phase = self.it.state.sessions[SESSION].phase
+            self.it.order(word, n=n, exceptions=[])
+            assert self.it.answers[0].result == {"ok": True}
+            assert self.it.state.sessions[SESSION].phase is phase
+        self.it.order(word, n=n, exceptions=[], **by_code(self.it.acts))
+        assert self.it.answers[0].result["ok"] is False
+        assert len(self.it.pulses) == pulses
 
     @rule()
     def close(self) -> None:

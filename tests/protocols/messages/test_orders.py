@@ -85,6 +85,21 @@ def test_the_home_manager_orders():
     assert BOOK.sessions[SESSION].last_n == 0
 
 
+def test_an_order_that_a_code_overtook_holds_and_moves_no_number_back():
+    at_seven = SessionBook(
+        SESSION, "hubei", "changsha", ("hubei", "changsha"), 7, "o7", by_code=frozenset({5})
+    )
+    book = OrderBook().with_session(at_seven)
+    signer = MANAGER.signer("home_manager")
+
+    verdict = judge(order(5), signer, book=book)
+
+    assert isinstance(verdict, AcceptedOrder)
+    assert verdict.book.sessions[SESSION] == at_seven
+    assert judge(order(6), signer, book=book).code == "old_n"
+    assert judge(order(5), STRANGER.signer("home_manager"), book=book).code == "unsigned"
+
+
 def test_the_deputy_orders_too():
     assert isinstance(judge(order(by=WHO[DEPUTY]), DEPUTY.signer("deputy")), AcceptedOrder)
 
