@@ -9,12 +9,10 @@ import secrets
 import threading
 from collections.abc import Callable
 from dataclasses import dataclass, field
-from importlib import resources
 from pathlib import Path
 
-import yaml
-
 from edge.clock import Clock, boot_id
+from edge.code_book import CodeBook
 from edge.config import ConfigError, RoomFile
 from edge.crypto import member_tag, read_private, signer
 from edge.devices import Device, LockBoard, Mono, Reading, Sink
@@ -36,6 +34,7 @@ from edge.lines import KV_UPLINK
 from edge.media.recorder import Recorder, Source
 from edge.media.spool import Spool
 from edge.media.uploader import Uploader
+from edge.packs import KV_PACK, kept_pack
 from edge.pipe import Pipe
 from edge.remote import KV_CLOSED, Hands
 from edge.runtime import CALL_S, Runtime
@@ -51,7 +50,6 @@ from protocols.messages.identity import kid
 from protocols.messages.signed import Signer
 from protocols.messages.status import RoomKeys
 from protocols.messages.trust import ROLE_CONTROLLER, TrustFile
-from protocols.policy.errors import PolicyError
 from protocols.policy.pack import Pack
 from protocols.policy.room_fields import is_by_code
 from protocols.policy.room_model import DeviceConfig, RoomConfig
@@ -59,7 +57,6 @@ from protocols.policy.session import Phase
 from protocols.wire.lockboard import BitOrder, Feedback
 
 SOFTWARE = "evalroom 0.1.0"
-KV_PACK = "pack"
 KV_TRIES = "pin-tries"
 MS_PER_S = 1000
 BYTES_PER_KIB = 1024
@@ -242,8 +239,9 @@ class _Builder:
         side = build_hub_side(room, spool, self.inbox, journal.kv_get(KV_UPLINK))
         intake = self._intake(journal, identifier, roster, runtime)
         intake.fetch = side.fetcher.want
-        effects.forget = intake.forget
-        uplink = self._uplink(journal, side.pipe, intake, runtime)
+        mine = self._keys()
+        self._codes(journal, intake, effects, mine[1])
+        uplink = self._uplink(journal, side.pipe, intake, runtime, mine)
         uplink.on_rollback = side.uploader.start_over
         runtime.uplink = uplink
         runtime.hands = hands = self._hands(runtime, effects, side, uplink, devices)
@@ -420,16 +418,45 @@ class _Builder:
             trial=runtime.plan_trial,
         )
 
-    def _uplink(self, journal: Journal, pipe: Pipe, intake: Intake, runtime: Runtime) -> Uplink:
+    def _codes(
+        self,
+        journal: Journal,
+        intake: Intake,
+        effects: Effects,
+        signers: tuple[Signer, ...],
+    ) -> CodeBook:
+        """Offline codes are drawn with a plan and wiped with the session's other secrets."""
+        book = CodeBook(journal, secrets.token_bytes, signers, intake.closed)
+        intake.codes = book.learn
+
+        def forget(session: str) -> None:
+            intake.forget(session)
+            book.forget(session)
+
+        effects.forget = forget
+        return book
+
+    def _keys(self) -> tuple[RoomKeys, tuple[Signer, ...]]:
+        public, sign = signer(read_private(self.room.credentials.folder / "sign.key"))
+        mine = Signer(kid=kid(public), role=ROLE_CONTROLLER, sign=sign)
+        return RoomKeys(sign=public.hex()), (mine,)
+
+    def _uplink(
+        self,
+        journal: Journal,
+        pipe: Pipe,
+        intake: Intake,
+        runtime: Runtime,
+        mine: tuple[RoomKeys, tuple[Signer, ...]],
+    ) -> Uplink:
         me = self.room.credentials
-        sign_public, sign = signer(read_private(me.folder / "sign.key"))
         return Uplink(
             me=Identity(
                 ctl=me.ctl,
                 boot=boot_id(),
                 software=SOFTWARE,
-                keys=RoomKeys(sign=sign_public.hex()),
-                signers=(Signer(kid=kid(sign_public), role=ROLE_CONTROLLER, sign=sign),),
+                keys=mine[0],
+                signers=mine[1],
             ),
             journal=journal,
             pipe=pipe,
@@ -480,20 +507,3 @@ def check_credentials(room: RoomFile) -> None:
     read_trust(room)
     for name in ("sign.key", "seal.key"):
         read_private(room.credentials.folder / name)
-
-
-def kept_pack(kept: bytes | None) -> Pack:
-    """The policy that was in force; the shipped one where none, or none this program reads."""
-    try:
-        return Pack.from_canonical(kept) if kept else default_pack()
-    except PolicyError:
-        return default_pack()
-
-
-def default_pack() -> Pack:
-    """The policy of a room that has not had a plan yet: nothing can start under it but self-tests.
-
-    It is the shipped draft, so that faults and lockers have their limits from the first minute.
-    """
-    file = resources.files("protocols.policy.packs").joinpath("hubei-2020.yaml")
-    return Pack.parse(yaml.safe_load(file.read_text("utf-8")))

@@ -75,6 +75,7 @@ class Intake:
         at_trust: how far the wall clock may be believed now.
         order_numbers: last accepted (n, id) of a session, from the room's folded state.
         coded: numbers of a session's orders that came as a code only, from the folded state.
+        codes: told of the sessions of a plan that is taken up; what the room has to add to it.
         closed: whether a session is closed, so that its secrets are not taken up again.
         receipted: session -> receipt of the home venue, by the plan in force.
         use_pack: told of the policy that is in force from now on.
@@ -94,6 +95,7 @@ class Intake:
     use_pack: Callable[[Pack], None]
     trial: Callable[[Turn], str] = lambda _plan: ""
     fetch: Callable[[str], None] = lambda _hash: None
+    codes: Callable[[Iterable[Mapping[str, Any]]], list[Turn]] = lambda _sessions: []
     coded: Callable[[str], frozenset[int]] = lambda _session: frozenset()
     keyring: Keyring = field(init=False)
     certificates: list[bytes] = field(default_factory=list)
@@ -350,13 +352,14 @@ class Intake:
         if reason := self.trial(turn):
             return [_plan_refused(plan, f"the room cannot use it: {reason}"[:300])]
         self._keep(plan)
+        codes = self.codes(sessions.values())
         self.use_pack(pack)
         self.keyring, self.certificates = keyring, certificates
         self.sessions, self._ref, self.receipted = sessions, plan.ref, receipted
         for one, tags in secrets:
             self.identifier.learn(one["session"], SessionTags(one["salt"], tags))
             self.roster.learn(one["session"], [_duty(one, person) for person in one["duty"]])
-        return [turn]
+        return [turn, *codes]
 
     def _plan_under_way(self) -> bool:
         """Whether a newer plan's body is being fetched: it may know more sessions.

@@ -25,6 +25,8 @@ TRIAL_MS = 120_000  # DESIGN §6.5
 ASK_MS = 15_000  # during a trial the hub is asked this often; its own patience is 15 s
 KV_CLOSED = "closed:"
 """Before a session's id: it is closed, also when neither state nor rows speak of it any more."""
+KV_TOLD = "codes-told:"
+"""Before a session and a venue: the hashes of its offline codes are on the record."""
 ASKED_ONCE = frozenset(("order", "order_refused", "statement", "command"))
 """Inputs with an id that must have one answer for ever."""
 
@@ -198,7 +200,14 @@ def kept_with(drafts: list[Draft] | tuple[Draft, ...]) -> dict[str, bytes]:
             kept[KV_WITNESS] = str(draft.data["note"]).encode()
         elif draft.type == "phase.changed" and draft.data["to"] == Phase.CLOSED.value:
             kept[KV_CLOSED + draft.session] = b"1"
+        elif draft.type == "codes.drawn":
+            kept[told_key(draft.session, str(draft.data["venue"]))] = b"1"
     return kept
+
+
+def told_key(session: str, venue: str) -> str:
+    """Small state that says that `codes.drawn` of this venue is on the record."""
+    return f"{KV_TOLD}{session}:{venue}"
 
 
 def answers_in(drafts: list[Draft] | tuple[Draft, ...]) -> dict[str, bytes]:

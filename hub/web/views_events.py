@@ -76,6 +76,7 @@ QUIET_TYPES: Final = frozenset(
         "secrets.wiped",
         "epoch.opened",
         "order.accepted",
+        "codes.drawn",
         "clock.fix",
         "room.started",
     }

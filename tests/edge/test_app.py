@@ -8,9 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from edge.app import build, default_pack
+from edge.app import build
 from edge.config import read_room_file
 from edge.duty import DutyError, DutyPerson
+from edge.packs import default_pack
 from edge.service import RoomService
 from hub import crypto
 from protocols.messages.event import decode_event
