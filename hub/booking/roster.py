@@ -20,6 +20,7 @@ from hub.booking.body import DutyEntry, MemberEntry, read_duty, read_members
 from hub.booking.identity import mask, number_fault, seal_identity
 from hub.booking.plan import session_plan
 from hub.booking.rows import Record
+from hub.keys.codes import with_codes
 from hub.keys.duty import seal_tags, system_certificates, wrap_identity_key
 from hub.ports import Actor, Parts, allow, by, decoding, refuse
 from hub.store.tables_core import users
@@ -154,20 +155,22 @@ class Roster:
         )
         tags = {str(m["no"]): m["tag"] for m in record.members if m["org"] == org}
         systems = system_certificates(conn, record.orgs)
+        controllers = {
+            str(v["org"]): places.controller_of(conn, str(v["place"])) or "" for v in record.venues
+        }
         body = session_plan(
             record,
             org=org,
             tags=seal_tags(conn, ctl, tags),
             names=places.org_names(conn),
-            controllers={
-                str(v["org"]): places.controller_of(conn, str(v["place"])) or ""
-                for v in record.venues
-            },
+            controllers=controllers,
             rooms=places.room_rows(conn, frozenset(str(v["place"]) for v in record.venues)),
             system=_newest(system_certificates(conn, (record.home_org,))),
         )
         certs = [bytes(person["cert"]) for person in record.duty if person["cert"] is not None]
         certs += [raw for _, raw in systems]
+        texts = [b64encode(raw).decode("ascii") for raw in certs]
+        body, texts = with_codes(conn, body, texts, controllers.get(record.home_org, ""))
         rows.put_plan(
             conn,
             {
@@ -176,7 +179,7 @@ class Roster:
                 "booking": record.number,
                 "org": org,
                 "body": body,
-                "certs": [b64encode(raw).decode("ascii") for raw in certs],
+                "certs": texts,
                 "active": True,
                 "published_at": now,
             },

@@ -11,6 +11,7 @@ from hub import av_lanes as av
 from hub.access import sees_session
 from hub.booking_link import SessionLink, link_of
 from hub.clock import iso_ms
+from hub.keys import codes
 from hub.keys.tags import wipe
 from hub.ports import Actor, Parts, refuse
 from hub.projection import Projector, StoredEvent
@@ -36,6 +37,7 @@ class Sessions:
     def register(self, projector: Projector) -> None:
         """Adds the handlers: relay of room orders, lanes of recording, use of bookings."""
         projector.register("session.relay", self._relay, ("order.issued",))
+        projector.register("session.codes", self._codes, (codes.DRAWN,))
         projector.register("session.av", av.on_event, av.TYPES)
         projector.register("session.use", self._use, ("phase.changed", "session.closed"))
 
@@ -220,6 +222,16 @@ class Sessions:
 
     def _relay(self, conn: Connection, stored: StoredEvent) -> None:
         orders.relay(conn, stored, self._parts)
+
+    def _codes(self, conn: Connection, stored: StoredEvent) -> None:
+        """The home room has drawn offline codes: their hashes go to the guest they are for."""
+        session = stored.event.session
+        link = link_of(conn, session)
+        if link is None or stored.ctl != link.home_ctl:
+            return
+        venue = str(stored.event.data.get("venue", ""))
+        for ctl in codes.carry(conn, session, venue, link.home_ctl):
+            self._parts.fleet.publish_plan(conn, ctl)
 
     def _use(self, conn: Connection, stored: StoredEvent) -> None:
         """A booking follows its session: in use, ended or aborted, closed."""
