@@ -1,24 +1,20 @@
 """The people on duty in this room and their PINs: one unlocked key per act, five tries.
 
-A PIN is right when it opens the person's wrapped session key; nothing of it is kept. Tries are
-counted on a steady clock, so that setting the clock does not give new ones, and kept on the disk
-before the answer, so that pulling the plug does not either.
+A PIN is right when it opens the person's wrapped session key; nothing of it is kept. Wrong ones
+are counted by `edge.tries`.
 """
 
 from __future__ import annotations
 
-import json
 import threading
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
 from edge.crypto import WRAP_N, CryptoError, unwrap_key
+from edge.tries import TRIES_MAX, Tries
 
-TRIES_MAX = 5  # WIRE §1
-LOCK_MS = 10 * 60 * 1000
 PIN_DIGITS_MIN = 8
-KEPT_MAX = 256  # persons with wrong tries; a room's plans name a tenth of that
 
 
 class DutyError(Exception):
@@ -74,10 +70,21 @@ class DutyRoster:
     keep: Callable[[bytes], None] = lambda _tries: None
     wrap_n: int = WRAP_N
     _people: dict[tuple[str, str], DutyPerson] = field(default_factory=dict)
-    _tries: dict[str, tuple[int, int]] = field(default_factory=dict)
+    _tries: Tries = field(init=False)
     _lock: threading.Lock = field(default_factory=threading.Lock)
     # One PIN at a time: side by side they would get more than five tries, and 128 MiB each.
     _one: threading.Lock = field(default_factory=threading.Lock)
+
+    def __post_init__(self) -> None:
+        """Clock and disk may be put in their places later."""
+
+        def now_ms() -> int:
+            return self.now_ms()
+
+        def keep(tries: bytes) -> None:
+            self.keep(tries)
+
+        self._tries = Tries(now_ms, keep)
 
     def learn(self, session: str, people: list[DutyPerson]) -> None:
         """Takes a session's roster; a new plan replaces the old one."""
@@ -95,18 +102,7 @@ class DutyRoster:
 
     def recall(self, kept: bytes | None) -> None:
         """Takes up the tries that were kept before a restart; rubbish counts as none."""
-        try:
-            found = json.loads(kept or b"{}").items()
-            rows = {str(who): (int(count), int(at)) for who, (count, at) in found}
-        except (ValueError, TypeError, AttributeError):
-            return
-        with self._lock:
-            self._tries = rows
-
-    def _keep(self) -> None:
-        with self._lock:
-            newest = sorted(self._tries.items(), key=lambda one: one[1][1])[-KEPT_MAX:]
-        self.keep(json.dumps(dict(newest)).encode("utf-8"))
+        self._tries.recall(kept)
 
     def here(self, session: str = "") -> list[DutyPerson]:
         """Those who can unlock a key in this room, of one session or of any."""
@@ -145,7 +141,7 @@ class DutyRoster:
         try:
             seed = unwrap_key(wrapped, pin, self.wrap_n)
         except CryptoError as error:
-            left = self._wrong(person)
+            left = self._tries.wrong(person)
             raise DutyError(
                 "PIN",
                 expected="this person's PIN",
@@ -154,31 +150,17 @@ class DutyRoster:
                 reason="pin_wrong",
                 left=left,
             ) from error
-        with self._lock:
-            cleared = self._tries.pop(person, None)
-        if cleared is not None:
-            self._keep()
+        self._tries.right(person)
         return seed
 
     def _allow(self, person: str) -> None:
-        count, since = self._tries.get(person, (0, 0))
-        left_ms = since + LOCK_MS - self.now_ms()
-        if count >= TRIES_MAX and left_ms > 0:
+        minutes = self._tries.minutes(person)
+        if minutes:
             raise DutyError(
                 "PIN",
                 expected="no more than five wrong PINs in a row",
-                got=f"{count} wrong ones",
-                do=f"wait {left_ms // 60_000 + 1} minutes, or let another duty person act",
+                got=f"{TRIES_MAX} wrong ones",
+                do=f"wait {minutes} minutes, or let another duty person act",
                 reason="pin_locked",
-                minutes=left_ms // 60_000 + 1,
+                minutes=minutes,
             )
-        if count >= TRIES_MAX:
-            with self._lock:
-                self._tries.pop(person, None)
-
-    def _wrong(self, person: str) -> int:
-        with self._lock:
-            count = self._tries.get(person, (0, 0))[0] + 1
-            self._tries[person] = (count, self.now_ms())
-        self._keep()
-        return max(TRIES_MAX - count, 0)

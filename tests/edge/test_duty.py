@@ -123,6 +123,24 @@ def test_wrong_tries_are_kept_before_they_are_told_and_hold_after_a_restart(
     assert locked.unlock("s-1", "p-1", PIN)[1] == SEED
 
 
+def test_a_clock_that_was_set_forward_over_a_restart_gives_no_new_tries(
+    roster: DutyRoster, hands: Hands
+) -> None:
+    """How long a room was off only the wall clock knows, and anybody may have set that."""
+    kept: list[bytes] = []
+    roster.keep = kept.append
+    for _ in range(5):
+        with pytest.raises(DutyError):
+            roster.unlock("s-1", "p-1", "00000000")
+    for off_ms in (10 * 60_000, 50 * 365 * 86_400_000):
+        hands.now += off_ms
+        again = DutyRoster(hands, kept.append, wrap_n=CHEAP_N)
+        again.learn("s-1", roster.here())
+        again.recall(kept[-1])
+        with pytest.raises(DutyError, match="another duty person"):
+            again.unlock("s-1", "p-1", PIN)
+
+
 def test_kept_tries_that_cannot_be_read_count_as_none(roster: DutyRoster) -> None:
     """A start never fails on them."""
     for kept in (None, b"", b"[]", b"{", b'{"p-1": 5}', b'{"p-1": ["a", 1]}'):
