@@ -15,7 +15,7 @@ from dataclasses import asdict
 from pathlib import PurePosixPath
 from typing import Any, Final
 
-from fastapi import APIRouter, FastAPI, Request
+from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
@@ -31,6 +31,7 @@ from hub.problems import MEDIA_TYPE, Problem
 from hub.reach import hears, visible_rooms
 from hub.web import pages as watch_pages
 from hub.web.pages import Pages
+from hub.web.rights import admission
 from hub.web.templating import STATIC_DIR
 from hub.web.views_board_make import room_json
 from hub.web.views_common import Viewer
@@ -273,6 +274,7 @@ def create_app(hub: ConsoleHub) -> FastAPI:
         bus=hub.bus,
         now_ms=lambda: int(hub.clock.wall().timestamp() * MS_PER_S),
         hears=lambda viewer, topic: hears(hub.store, viewer, topic),
+        admitted=admission(hub.accounts),
     )
     for name in API_ROUTERS:
         app.include_router(importlib.import_module(name).router(hub))
@@ -316,6 +318,7 @@ def console(
     bus: Bus,
     now_ms: Callable[[], int],
     hears: Hears = hears_broadly,
+    admitted: Callable[[Request], None] | None = None,
 ) -> FastAPI:
     """The pages, their static files, the live stream, and how errors look.
 
@@ -325,8 +328,10 @@ def console(
         bus: says what changed.
         now_ms: the hub's wall clock, milliseconds since 1970.
         hears: whether a topic of the live stream is for this reader.
+        admitted: what every request passes before its handler.
     """
-    app = FastAPI(title="evalroom hub", docs_url=None, redoc_url=None)
+    passed = [] if admitted is None else [Depends(admitted)]
+    app = FastAPI(title="evalroom hub", docs_url=None, redoc_url=None, dependencies=passed)
     pages = Pages(source, access)
     app.add_middleware(SecurityHeaders)
     app.mount("/static", KeptStatic(directory=STATIC_DIR), name="static")
