@@ -202,7 +202,7 @@ def build(config: Config, *, services: bool = True, stretch: Stretch = FULL) -> 
         ingest=Ingest(
             store=store, clock=clock, keys=keys, facts=facts, rooms=rooms, fleet=fleet, bus=bus
         ),
-        accounts=Accounts(store=store, facts=facts, clock=Clock(), secure=bool(config.tls_cert)),
+        accounts=Accounts(store=store, facts=facts, clock=Clock(), secure=config.secure),
         media=media,
         event_log=_event_log(config, store=store, clock=clock, keys=keys, facts=facts),
         pack=pack,

@@ -86,6 +86,11 @@ class Config:
         return Path(self.mirror) if self.mirror else self.data / "mirror" / "mirror.jsonl"
 
     @property
+    def secure(self) -> bool:
+        """Whether people come over https: TLS of our own, or of a proxy in front."""
+        return bool(self.tls_cert) or urlsplit(self.url).scheme == "https"
+
+    @property
     def blobs(self) -> Path:
         """Folder of the media."""
         return self.data / "blobs"

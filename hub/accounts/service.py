@@ -32,6 +32,9 @@ from hub.store.tables_core import users, web_sessions
 from protocols.messages.identity import person_id
 
 COOKIE: Final = "er_session"
+HOST_COOKIE: Final = f"__Host-{COOKIE}"
+"""Over https: browsers take this name only with Secure, for `/` and without a domain, so no
+neighbour of the hub's name can plant one. Over loopback http they would refuse it."""
 CSRF_HEADER: Final = "x-csrf"
 TOKEN_BYTES: Final = 32
 SESSION_IDLE: Final = timedelta(hours=12)
@@ -63,6 +66,7 @@ class Accounts:
 
     def __init__(self, *, store: Store, facts: Facts, clock: Clock, secure: bool) -> None:
         self.secure = secure
+        self.cookie = HOST_COOKIE if secure else COOKIE
         self._store = store
         self._facts = facts
         self._clock = clock
@@ -158,7 +162,7 @@ class Accounts:
         Raises:
             Problem: 401 not signed in, 403 without `X-CSRF`.
         """
-        token = request.cookies.get(COOKIE, "")
+        token = request.cookies.get(self.cookie, "")
         found = self.signed_in(token) if token else None
         if found is None:
             raise Problem(
@@ -167,7 +171,7 @@ class Accounts:
                 title="请先登录",
                 title_en="Sign in first",
                 where=request.url.path,
-                expected=f"the cookie {COOKIE}",
+                expected=f"the cookie {self.cookie}",
                 got="none that is valid",
                 do="POST /api/v1/sign-in",
             )

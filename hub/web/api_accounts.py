@@ -7,7 +7,7 @@ from typing import Any, Protocol
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
-from hub.accounts.service import COOKIE, SESSION_LONGEST, Accounts
+from hub.accounts.service import SESSION_LONGEST, Accounts
 
 ADDRESS_UNKNOWN = "unknown"
 
@@ -37,7 +37,7 @@ def router(hub: HasAccounts) -> APIRouter:
         address = request.client.host if request.client else ADDRESS_UNKNOWN
         token, who = hub.accounts.sign_in(body.login, body.password, address)
         response.set_cookie(
-            COOKIE,
+            hub.accounts.cookie,
             token,
             max_age=int(SESSION_LONGEST.total_seconds()),
             httponly=True,
@@ -50,8 +50,10 @@ def router(hub: HasAccounts) -> APIRouter:
     def sign_out(request: Request, response: Response) -> None:
         """Ends this session."""
         hub.accounts.of_request(request)
-        hub.accounts.sign_out(request.cookies.get(COOKIE, ""))
-        response.delete_cookie(COOKIE)
+        hub.accounts.sign_out(request.cookies.get(hub.accounts.cookie, ""))
+        response.delete_cookie(
+            hub.accounts.cookie, httponly=True, samesite="strict", secure=hub.accounts.secure
+        )
 
     @api.get("/me", operation_id="me")
     def me(request: Request) -> dict[str, Any]:

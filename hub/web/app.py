@@ -19,6 +19,7 @@ from fastapi import APIRouter, Depends, FastAPI, Request
 from fastapi.exceptions import RequestValidationError
 from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
+from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse, Response, StreamingResponse
 from starlette.staticfiles import StaticFiles
@@ -65,7 +66,12 @@ SECURITY_HEADERS: Final = {
     "referrer-policy": "same-origin",
     "permissions-policy": "camera=(), microphone=(), geolocation=()",
     "cross-origin-opener-policy": "same-origin",
+    "cross-origin-resource-policy": "same-origin",
 }
+HSTS: Final = ("strict-transport-security", "max-age=31536000")
+"""A year; sent over TLS alone, where browsers heed it."""
+UNKEPT: Final = ("cache-control", "no-store")
+"""What a handler does not say may be kept is kept nowhere."""
 MS_PER_S: Final = 1000
 Hears = Callable[[Viewer, str], bool]
 _ERROR_CODE_BYTES: Final = 4  # short enough to read over the phone
@@ -85,11 +91,22 @@ class SecurityHeaders:
 
         async def send_with_headers(message: Message) -> None:
             if message["type"] == "http.response.start":
-                extra = [(k.encode(), v.encode()) for k, v in SECURITY_HEADERS.items()]
-                message["headers"] = [*message.get("headers", []), *extra]
+                headers = MutableHeaders(scope=message)
+                headers.update(SECURITY_HEADERS)
+                headers.setdefault(*UNKEPT)
+                if scope["scheme"] == "https":
+                    headers.setdefault(*HSTS)
             await send(message)
 
         await self.app(scope, receive, send_with_headers)
+
+
+class Console(FastAPI):
+    """The application with its headers on the outside: a failure's own answer has them too."""
+
+    def build_middleware_stack(self) -> ASGIApp:
+        """The stack of FastAPI, whose outermost part answers failures, within the headers."""
+        return SecurityHeaders(super().build_middleware_stack())
 
 
 class KeptStatic(StaticFiles):
@@ -331,9 +348,8 @@ def console(
         admitted: what every request passes before its handler.
     """
     passed = [] if admitted is None else [Depends(admitted)]
-    app = FastAPI(title="evalroom hub", docs_url=None, redoc_url=None, dependencies=passed)
+    app = Console(title="evalroom hub", docs_url=None, redoc_url=None, dependencies=passed)
     pages = Pages(source, access)
-    app.add_middleware(SecurityHeaders)
     app.mount("/static", KeptStatic(directory=STATIC_DIR), name="static")
     app.include_router(watch_pages.router(pages))
     app.include_router(watch_pages.desk_router(pages))

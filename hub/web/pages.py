@@ -32,7 +32,11 @@ class Page:
 
 def language(request: Request) -> str:
     """The reader's language."""
-    return choose_lang(request.query_params.get("lang"), request.cookies.get(LANG_COOKIE))
+    return choose_lang(request.query_params.get("lang"), request.cookies.get(_lang_cookie(request)))
+
+
+def _lang_cookie(request: Request) -> str:
+    return f"__Host-{LANG_COOKIE}" if request.url.scheme == "https" else LANG_COOKIE
 
 
 def other_language(request: Request) -> str:
@@ -52,7 +56,14 @@ def answer(
     html = render(template, lang=lang, values=page)
     response = HTMLResponse(html, status_code=status, headers=_STORED_NOWHERE)
     if request.query_params.get("lang") in LANGS:
-        response.set_cookie(LANG_COOKIE, lang, max_age=LANG_COOKIE_S, samesite="lax")
+        response.set_cookie(
+            _lang_cookie(request),
+            lang,
+            max_age=LANG_COOKIE_S,
+            httponly=True,
+            samesite="strict",
+            secure=request.url.scheme == "https",
+        )
     return response
 
 

@@ -12,6 +12,7 @@ from __future__ import annotations
 
 from typing import Final
 
+from tests.mutants.account_bank import ACCOUNTS
 from tests.mutants.gate_bank import GATE
 from tests.mutants.planted import Planted
 
@@ -233,5 +234,6 @@ BANK: Final = (
         (f"{_CURSOR}::test_a_wrong_hash_is_said_once_and_sending_goes_on",),
     ),
     *GATE,
+    *ACCOUNTS,
 )
 """Every planted fault."""

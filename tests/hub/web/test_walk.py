@@ -10,12 +10,19 @@ import shutil
 import socket
 import threading
 from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
 import uvicorn
+from cryptography import x509
+from cryptography.hazmat.primitives import hashes
+from cryptography.hazmat.primitives.asymmetric import ec
+from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
+from cryptography.x509.oid import NameOID
 
-from hub.accounts.service import hash_password
+from hub.accounts.service import HOST_COOKIE, Accounts, hash_password
 from hub.web.app import create_app
 from tests.hub.booking.roomscript import Room, rooms_of
 from tests.hub.booking.town import PASSWORD, PIN, Town, build_town, published, request_body
@@ -35,9 +42,9 @@ WRONG_PIN = "11112222"
 
 
 class Served:
-    """One town behind a real server."""
+    """One town behind a real server; `tls`: certificate and key."""
 
-    def __init__(self, town: Town) -> None:
+    def __init__(self, town: Town, tls: tuple[Path, Path] | None = None) -> None:
         self.town = town
         for login in ("hubei.home_manager", "changsha.guest_coordinator"):
             with town.store.write() as conn:
@@ -46,7 +53,13 @@ class Served:
         listening = socket.socket()
         listening.bind(("127.0.0.1", 0))
         app = create_app(town)  # type: ignore[arg-type]
-        config = uvicorn.Config(app, log_level="error", timeout_graceful_shutdown=1)
+        config = uvicorn.Config(
+            app,
+            log_level="error",
+            timeout_graceful_shutdown=1,
+            ssl_certfile=tls and tls[0],
+            ssl_keyfile=tls and str(tls[1]),
+        )
         self.server = uvicorn.Server(config)
         self.thread = threading.Thread(
             target=self.server.run, kwargs={"sockets": [listening]}, daemon=True
@@ -57,7 +70,8 @@ class Served:
             if self.server.started:
                 break
             waited.wait(0.05)
-        self.url = f"http://127.0.0.1:{listening.getsockname()[1]}"
+        scheme = "https" if tls else "http"
+        self.url = f"{scheme}://127.0.0.1:{listening.getsockname()[1]}"
 
     def close(self) -> None:
         """Stops the server, then closes the town."""
@@ -101,6 +115,43 @@ def sign_in(page: Any, url: str, path: str, login: str) -> None:
     page.keyboard.press("Enter")
     page.wait_for_url(f"**{path}*")
     page.wait_for_selector("er-live")
+
+
+def certificate(folder: Path) -> tuple[Path, Path]:
+    """A certificate a machine makes for itself, and its key."""
+    key = ec.generate_private_key(ec.SECP256R1())
+    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "127.0.0.1")])
+    start = datetime(2026, 1, 1, tzinfo=UTC)
+    made = (
+        x509.CertificateBuilder(name, name, key.public_key(), x509.random_serial_number())
+        .not_valid_before(start)
+        .not_valid_after(start + timedelta(days=3650))
+        .sign(key, hashes.SHA256())
+    )
+    cert, private = folder / "cert.pem", folder / "key.pem"
+    cert.write_bytes(made.public_bytes(Encoding.PEM))
+    private.write_bytes(
+        key.private_bytes(Encoding.PEM, PrivateFormat.PKCS8, NoEncryption()),
+    )
+    return cert, private
+
+
+def test_over_tls_the_browser_keeps_a_cookie_no_page_can_read(browser: Any, tmp_path: Path) -> None:
+    town = build_town(tmp_path)
+    town.accounts = Accounts(store=town.store, facts=town.facts, clock=town.clock, secure=True)
+    served = Served(town, certificate(tmp_path))
+    try:
+        context = browser.new_context(ignore_https_errors=True)
+        page = context.new_page()
+        page.set_default_timeout(WAIT_MS)
+        sign_in(page, served.url, "/board", "hubei.home_manager")
+        (kept,) = (one for one in context.cookies() if "lang" not in one["name"])
+        assert (kept["name"], kept["secure"], kept["httpOnly"]) == (HOST_COOKIE, True, True)
+        assert (kept["sameSite"], kept["path"]) == ("Strict", "/")
+        assert page.evaluate("document.cookie") == ""
+        context.close()
+    finally:
+        served.close()
 
 
 def tab_to(page: Any, selector: str, steps_max: int = 80) -> int:
