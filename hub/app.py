@@ -202,7 +202,13 @@ def build(config: Config, *, services: bool = True, stretch: Stretch = FULL) -> 
         ingest=Ingest(
             store=store, clock=clock, keys=keys, facts=facts, rooms=rooms, fleet=fleet, bus=bus
         ),
-        accounts=Accounts(store=store, facts=facts, clock=Clock(), secure=config.secure),
+        accounts=Accounts(
+            store=store,
+            facts=facts,
+            clock=Clock(),
+            secure=config.secure,
+            secret=crypto.derived_from(seed, "er1/accounts"),
+        ),
         media=media,
         event_log=_event_log(config, store=store, clock=clock, keys=keys, facts=facts),
         pack=pack,

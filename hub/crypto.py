@@ -84,6 +84,11 @@ def signer(seed: bytes, role: str) -> Signer:
     return Signer(kid=kid_of(public_of(seed)), role=role, sign=private.sign)
 
 
+def derived_from(seed: bytes, purpose: str) -> bytes:
+    """A symmetric key for one purpose, that tells nothing of the seed it is made of."""
+    return HKDF(hashes.SHA256(), KEY_BYTES, salt=None, info=purpose.encode()).derive(seed)
+
+
 def verify(public: bytes, signature: bytes, message: bytes) -> bool:
     """Ed25519 check, RFC 8032; any malformed key or signature is simply False."""
     try:

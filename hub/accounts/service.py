@@ -10,7 +10,6 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-import threading
 from collections.abc import Sequence
 from datetime import timedelta
 from functools import cache
@@ -23,7 +22,8 @@ from sqlalchemy.exc import IntegrityError
 from starlette.requests import Request
 
 from hub.accounts.actor import ROLES, Actor, SignedIn
-from hub.accounts.limiter import Limiter
+from hub.accounts.devices import DEVICE_COOKIE, Devices
+from hub.accounts.limiter import FAILURES_FREE, Limiter, Turns
 from hub.clock import Clock
 from hub.facts import Facts
 from hub.problems import Problem, bad_request
@@ -62,47 +62,53 @@ class Accounts:
         facts: gets `user.created`, `user.role_changed`.
         clock: the machine's own clock, without a demonstration's offset.
         secure: whether cookies are for https only.
+        secret: of this hub; by it words given to browsers are known again. New when empty.
     """
 
-    def __init__(self, *, store: Store, facts: Facts, clock: Clock, secure: bool) -> None:
+    def __init__(
+        self, *, store: Store, facts: Facts, clock: Clock, secure: bool, secret: bytes = b""
+    ) -> None:
         self.secure = secure
         self.cookie = HOST_COOKIE if secure else COOKIE
+        self.device_cookie = f"__Host-{DEVICE_COOKIE}" if secure else DEVICE_COOKIE
         self._store = store
         self._facts = facts
         self._clock = clock
         self._limiter = Limiter()
-        # One hash at a time: 19 MiB each, and guessing gets no second core.
-        self._hashing = threading.Semaphore(1)
+        self._turns = Turns()
+        self.devices = Devices(secret or secrets.token_bytes(TOKEN_BYTES))
         # Unknown logins cost the same time as known ones.
         self._nobody = _nobody()
 
-    def sign_in(self, login: str, password: str, address: str) -> tuple[str, SignedIn]:
+    def sign_in(
+        self, login: str, password: str, address: str, device: str = ""
+    ) -> tuple[str, SignedIn]:
         """Checks a password and opens a session: (cookie token, who).
 
+        Args:
+            login: as typed.
+            password: as typed.
+            address: where from.
+            device: the browser's device word, '' for none; counts only if it is this login's.
+
         Raises:
-            Problem: 401 wrong, 429 too many failures.
+            Problem: 401 wrong, 429 too many failures or too many at once.
         """
+        known = device if self.devices.knows(device, login) else ""
         now_ms = self._clock.mono_ms()
-        wait_ms = self._limiter.wait_ms(login, address, now_ms)
+        wait_ms = self._limiter.wait_ms(login, address, now_ms, device=known)
         if wait_ms:
             raise _too_many(login, wait_ms)
         with self._store.read() as conn:
             row = conn.execute(select(users).where(users.c.login == login)).one_or_none()
-        with self._hashing:
+        with self._turns.turn(known=bool(known)) as mine:
+            if not mine:
+                raise _busy()
             good = _matches(row.password if row is not None else self._nobody, password)
         if row is None or not good or not row.active:
-            self._limiter.failed(login, address, now_ms)
-            raise Problem(
-                401,
-                "sign_in_wrong",
-                title="账号或密码不正确",
-                title_en="The login or password is not right",
-                where="sign-in",
-                expected="a login and its password",
-                got="another pair",
-                do="try again, or ask your administrator for `evalroom hub user reset`",
-            )
-        self._limiter.succeeded(login)
+            self._limiter.failed(login, address, now_ms, device=known)
+            raise _wrong()
+        self._limiter.succeeded(login, address, device=known)
         return self._open_session(_actor(row))
 
     def _open_session(self, actor: Actor) -> tuple[str, SignedIn]:
@@ -387,6 +393,32 @@ def _end_oldest(conn: Connection, person: str) -> None:
         conn.execute(web_sessions.delete().where(web_sessions.c.token_sha256 == old))
 
 
+def _wrong() -> Problem:
+    return Problem(
+        401,
+        "sign_in_wrong",
+        title="账号或密码不正确",
+        title_en="The login or password is not right",
+        where="sign-in",
+        expected="a login and its password",
+        got="another pair",
+        do="try again, or ask your administrator for `evalroom hub user reset`",
+    )
+
+
+def _busy() -> Problem:
+    return Problem(
+        429,
+        "sign_in_busy",
+        title="登录请求过多，请稍后再试",
+        title_en="Too many sign in at once",
+        where="sign-in",
+        expected="a few sign-ins at a time",
+        got="more",
+        do="try again in a second",
+    )
+
+
 def _too_many(login: str, wait_ms: int) -> Problem:
     return Problem(
         429,
@@ -394,7 +426,7 @@ def _too_many(login: str, wait_ms: int) -> Problem:
         title="尝试次数过多，请稍后再试",
         title_en="Too many wrong tries",
         where=f"sign-in of {login[:64]}",
-        expected="5 wrong passwords in 10 minutes at most",
+        expected=f"{FAILURES_FREE} wrong passwords at one address before one waits",
         got="more",
         do=f"wait {wait_ms // 1000 + 1} s",
     )

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from datetime import timedelta
 from typing import Any, Protocol
 
 from fastapi import APIRouter, Request, Response
 from pydantic import BaseModel, Field
 
+from hub.accounts.devices import DEVICE_KNOWN
 from hub.accounts.service import SESSION_LONGEST, Accounts
 
 ADDRESS_UNKNOWN = "unknown"
@@ -31,19 +33,25 @@ def router(hub: HasAccounts) -> APIRouter:
     """Routes under `/api/v1`: sign-in, sign-out, me, people."""
     api = APIRouter(prefix="/api/v1", tags=["accounts"])
 
-    @api.post("/sign-in", operation_id="sign_in")
-    def sign_in(body: SignIn, request: Request, response: Response) -> dict[str, Any]:
-        """Opens a session; the cookie is for this site alone, the csrf word for each change."""
-        address = request.client.host if request.client else ADDRESS_UNKNOWN
-        token, who = hub.accounts.sign_in(body.login, body.password, address)
+    def _set(response: Response, name: str, value: str, kept: timedelta) -> None:
         response.set_cookie(
-            hub.accounts.cookie,
-            token,
-            max_age=int(SESSION_LONGEST.total_seconds()),
+            name,
+            value,
+            max_age=int(kept.total_seconds()),
             httponly=True,
             samesite="strict",
             secure=hub.accounts.secure,
         )
+
+    @api.post("/sign-in", operation_id="sign_in")
+    def sign_in(body: SignIn, request: Request, response: Response) -> dict[str, Any]:
+        """Opens a session; the cookie is for this site alone, the csrf word for each change."""
+        address = request.client.host if request.client else ADDRESS_UNKNOWN
+        device = request.cookies.get(hub.accounts.device_cookie, "")
+        token, who = hub.accounts.sign_in(body.login, body.password, address, device)
+        _set(response, hub.accounts.cookie, token, SESSION_LONGEST)
+        word = hub.accounts.devices.word(body.login)
+        _set(response, hub.accounts.device_cookie, word, DEVICE_KNOWN)
         return {"csrf": who.csrf, "actor": who.actor.document()}
 
     @api.post("/sign-out", operation_id="sign_out", status_code=204)

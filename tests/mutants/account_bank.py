@@ -7,6 +7,7 @@ from typing import Final
 from tests.mutants.planted import Planted
 
 _RIGHTS: Final = "tests/hub/api/test_rights.py"
+_LIMITER: Final = "tests/hub/accounts/test_limiter.py"
 _HEADERS: Final = "tests/hub/web/test_headers.py"
 
 ACCOUNTS: Final = (
@@ -45,6 +46,36 @@ ACCOUNTS: Final = (
         "        self.add_middleware(SecurityHeaders)\n"
         "        return super().build_middleware_stack()\n",
         (f"{_HEADERS}::test_every_kind_of_answer_carries_the_headers_once",),
+    ),
+    Planted(
+        "a stranger's failures are everybody's",
+        "hub/accounts/limiter.py",
+        '    return f"device:{login}:{device}" if device else f"login:{login}@{_net(address)}"\n',
+        '    return f"login:{login}"\n',
+        (
+            f"{_LIMITER}::test_strangers_never_keep_out_a_known_browser_or_an_address_they_are_not_at",
+        ),
+    ),
+    Planted(
+        "guessing costs no time",
+        "hub/accounts/limiter.py",
+        "        if beyond >= 0:\n",
+        "        if beyond > 10_000:\n",
+        (f"{_LIMITER}::test_counters_are_forgotten_and_stay_few",),
+    ),
+    Planted(
+        "any word is a known browser's",
+        "hub/accounts/devices.py",
+        " and hmac.compare_digest(found[2], self._mac(found[1], login))",
+        "",
+        (f"{_LIMITER}::test_a_device_word_is_of_one_login_and_one_hub",),
+    ),
+    Planted(
+        "everybody may stand in line for a hash",
+        "hub/accounts/limiter.py",
+        "            free = self._waiting < (TURNS_MAX if known else STRANGERS_MAX)\n",
+        "            free = True\n",
+        (f"{_LIMITER}::test_more_than_a_few_at_once_are_turned_away_and_the_known_later",),
     ),
 )
 """Planted where people sign in and act."""

@@ -13,7 +13,6 @@ from sqlalchemy import select
 
 from hub import crypto
 from hub.accounts import Actor, require
-from hub.accounts.limiter import FAILURES_PER_ADDRESS, TRACKED_MAX, WINDOW_MS, Limiter
 from hub.accounts.service import COOKIE, SESSION_IDLE, check_pin, hash_password
 from hub.app import Hub
 from hub.cli.people import add_user, reset_user
@@ -67,26 +66,6 @@ def test_a_session_is_a_strict_cookie_and_a_csrf_word(
     headers = {"X-CSRF": answer.json()["csrf"]}
     assert client.post("/api/v1/sign-out", headers=headers).status_code == 204
     assert client.get("/api/v1/me").status_code == 401
-
-
-def test_wrong_passwords_are_slowed_down_per_login(client: TestClient, accounts: Accounts) -> None:
-    body = {"login": "hubei.deputy", "password": "wrong password"}
-    codes = [client.post("/api/v1/sign-in", json=body).status_code for _ in range(6)]
-    assert codes == [401, 401, 401, 401, 401, 429]
-    right = {"login": "hubei.deputy", "password": accounts["hubei.deputy"]["password"]}
-    assert client.post("/api/v1/sign-in", json=right).json()["code"] == "sign_in_locked"
-    _sign_in(client, accounts["hubei.operator"])
-
-
-def test_the_limiter_forgets_after_its_window_and_stays_small() -> None:
-    limiter = Limiter()
-    for n in range(FAILURES_PER_ADDRESS):
-        limiter.failed(f"login{n}", "10.0.0.1", 0)
-    assert limiter.wait_ms("fresh", "10.0.0.1", 1) == WINDOW_MS - 1
-    assert limiter.wait_ms("fresh", "10.0.0.1", WINDOW_MS) == 0
-    for n in range(TRACKED_MAX * 2):
-        limiter.failed(f"many{n}", f"address{n}", WINDOW_MS)
-    assert len(limiter._counts) == TRACKED_MAX
 
 
 def test_a_session_ends_by_idleness_and_by_a_new_password(hub: Hub, accounts: Accounts) -> None:
