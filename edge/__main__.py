@@ -201,7 +201,8 @@ def _clean(name: str, work: Callable[[], int]) -> int:
 
 
 def _do(command: str, path: Path) -> int:
-    from edge.app import build, check_credentials  # noqa: PLC0415 - a simulated board needs none
+    from edge.app import build  # noqa: PLC0415 - a simulated board needs none
+    from edge.credentials import check_credentials  # noqa: PLC0415
 
     room = read_room_file(path)
     if command == "check":

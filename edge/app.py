@@ -13,7 +13,8 @@ from pathlib import Path
 
 from edge.clock import Clock, boot_id
 from edge.code_book import CodeBook
-from edge.config import ConfigError, RoomFile
+from edge.config import RoomFile
+from edge.credentials import check_credentials, read_trust
 from edge.crypto import member_tag, read_private, signer
 from edge.devices import Device, LockBoard, Mono, Reading, Sink
 from edge.drivers.cu16 import LockBoardCu16
@@ -45,11 +46,10 @@ from edge.tuning import KV_CONFIG, Tuning
 from edge.uplink import Identity, Uplink, Vitals
 from edge.watchdog import Watchdog
 from edge.witness import Witness
-from protocols.messages.errors import RemoteError
 from protocols.messages.identity import kid
 from protocols.messages.signed import Signer
 from protocols.messages.status import RoomKeys
-from protocols.messages.trust import ROLE_CONTROLLER, TrustFile
+from protocols.messages.trust import ROLE_CONTROLLER
 from protocols.policy.pack import Pack
 from protocols.policy.room_fields import is_by_code
 from protocols.policy.room_model import DeviceConfig, RoomConfig
@@ -474,36 +474,3 @@ class _Builder:
                 mono_ms=self.clock.mono_ms,
             ),
         )
-
-
-def read_trust(room: RoomFile) -> TrustFile:
-    """The trust file of the enrolment folder.
-
-    Raises:
-        ConfigError: missing, not one, or of another hub than this controller was enrolled at.
-    """
-    where = room.credentials.folder / "trust.json"
-    try:
-        trust = TrustFile.decode(where.read_bytes())
-    except (OSError, RemoteError) as error:
-        raise ConfigError(
-            f"{where}: expected the trust file that was handed over at enrolment, got {error}\n"
-            "  do: copy it here again, from the person who keeps it, not from the hub"
-        ) from error
-    if trust.hub.id != room.credentials.hub:
-        raise ConfigError(
-            f"{where} hub.id: expected {room.credentials.hub} as in id.json, got {trust.hub.id}\n"
-            "  do: use the trust file and the enrolment folder of the same hub"
-        )
-    return trust
-
-
-def check_credentials(room: RoomFile) -> None:
-    """Reads every key and the trust file once, as a start would.
-
-    Raises:
-        ConfigError, CryptoError: which file, and what to do.
-    """
-    read_trust(room)
-    for name in ("sign.key", "seal.key"):
-        read_private(room.credentials.folder / name)
