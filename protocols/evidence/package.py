@@ -127,6 +127,28 @@ def hash_list(hashes: Mapping[int, str]) -> bytes:
     return "".join(f"{seq} {hashes[seq]}\n" for seq in sorted(hashes)).encode()
 
 
+def log_places(rows: Mapping[int, tuple[str, str, int]]) -> bytes:
+    """`places.txt`: index in the log -> (ctl, epoch, seq), rows that follow one another in a line.
+
+    A line is `ctl epoch first count index`: rows `first`, `first`+1 … stand at `index`, `index`+1 …
+    """
+    lines: list[tuple[str, str, int, int, int]] = []
+    for index in sorted(rows):
+        ctl, epoch, seq = rows[index]
+        if lines:
+            last_ctl, last_epoch, first, count, at = lines[-1]
+            if (ctl, epoch, seq, index) == (last_ctl, last_epoch, first + count, at + count):
+                lines[-1] = (ctl, epoch, first, count + 1, at)
+                continue
+        lines.append((ctl, epoch, seq, 1, index))
+    return "".join(" ".join(map(str, line)) + "\n" for line in lines).encode()
+
+
+def log_proof(hashes: Iterable[bytes]) -> bytes:
+    """`proof.txt`: what a joint proof consists of, in hex, one a line."""
+    return "".join(one.hex() + "\n" for one in hashes).encode()
+
+
 @dataclass(frozen=True, slots=True)
 class SealSpan:
     """A kept seal: which rows it covers, and what the hub finds it by.

@@ -41,6 +41,9 @@ OBJECT_DEPTH_MAX = 24
 INTEGER_MAX = 2**53 - 1
 SEAL_LINES_MAX = 8192
 STREAMS_MAX = 4096  # epochs of all recorders
+NOTE_BYTES_MAX = 4096  # a checkpoint with 16 signatures
+NOTE_SIGNATURES_MAX = 16
+WITNESSES_MAX = 4096  # all venues' controllers of decades
 AV_STREAMS_MAX = 256
 DETAIL_CHARS_MAX = 300
 ITEMS_MAX = 1000  # items in a report; more are counted, not listed
@@ -54,6 +57,9 @@ BAGIT = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 SESSION_FILE = "data/record/session.json"
 CLAIMED_TRUST = "data/keys/trust.json"
 CERTIFICATES = "data/keys/certificates.jsonl"
+CHECKPOINT = "data/checkpoints/checkpoint.txt"
+LOG_PLACES = "data/checkpoints/places.txt"
+LOG_PROOF = "data/checkpoints/proof.txt"
 REQUIRED = {
     "data/record/witness.json": "no_witness",
     "data/record/appraisal.json": "no_appraisal",
@@ -172,6 +178,23 @@ TEXTS = {
     ),
     "av_name": ("音视频文件名与内容不符", "its name is not its content's hash"),
     "no_checkpoint": ("缺少联合签名的检查点", "no co-signed checkpoint"),
+    "log_form": ("检查点或其证明格式不正确", "the checkpoint or its proof is malformed"),
+    "log_signature": ("检查点不是中心签发的", "the hub did not sign this checkpoint"),
+    "log_head": (
+        "记录与检查点不符，存证日志里不是这些记录",
+        "the log under this checkpoint does not hold these records",
+    ),
+    "not_in_log": ("检查点未涵盖的记录数", "records that the checkpoint does not cover"),
+    "cosignature": ("见证控制器的联合签名无效", "a witness' co-signature does not hold"),
+    "no_cosignature": (
+        "检查点缺少见证控制器的联合签名，缺少的一方",
+        "the checkpoint lacks the co-signature of a pinned controller of the",
+    ),
+    "cosigned": ("检查点已由见证控制器联合签名", "the checkpoint is co-signed by"),
+    "log_anew": (
+        "存证日志曾重新开始，本检查点属于第几份",
+        "the log was begun anew; this is number",
+    ),
     "no_trust": (
         "自身一致，但没有信任文件，来源未证实",
         "consistent in itself; without a trust file its origin is not proven",
@@ -601,6 +624,117 @@ def read_signature(raw: bytes) -> tuple[Message, str, bytes, str]:
     return message, text_of(header, "org"), public, text_of(header, "sha256", HEX64)
 
 
+# --- the log: RFC 6962 and C2SP --------------------------------------------------------------
+# A leaf says of one recorded row where it stands and what its hash is. One proof serves all rows of
+# the package: the heads of those parts of the tree that hold none of them, from left to right.
+
+COUNT = re.compile(r"(?:0|[1-9][0-9]{0,15})\Z")
+ORIGIN = re.compile(r"evalroom/(h-[0-9a-f]{12})/([1-9][0-9]{0,3})\Z")
+NOTE_LINE = re.compile(r"— ([^\s+]{1,128}) ([A-Za-z0-9+/]+={0,2})\Z")
+PLACE_LINE = re.compile(
+    r"([ch]-[0-9a-f]{12}) ([0-9a-f]{32}) ([1-9][0-9]{0,15}) ([1-9][0-9]{0,15})"
+    r" (0|[1-9][0-9]{0,15})\Z"
+)
+LOG_KEY, WITNESS_KEY = 1, 4  # C2SP signature types: Ed25519, timestamped co-signature
+KEY_ID_BYTES, TIME_BYTES = 4, 8
+
+
+def leaf_hash(entry: bytes) -> bytes:
+    """RFC 6962 §2.1: the hash of one entry."""
+    return hashlib.sha256(b"\x00" + entry).digest()
+
+
+def node_hash(left: bytes, right: bytes) -> bytes:
+    """RFC 6962 §2.1: the hash of two parts of a tree."""
+    return hashlib.sha256(b"\x01" + left + right).digest()
+
+
+def log_entry(ctl: str, epoch: str, seq: int, digest: str) -> bytes:
+    """What the log says of one row."""
+    return f"er1/row {ctl} {epoch} {seq} {digest}".encode()
+
+
+def log_head(leaves: Mapping[int, bytes], size: int, proof: Iterable[bytes]) -> bytes:
+    """The head of a tree of `size` leaves, of which these are known. `FormError` otherwise."""
+    known, others = sorted(leaves), iter(proof)
+    if size < 1 or (known and not 0 <= known[0] <= known[-1] < size):
+        raise FormError(f"a place outside a log of {size}")
+
+    def head(start: int, width: int) -> bytes:
+        at = bisect.bisect_left(known, start)
+        if at == len(known) or known[at] >= start + width:
+            found = next(others, None)
+            if found is None:
+                raise FormError("the proof is too short")
+            return found
+        if width == 1:
+            return leaves[start]
+        left = 1 << ((width - 1).bit_length() - 1)
+        return node_hash(head(start, left), head(start + left, width - left))
+
+    made = head(0, size)
+    if next(others, None) is not None:
+        raise FormError("the proof is too long")
+    return made
+
+
+@dataclass(frozen=True, slots=True)
+class LogNote:
+    """A checkpoint: its text as it is signed, what it says, and its signatures."""
+
+    text: bytes
+    origin: str
+    size: int
+    root: bytes
+    signatures: tuple[tuple[str, bytes, bytes], ...]  # key's name and id, the bytes behind
+
+    def by(self, name: str, kind: int, public: bytes) -> list[bytes]:
+        """What is signed under this key's name and id."""
+        key = hashlib.sha256(name.encode() + b"\n" + bytes([kind]) + public).digest()[:KEY_ID_BYTES]
+        return [body for who, ident, body in self.signatures if (who, ident) == (name, key)]
+
+
+def read_note(raw: bytes) -> LogNote:
+    """A checkpoint's note (C2SP signed-note, tlog-checkpoint). `FormError` otherwise."""
+    if len(raw) > NOTE_BYTES_MAX:
+        raise FormError(f"larger than {NOTE_BYTES_MAX} bytes")
+    lines = [line.decode("utf-8") for line in lines_of(raw)]
+    if len(lines) < 5 or lines[3] or len(lines) > 4 + NOTE_SIGNATURES_MAX:  # noqa: PLR2004
+        raise FormError("not origin, size, root, an empty line and signatures")
+    if COUNT.match(lines[1]) is None or int(lines[1]) > INTEGER_MAX:
+        raise FormError(f"size: {lines[1]!r:.80}")
+    root, found = unbase64(lines[2]), []
+    for line in lines[4:]:
+        match = NOTE_LINE.match(line)
+        if match is None:
+            raise FormError(f"{line!r:.120}")
+        body = unbase64(match[2])
+        found.append((match[1], body[:KEY_ID_BYTES], body[KEY_ID_BYTES:]))
+    if len(root) != 32:  # noqa: PLR2004
+        raise FormError("root: not 32 bytes")
+    text = "".join(line + "\n" for line in lines[:3]).encode()
+    return LogNote(text, lines[0], int(lines[1]), root, tuple(found))
+
+
+def log_signed(note: LogNote, hub: str, public: bytes) -> bool:
+    """Whether the hub signed the note as one of its own logs."""
+    match, bodies = ORIGIN.match(note.origin), note.by(note.origin, LOG_KEY, public)
+    if match is None or match[1] != hub or not bodies:
+        return False
+    return all(verify_ed25519(public, body, note.text) for body in bodies)
+
+
+def cosigned(note: LogNote, ctl: str, public: bytes) -> bool | None:
+    """Whether a witness co-signed the note; None where nothing says so."""
+    bodies = note.by(ctl, WITNESS_KEY, public)
+    for body in bodies:
+        time_s = int.from_bytes(body[:TIME_BYTES], "big")
+        message = f"cosignature/v1\ntime {time_s}\n".encode() + note.text
+        if time_s >= 2**63 or not verify_ed25519(public, body[TIME_BYTES:], message):
+            return False
+    return True if bodies else None
+
+
 # --- keys ------------------------------------------------------------------------------------
 
 
@@ -627,6 +761,7 @@ class Keys:
     hub_orders: bool
     checkpoint: str
     retired: dict[str, Place]
+    witnesses: dict[str, Who] = field(default_factory=dict)  # by controller; pinned by the file
     known: dict[str, Who] = field(default_factory=dict)
     epochs: dict[str, int] = field(default_factory=dict)  # the hub's, in their order
 
@@ -695,7 +830,22 @@ def read_trust(raw: bytes) -> Keys:
         raise FormError("epochs: not a list of texts")
     order = {epoch: n for n, epoch in enumerate(epochs)}
     hub_orders = value["hub_orders"] == "yes"
-    return Keys(roots, hub_orders, value["checkpoint"], ends, dict(roots), order)
+    pinned = _witnesses(value)
+    return Keys(roots, hub_orders, value["checkpoint"], ends, pinned, dict(roots), order)
+
+
+def _witnesses(value: Mapping[str, Any]) -> dict[str, Who]:
+    """The controllers whose co-signatures count; a file without them pins none."""
+    found = {}
+    given = _objects(value, "witnesses") if "witnesses" in value else []
+    if len(given) > WITNESSES_MAX:
+        raise FormError(f"witnesses: more than {WITNESSES_MAX}")
+    for one in given:
+        ctl, public = text_of(one, "ctl"), bytes.fromhex(text_of(one, "pub", HEX64))
+        if one.get("kid") != key_id(public):
+            raise FormError(f"kid: {one.get('kid')!r:.80} is not {key_id(public)}")
+        found[ctl] = Who(ctl, "controller", (), text_of(one, "org"), public)
+    return found
 
 
 def _objects(value: Mapping[str, Any], key: str) -> list[dict[str, Any]]:
@@ -935,8 +1085,7 @@ class _Check:
             self.check_recorders()
         self.check_media()
         self.check_signer(keys)
-        if keys.checkpoint == "cosigned":
-            self.say(INCOMPLETE, "data/checkpoints", "no_checkpoint")
+        self.check_log(keys)
 
     def read_records(self) -> dict[str, dict[str, Any]]:
         """The required records that are there."""
@@ -1106,6 +1255,92 @@ class _Check:
             None: (UNPROVEN, "retired_unknown"),
         }[order]
         self.say(verdict, SIGNATURE, key, self.signer)
+
+    def check_log(self, keys: Keys) -> None:
+        """The records stand in the log whose head the hub and its witnesses signed.
+
+        A package may come without it; where the trust file says `cosigned` it is then incomplete.
+        """
+        wanted = keys.checkpoint == "cosigned"
+        lacking = [n for n in (CHECKPOINT, LOG_PLACES, LOG_PROOF) if n not in self.names]
+        if lacking:
+            if wanted:
+                self.say(INCOMPLETE, "data/checkpoints", "no_checkpoint")
+            return
+        try:
+            note = read_note(self.read(CHECKPOINT))
+            hubs = [root for root in keys.roots.values() if root.kind == "hub"]
+            if not any(log_signed(note, hub.subject, hub.pub) for hub in hubs):
+                self.say(ALTERED, CHECKPOINT, "log_signature", note.origin)
+                return
+            leaves = self.placed()
+            proof = [self.proof_hash(line) for line in each_line(self.read(LOG_PROOF))]
+            if log_head(leaves, note.size, proof) != note.root:
+                self.say(ALTERED, CHECKPOINT, "log_head", f"{note.origin} {note.size}")
+                return
+        except ValueError as error:
+            self.say(ALTERED, "data/checkpoints", "log_form", str(error))
+            return
+        self.counts["logged"] = len(leaves)
+        left = sum(len(stream.hashes) for stream in self.streams.values()) - len(leaves)
+        if left:
+            self.say(INCOMPLETE if wanted else SOUND, LOG_PLACES, "not_in_log", str(left))
+        if not note.origin.endswith("/1"):
+            self.say(SOUND, CHECKPOINT, "log_anew", note.origin.rpartition("/")[2])
+        self.check_witnesses(keys, note, wanted=wanted)
+
+    @staticmethod
+    def proof_hash(line: bytes) -> bytes:
+        """One line of the proof."""
+        text = line.decode("utf-8", "replace")
+        if HEX64.match(text) is None:
+            raise FormError(f"{text!r:.80}")
+        return bytes.fromhex(text)
+
+    def placed(self) -> dict[int, bytes]:
+        """Index in the log -> leaf, for the package's rows; each stands in one place."""
+        leaves: dict[int, bytes] = {}
+        seen: set[tuple[str, str, int]] = set()
+        for line in each_line(self.read(LOG_PLACES)):
+            match = PLACE_LINE.match(line.decode("utf-8", "replace"))
+            stream = None if match is None else self.streams.get((match[1], match[2]))
+            if match is None or stream is None:
+                raise FormError(f"{line!r:.120}")
+            first, count, index = int(match[3]), int(match[4]), int(match[5])
+            if count > len(stream.hashes):
+                raise FormError(f"{line!r:.120}")
+            for seq, at in zip(
+                range(first, first + count), range(index, index + count), strict=True
+            ):
+                row = (stream.ctl, stream.epoch, seq)
+                if seq not in stream.hashes or at in leaves or row in seen:
+                    raise FormError(f"{stream.folder}#{seq}: not one place")
+                seen.add(row)
+                leaves[at] = leaf_hash(log_entry(*row, stream.hashes[seq]))
+        return leaves
+
+    def check_witnesses(self, keys: Keys, note: LogNote, *, wanted: bool) -> None:
+        """One pinned controller of the home and one of a guest co-signed this checkpoint."""
+        signed = []
+        for ctl, who in keys.witnesses.items():
+            held = cosigned(note, ctl, who.pub)
+            if held is False:
+                self.say(ALTERED, CHECKPOINT, "cosignature", ctl)
+                return
+            end = keys.retired.get(key_id(who.pub))
+            over = end is not None and not (
+                self.closing is not None and self.before(keys, self.closing, end)
+            )
+            if held and not over:
+                signed.append(who)
+        if signed:
+            named = ", ".join(f"{who.org} {who.subject}" for who in signed)
+            self.say(SOUND, CHECKPOINT, "cosigned", named)
+        sides = {"home": self.home_org in {who.org for who in signed}}
+        sides["guest"] = any(who.org != self.home_org for who in signed)
+        missing = [side for side, there in sides.items() if not there]
+        if wanted and missing:
+            self.say(INCOMPLETE, CHECKPOINT, "no_cosignature", ", ".join(missing))
 
     def check_stream(self, stream: Stream, keys: Keys) -> None:
         """Hash list, seals, and the events that are shown."""

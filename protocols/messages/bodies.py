@@ -67,6 +67,7 @@ from protocols.messages.trust import (
     Retired,
     TrustFile,
     VenueKey,
+    WitnessKey,
 )
 
 __all__ = [
@@ -112,6 +113,7 @@ __all__ = [
     "TrustFile",
     "VenueKey",
     "Will",
+    "WitnessKey",
     "decode_batch",
     "decode_status",
     "decode_tm",

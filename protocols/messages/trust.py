@@ -51,10 +51,13 @@ CERTIFICATES_MAX: Final = 4096
 TRUST_BYTES_MAX: Final = 1024 * 1024
 VENUES_MAX: Final = 512
 RETIRED_MAX: Final = 4096
+WITNESSES_MAX: Final = 4096
+"""One per venue and replacement: 200 bytes each, with all else below a MiB."""
 EPOCHS_MAX: Final = 16_384
 """Starts of the hub the trust file can order; one a day is 45 years, and 600 KiB."""
 
 _RECORDER = re.compile(r"[ch]-[0-9a-f]{12}\Z")
+_CONTROLLER = re.compile(r"c-[0-9a-f]{12}\Z")
 _HUB = re.compile(r"h-[0-9a-f]{12}\Z")
 
 
@@ -123,6 +126,16 @@ class HubKey:
 
 
 @dataclass(frozen=True, slots=True)
+class WitnessKey:
+    """A controller whose co-signatures of the log's checkpoints count; `pub` in hex."""
+
+    org: str
+    ctl: str
+    kid: str
+    pub: str
+
+
+@dataclass(frozen=True, slots=True)
 class Position:
     """A place in the log: what lies at or after it comes later, within that epoch."""
 
@@ -145,6 +158,7 @@ class TrustFile:
 
     `epochs`: those of the hub's stream in their order, up to the last retirement that is named, so
     that a position in another epoch can be judged; left out while no key is retired.
+    `witnesses`: left out while none is pinned; one that was replaced stays.
     """
 
     hub_orders: bool
@@ -153,6 +167,7 @@ class TrustFile:
     hub: HubKey
     retired: tuple[Retired, ...] = ()
     epochs: tuple[str, ...] = ()
+    witnesses: tuple[WitnessKey, ...] = ()
 
     def encode(self) -> bytes:
         """The file's bytes: JSON and a line feed."""
@@ -171,6 +186,10 @@ class TrustFile:
         }
         if self.epochs:
             body["epochs"] = list(self.epochs)
+        if self.witnesses:
+            body["witnesses"] = [
+                {"org": w.org, "ctl": w.ctl, "kid": w.kid, "pub": w.pub} for w in self.witnesses
+            ]
         raw = dump(body, where="trust file") + b"\n"
         try:
             TrustFile.decode(raw)
@@ -207,10 +226,19 @@ class TrustFile:
             epochs=(
                 reader.texts("epochs", HEX32, items_max=EPOCHS_MAX) if reader.has("epochs") else ()
             ),
+            witnesses=tuple(
+                _witness(one)
+                for one in (
+                    reader.objects("witnesses", items_max=WITNESSES_MAX)
+                    if reader.has("witnesses")
+                    else ()
+                )
+            ),
         )
         hub.end()
         reader.end()
         pairs = [(v.kid, v.pub) for v in trust.venues] + [(trust.hub.kid, trust.hub.pub)]
+        pairs += [(w.kid, w.pub) for w in trust.witnesses]
         for kid, pub in pairs:
             _same_key(kid, pub, where="trust file")
         return trust
@@ -348,6 +376,17 @@ def _venue(reader: Reader) -> VenueKey:
     )
     reader.end()
     return venue
+
+
+def _witness(reader: Reader) -> WitnessKey:
+    witness = WitnessKey(
+        org=reader.text("org", TOKEN),
+        ctl=reader.text("ctl", _CONTROLLER),
+        kid=reader.text("kid", KID),
+        pub=reader.text("pub", HEX64),
+    )
+    reader.end()
+    return witness
 
 
 def _retired(reader: Reader) -> Retired:
