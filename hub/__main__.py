@@ -42,6 +42,7 @@ def _init(args: argparse.Namespace) -> int:
         pack="demo.yaml" if args.demo else "hubei-2020.yaml",
         demo=args.demo,
         hub_orders=args.hub_orders,
+        checkpoint=args.checkpoint,
         clock_offset_file=_absolute(args.clock_offset_file),
     ).checked()
     orgs = tuple(one for one in args.demo_orgs.split(",") if one)

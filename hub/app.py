@@ -46,6 +46,8 @@ if TYPE_CHECKING:
 POLICY: Final = Path(__file__).resolve().parent.parent / "protocols" / "policy"
 CALENDARS: Final = "calendar-*.json"
 """Holiday notices, one file a year, in the program and in the hub's data folder."""
+COSIGNED_S: Final = 10
+"""A witness answers within a second; one that is away makes the package wait no longer."""
 
 
 @dataclass(slots=True)
@@ -180,6 +182,7 @@ def build(config: Config, *, services: bool = True, stretch: Stretch = FULL) -> 
         hub=config.hub,
         hub_seed=seed,
         hub_orders=config.hub_orders,
+        checkpoint=config.checkpoint,
         stretch=stretch,
     )
     facts = Facts(store=store, clock=clock, hub=config.hub, signer=keys.hub_signer())
@@ -224,7 +227,11 @@ def build(config: Config, *, services: bool = True, stretch: Stretch = FULL) -> 
 
 
 def _event_log(config: Config, *, store: Store, clock: Clock, keys: Keys, facts: Facts) -> EventLog:
-    period = Period(seconds=config.checkpoint_s, rows=config.checkpoint_rows)
+    period = Period(
+        seconds=config.checkpoint_s,
+        rows=config.checkpoint_rows,
+        wait_s=COSIGNED_S if config.checkpoint == "cosigned" else 0,
+    )
     return EventLog(store=store, clock=clock, keys=keys, facts=facts, period=period)
 
 

@@ -18,6 +18,7 @@ FILE: Final = "hub.toml"
 BROKERS: Final = ("embedded", "mosquitto", "external", "none")
 IDENTITY_KEEP_DAYS_MAX: Final = 3_650
 """As long as agents keep their project files (RULES §3.2)."""
+CHECKPOINTS: Final = ("none", "cosigned")
 PORT_MAX: Final = 65_535
 
 
@@ -42,6 +43,8 @@ class Config:
         pack: file name of the policy pack under `protocols/policy/packs`.
         demo: made by `hub init --demo`.
         hub_orders: the trust file lets the hub's own key sign orders.
+        checkpoint: `cosigned` where the trust file pins a controller of each venue as witness and a
+            package needs a checkpoint that home and guest co-signed; else `none`.
         checkpoint_s, checkpoint_rows: the log's next checkpoint is signed this long after the last,
             or with so many new entries; never without new ones.
         tls_cert: PEM files; both or none.
@@ -63,6 +66,7 @@ class Config:
     pack: str = "hubei-2020.yaml"
     demo: bool = False
     hub_orders: bool = False
+    checkpoint: str = "none"
     checkpoint_s: int = 60
     checkpoint_rows: int = 100
     tls_cert: str = ""
@@ -137,6 +141,8 @@ class Config:
                 self.identity_keep_days,
                 expected=f"1 to {IDENTITY_KEEP_DAYS_MAX}",
             )
+        if self.checkpoint not in CHECKPOINTS:
+            raise _wrong("checkpoint", self.checkpoint, expected=" or ".join(CHECKPOINTS))
         for name in ("checkpoint_s", "checkpoint_rows"):
             if getattr(self, name) < 1:
                 raise _wrong(name, getattr(self, name), expected="1 or more")

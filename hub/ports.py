@@ -72,6 +72,7 @@ class Parts(Protocol):
     rooms: Any
     accounts: Any
     media: Any
+    event_log: Any
     pack: Pack
     calendar: Calendar
 

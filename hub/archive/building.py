@@ -10,13 +10,14 @@ from pathlib import Path
 from typing import Any, Final
 
 from hub.archive import records, reports, selection
-from hub.archive.filing import Filing
+from hub.archive.filing import CENTRE, Filing
 from hub.archive.folder import Folder
 from hub.archive.selection import StreamFiles
 from hub.booking_link import SessionLink
 from hub.clock import iso_ms
 from hub.ports import Parts
 from hub.session_record import fold
+from hub.transparency import proofs
 from protocols.evidence.package import bag_files, sign_package, standalone_source
 from protocols.evidence.tally import HUB_TYPE
 from protocols.evidence.verifier import CERTIFICATES, CLAIMED_TRUST, SESSION_FILE, TAGS
@@ -82,7 +83,7 @@ def build(
     _count(parts, link, org=org, package=package, kid=signer.kid)
     sources = read(parts, link, org=org)
     folder = Folder(target.with_name(f".{target.name}.part"))
-    notes: list[str] = []
+    notes = _log(folder, parts, link, sources)
     _records(folder, parts, sources)
     progress("streams", 1, len(STAGES))
     for stream in sources.streams:
@@ -138,6 +139,23 @@ def _count(parts: Parts, link: SessionLink, *, org: str, package: str, kid: str)
             **selection.hub_count(conn, link.session, parts.facts.hub, _ctls(link, org)),
         }
         parts.facts.append(conn, type=HUB_TYPE, session=link.session, data=data)
+
+
+def _log(folder: Folder, parts: Parts, link: SessionLink, sources: Sources) -> list[str]:
+    """Checkpoint and proof; everything read so far is in the log when this begins."""
+
+    def both() -> bool:
+        with parts.store.read() as conn:
+            newest = proofs.newest(conn)
+        return newest is not None and newest.by_both(link.home_org)
+
+    signed = parts.event_log.close_up(both, wait_s=parts.event_log.wait_s)
+    rows = {(one.ctl, one.epoch): one.seqs for one in sources.streams}
+    with parts.store.read() as conn:
+        folder.write_all(proofs.files(conn, rows, home=link.home_org))
+    if signed or not parts.event_log.wait_s:
+        return []
+    return ["no checkpoint over all records is co-signed by home and guest yet"]
 
 
 def _ctls(link: SessionLink, org: str) -> tuple[str, ...]:
@@ -210,6 +228,7 @@ def _reports(
         package=package,
         made_at=iso_ms(parts.clock.wall()),
         catalogue={key: one.zh for key, one in parts.pack.appraisal.items()},
+        fingerprints=_fingerprints(parts, sources),
         files=dict(folder.payload),
     )
     notes = []
@@ -227,6 +246,18 @@ def _reports(
     reports.index_sqlite(folder.root / "index.sqlite", witness=sources.witness, media=sources.media)
     folder.adopt("index.sqlite")
     return notes
+
+
+def _fingerprints(parts: Parts, sources: Sources) -> dict[str, str]:
+    """Keys of the trust file that this session rests on, to be compared with the file itself."""
+    trust = parts.keys.trust()
+    names = {one["org"]: str(one["name"]) for one in sources.session["venues"]}
+    found = {CENTRE: trust.hub.kid}
+    found |= {names[one.org]: one.kid for one in trust.venues if one.org in names}
+    for one in trust.witnesses:
+        if one.org in names:
+            found[f"{names[one.org]}见证控制器 {one.ctl}"] = one.kid
+    return found
 
 
 def _manifests(folder: Folder, parts: Parts, link: SessionLink, *, org: str, package: str) -> bytes:

@@ -22,6 +22,7 @@ class Filing:
     Attributes:
         made_at: when the documents were made, RFC 3339 by the hub's clock.
         catalogue: appraisal item -> its Chinese name, from the policy pack.
+        fingerprints: whose key -> its id, of the trust file: hub, venues, pinned witnesses.
         files: name in the package -> size and hashes, of what stands before the reports.
     """
 
@@ -33,6 +34,7 @@ class Filing:
     package: str
     made_at: str
     catalogue: Mapping[str, str] = field(default_factory=dict)
+    fingerprints: Mapping[str, str] = field(default_factory=dict)
     files: Mapping[str, FileInfo] = field(default_factory=dict)
 
     @property

@@ -45,6 +45,11 @@ class StreamFiles:
     events: bytes
     shown: int
 
+    @property
+    def seqs(self) -> list[int]:
+        """Rows listed by their hash."""
+        return [int(line.split(b" ", 1)[0]) for line in self.hashes.splitlines()]
+
     def named(self) -> dict[str, bytes]:
         """File name in the package -> bytes."""
         folder = f"data/streams/{self.ctl}/{self.epoch}"

@@ -77,6 +77,9 @@ def facts(filing: Filing) -> list[list[str]]:
         ["移交包编号", filing.package],
         ["制作时间", full(filing.made_at)],
     ]
+    if filing.fingerprints:
+        named = "；".join(f"{whose} {kid}" for whose, kid in filing.fingerprints.items())
+        rows.append(["密钥指纹", named])
     if session.get("predecessor"):
         rows.insert(3, ["原预约编号", str(session["predecessor"])])
     return rows

@@ -91,7 +91,11 @@ def _groups(files: Mapping[str, FileInfo]) -> Iterator[tuple[str, list[str]]]:
     media = [name for name in files if name.startswith(AV_FOLDER) and name != AV_INDEX]
     for stream in sorted({name.split("/")[2] for name in media}):
         yield f"音视频片段 {stream}", [one for one in media if one.split("/")[2] == stream]
-    for folder, zh in (("data/streams/", "原始记录与封签"), ("data/keys/", "公钥与证书")):
+    for folder, zh in (
+        ("data/streams/", "原始记录与封签"),
+        ("data/keys/", "公钥与证书"),
+        ("data/checkpoints/", "存证日志检查点与证明"),
+    ):
         held = [name for name in files if name.startswith(folder)]
         if held:
             yield zh, held

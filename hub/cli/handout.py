@@ -9,10 +9,13 @@ from sqlalchemy import select
 
 from hub.app import Hub
 from hub.store.tables_core import controllers
+from hub.transparency.witnesses import choose
 
 
 def write_trust(hub: Hub) -> Path:
     """Writes the trust file that venues exchange outside the hub."""
+    with hub.store.write() as conn:
+        choose(conn, hub.clock)
     raw = hub.keys.trust().encode()
     target = hub.config.trust
     half = target.with_suffix(".new")

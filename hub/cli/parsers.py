@@ -127,6 +127,12 @@ def _init_options(sub: Any) -> None:
     )
     init.add_argument("--hub-orders", action="store_true", help="the hub's key may sign orders")
     init.add_argument(
+        "--checkpoint",
+        choices=("none", "cosigned"),
+        default="none",
+        help="cosigned: packages need the log's checkpoint, co-signed by home and guest (none)",
+    )
+    init.add_argument(
         "--clock-offset-file", default="", help="drills only: seconds added to the clock (none)"
     )
 

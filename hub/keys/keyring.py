@@ -25,6 +25,7 @@ from hub.store.tables_core import (
     epochs,
     key_wraps,
     keys,
+    log_witness,
     organisations,
 )
 from protocols.messages.bodies import (
@@ -35,6 +36,7 @@ from protocols.messages.bodies import (
     Retired,
     TrustFile,
     VenueKey,
+    WitnessKey,
 )
 from protocols.messages.identity import kid as kid_of
 from protocols.messages.signed import Signer, seal_message
@@ -66,6 +68,7 @@ class Keys:
         hub: the hub's id.
         hub_seed: the hub's own Ed25519 seed.
         hub_orders: whether the trust file lets the hub sign orders.
+        checkpoint: `cosigned` where the trust file pins witnesses and asks for their signatures.
         stretch: what a guess costs; keys wrapped at another cost stay closed.
     """
 
@@ -77,11 +80,13 @@ class Keys:
         hub: str,
         hub_seed: bytes,
         hub_orders: bool = False,
+        checkpoint: str = "none",
         stretch: Stretch = crypto.FULL,
     ) -> None:
         self.hub = hub
         self.stretch = stretch
         self.hub_orders = hub_orders
+        self.checkpoint = checkpoint
         self._store = store
         self._clock = clock
         self._hub_seed = hub_seed
@@ -309,13 +314,27 @@ class Keys:
         pub = self.hub_public()
         return TrustFile(
             hub_orders=self.hub_orders,
-            checkpoint="none",
+            checkpoint=self.checkpoint,
             venues=tuple(
                 VenueKey(org=row.owner, name=row.name, kid=row.kid, pub=row.pub) for row in rows
             ),
             hub=HubKey(id=self.hub, kid=kid_of(pub), pub=pub.hex()),
             retired=retired,
             epochs=self._epochs(conn, {one.at.epoch for one in retired}),
+            witnesses=self._pinned(conn),
+        )
+
+    def _pinned(self, conn: Connection) -> tuple[WitnessKey, ...]:
+        """The controllers whose co-signatures count; who was replaced signed what it signed."""
+        if self.checkpoint == "none":
+            return ()
+        rows = conn.execute(
+            select(log_witness.c.org, log_witness.c.ctl, log_witness.c.pub).order_by(
+                log_witness.c.org, log_witness.c.chosen_at, log_witness.c.ctl
+            )
+        )
+        return tuple(
+            WitnessKey(row.org, row.ctl, kid_of(bytes.fromhex(row.pub)), row.pub) for row in rows
         )
 
     def retire(

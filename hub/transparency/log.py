@@ -48,10 +48,14 @@ log = logging.getLogger(__name__)
 
 @dataclass(frozen=True, slots=True)
 class Period:
-    """When a checkpoint is due: this long after the last, or with so many new entries."""
+    """When a checkpoint is due: this long after the last, or with so many new entries.
+
+    `wait_s`: how long a package waits for co-signatures of its own.
+    """
 
     seconds: int = 60
     rows: int = 100
+    wait_s: float = 0
 
 
 class EventLog:
@@ -70,9 +74,11 @@ class EventLog:
         self._keys = keys
         self._facts = facts
         self._period = period
+        self.wait_s = period.wait_s
         self._turn = threading.Lock()
         self._made_ms: int | None = None
         self._made: list[Callable[[], None]] = []
+        self._signed = threading.Condition()
 
     def on_checkpoint(self, act: Callable[[], None]) -> None:
         """`act` runs after a checkpoint was made and stored."""
@@ -143,13 +149,28 @@ class EventLog:
         self._made_ms = now_ms
         return note
 
-    def close_up(self) -> None:
-        """Reads everything that is stored and has a checkpoint over it, signed now if need be."""
+    def close_up(self, done: Callable[[], bool] = lambda: True, *, wait_s: float = 0) -> bool:
+        """Has a checkpoint over everything that is stored, signed now if need be.
+
+        Args:
+            done: asked after each co-signature whether they are enough.
+            wait_s: how long to wait for them.
+
+        Returns:
+            The last word of `done`.
+        """
         while self.read():
             pass
         if self.make_checkpoint(at_once=True) is not None:
             for act in self._made:
                 act()
+        with self._signed:
+            return self._signed.wait_for(done, wait_s)
+
+    def cosigned(self) -> None:
+        """A co-signature was stored."""
+        with self._signed:
+            self._signed.notify_all()
 
     def reopen(self, conn: Connection, *, reason: str, by: str) -> str:
         """Begins a new log whose first entry is the fact that says why; its origin's name.

@@ -146,6 +146,7 @@ class Witnesses:
             if conn.execute(select(log_cosignature.c.ctl).filter_by(**place)).first() is None:
                 row = {"line": lines[0].line, "seen_at": self._clock.wall()}
                 conn.execute(log_cosignature.insert().values(**place, **row))
+        self._log.cosigned()
 
     def _ask(self, ctl: str) -> None:
         with self._store.read() as conn:

@@ -34,6 +34,7 @@ from hub.store.engine import Store
 from hub.store.metadata import metadata
 from hub.store.schema_objects import create_schema_objects
 from hub.store.tables_core import controllers, organisations, pairings, rooms, stations, users
+from hub.transparency.log import EventLog, Period
 from protocols.messages.identity import kid as kid_of
 from protocols.messages.signed import Signer
 from protocols.policy.pack import Pack
@@ -107,6 +108,7 @@ class Town:
     calendar: Calendar
     media: Blobs
     ingest: Ingest
+    event_log: EventLog
     data: Path
     demo: bool = True
     guard: Guard = field(default_factory=Guard)
@@ -188,6 +190,7 @@ def _parts(folder: Path, store: Store, clock: StandingClock, seed: bytes, pack: 
         calendar=Calendar.from_json(notices),
         media=Blobs(**timed, folder=folder / "blobs"),  # type: ignore[arg-type]
         ingest=Ingest(**timed, keys=keys, facts=facts, rooms=live, fleet=fleet, bus=bus),  # type: ignore[arg-type]
+        event_log=EventLog(**timed, keys=keys, facts=facts, period=Period()),  # type: ignore[arg-type]
         data=folder,
         seeds={"hub": seed},
     )
