@@ -178,6 +178,7 @@ class Credentials:
     mqtt_port: int
     mqtt_user: str
     mqtt_password: str
+    mqtt_tls: bool
     url: str
 
 
@@ -325,6 +326,8 @@ def _check_ports(path: Path, options: Mapping[str, Any], seats: Sequence[Seat]) 
 def _check_identity(about: Mapping[str, Any], mqtt: Mapping[str, Any]) -> None:
     texts = [about[key] for key in ("ctl", "place", "org", "hub", "url")]
     texts += [mqtt[key] for key in ("host", "user", "password")]
+    if type(mqtt.get("tls", False)) is not bool:
+        raise TypeError(f"mqtt.tls is neither true nor false: {mqtt['tls']!r}")
     if not all(isinstance(one, str) for one in texts) or not is_controller(about["ctl"]):
         raise TypeError(f"fields of another kind, or no controller id: {about['ctl']!r}")
 
@@ -352,6 +355,7 @@ def read_credentials(folder: Path) -> Credentials:
             mqtt_port=int(mqtt["port"]),
             mqtt_user=mqtt["user"],
             mqtt_password=mqtt["password"],
+            mqtt_tls=mqtt.get("tls", False),
             url=about["url"],
         )
     except (OSError, ValueError, KeyError, TypeError) as error:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from edge.certificate import FILES, context
 from edge.config import ConfigError, RoomFile
 from edge.crypto import read_private
 from protocols.messages.bodies import TrustFile
@@ -39,3 +40,11 @@ def check_credentials(room: RoomFile) -> None:
     read_trust(room)
     for name in ("sign.key", "seal.key"):
         read_private(room.credentials.folder / name)
+    if room.credentials.mqtt_tls:
+        try:
+            context(room.credentials.folder)
+        except OSError as error:
+            raise ConfigError(
+                f"{room.credentials.folder}: expected {', '.join(FILES)} as enrolment made them, "
+                f"got {error}\n  do: copy the whole folder here again, or enrol again"
+            ) from error

@@ -6,6 +6,7 @@ import random
 from collections.abc import Callable
 from dataclasses import dataclass
 
+from edge.certificate import context
 from edge.clock import boot_id
 from edge.config import ConfigError, RoomFile
 from edge.crypto import read_private, signer
@@ -111,6 +112,7 @@ def _broker(room: RoomFile, line: Line) -> Broker:
         password=me.mqtt_password,
         client_id=me.ctl,
         source=line.source,
+        tls=(lambda: context(me.folder)) if me.mqtt_tls else None,
     )
 
 

@@ -9,6 +9,7 @@ from __future__ import annotations
 import contextlib
 import logging
 import socket
+import ssl
 import threading
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
@@ -41,7 +42,13 @@ class OnBytes(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Broker:
-    """Where the broker is and who we are there. `source`: the address to leave from, '' for any."""
+    """Where the broker is and who we are there.
+
+    Args:
+        source: the address to leave from, '' for any.
+        tls: shows our certificate and checks the broker's; asked at each connect, for a renewed
+            certificate counts from the next one on. None is a name and a password in the clear.
+    """
 
     host: str
     port: int
@@ -49,6 +56,7 @@ class Broker:
     password: str
     client_id: str
     source: Callable[[], str] = str
+    tls: Callable[[], ssl.SSLContext] | None = None
 
 
 @dataclass(slots=True)
@@ -90,7 +98,8 @@ class Pipe:
             clean_session=True,
             reconnect_on_failure=False,
         )
-        client.username_pw_set(self.broker.user, self.broker.password)
+        if self.broker.password:
+            client.username_pw_set(self.broker.user, self.broker.password)
         client.will_set(self.will[0], self.will[1], qos=1, retain=True)
         client.max_queued_messages_set(QUEUED_MAX)
         client.connect_timeout = CONNECT_S
@@ -149,6 +158,8 @@ class Pipe:
             self._client = self._fresh()
             try:
                 broker = self._asked = self.broker
+                if broker.tls is not None:
+                    self._client.tls_set_context(broker.tls())
                 self._client.connect(
                     broker.host,
                     broker.port,

@@ -38,6 +38,7 @@ def _init(args: argparse.Namespace) -> int:
         url=args.url or f"http://127.0.0.1:{args.port}",
         port=args.port,
         mqtt_port=args.mqtt_port,
+        mqtt_tls=True,
         database=args.database,
         pack="demo.yaml" if args.demo else "hubei-2020.yaml",
         demo=args.demo,

@@ -23,6 +23,7 @@ from hub.facts import Facts
 from hub.fleet.outbound import Fleet
 from hub.fleet.rooms import LiveRooms
 from hub.guard import Guard
+from hub.keys.admission import Admission
 from hub.keys.keyring import Keys
 from hub.media.blobs import Blobs
 from hub.projection import Projector
@@ -59,6 +60,7 @@ class Hub:
     store: Store
     facts: Facts
     keys: Keys
+    admission: Admission
     bus: Bus
     projector: Projector
     rooms: LiveRooms
@@ -198,6 +200,7 @@ def build(config: Config, *, services: bool = True, stretch: Stretch = FULL) -> 
         store=store,
         facts=facts,
         keys=keys,
+        admission=Admission(config, Clock().wall),
         bus=bus,
         projector=projector,
         rooms=rooms,

@@ -19,6 +19,8 @@ BROKERS: Final = ("embedded", "mosquitto", "external", "none")
 IDENTITY_KEEP_DAYS_MAX: Final = 3_650
 """As long as agents keep their project files (RULES §3.2)."""
 CHECKPOINTS: Final = ("none", "cosigned")
+STARTED: Final = frozenset({"embedded", "mosquitto"})
+"""Brokers that the hub starts itself."""
 PORT_MAX: Final = 65_535
 
 
@@ -38,6 +40,8 @@ class Config:
         port: HTTP port; 0 chooses a free one.
         broker: `embedded`, `mosquitto` (both started by the hub), `external`, `none`.
         mqtt_host: the broker's address; `mqtt_port` 0 lets a started broker choose.
+        mqtt_tls: rooms and hub show the broker certificates of this hub's authority; without it
+            they show names and passwords in the clear, which is accepted on loopback only.
         database: SQLAlchemy URL; empty is SQLite in the data folder.
         mirror: file of the mirror; empty is in the data folder (better: another disk).
         pack: file name of the policy pack under `protocols/policy/packs`.
@@ -61,6 +65,7 @@ class Config:
     broker: str = "embedded"
     mqtt_host: str = "127.0.0.1"
     mqtt_port: int = 0
+    mqtt_tls: bool = False
     database: str = ""
     mirror: str = ""
     pack: str = "hubei-2020.yaml"
@@ -108,6 +113,26 @@ class Config:
     def hub_key(self) -> Path:
         """The hub's private key."""
         return self.data / "keys" / "hub.key"
+
+    @property
+    def authority_cert(self) -> Path:
+        """The certificate rooms check the broker's with."""
+        return self.hub_key.with_name("ca.crt")
+
+    @property
+    def broker_cert(self) -> Path:
+        """The broker's certificate and key."""
+        return self.hub_key.with_name("broker.pem")
+
+    @property
+    def hub_cert(self) -> Path:
+        """The hub's certificate and key at the broker."""
+        return self.hub_key.with_name("hub.pem")
+
+    @property
+    def revoked_certs(self) -> Path:
+        """Which certificates count no more at the broker."""
+        return self.hub_key.with_name("crl.pem")
 
     @property
     def trust(self) -> Path:
@@ -158,6 +183,13 @@ class Config:
                 expected="a loopback address, or TLS",
                 do="give --tls-cert and --tls-key, or put a TLS proxy in front and listen on "
                 "127.0.0.1",
+            )
+        if not self.mqtt_tls and self.broker in STARTED and not is_loopback(self.mqtt_host):
+            raise _wrong(
+                "mqtt_host",
+                self.mqtt_host,
+                expected="a loopback address, or mqtt_tls = true",
+                do="write mqtt_tls = true and enrol the rooms again",
             )
         return self
 

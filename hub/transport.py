@@ -9,7 +9,9 @@ from __future__ import annotations
 
 import logging
 import socket
+import ssl
 from collections.abc import Callable
+from pathlib import Path
 from typing import Any, Final
 
 import paho.mqtt.client as mqtt
@@ -35,7 +37,8 @@ class MqttTransport:
 
     Args:
         host, port: the broker.
-        user, password: who the hub is there.
+        user, password: who the hub is there, where the broker asks for that.
+        tls: shows the hub's certificate and checks the broker's; see `certified`.
         client_id: the hub's id; a second hub with the same one is thrown out by the broker.
         on_message: gets (topic, payload); must be quick and must not raise.
         on_connected: runs after every successful subscription.
@@ -50,6 +53,7 @@ class MqttTransport:
         password: str,
         client_id: str,
         on_message: OnMessage,
+        tls: ssl.SSLContext | None = None,
         on_connected: Callable[[], None] = lambda: None,
     ) -> None:
         self._address = (host, port)
@@ -64,6 +68,8 @@ class MqttTransport:
         )
         if user:
             client.username_pw_set(user, password)
+        if tls is not None:
+            client.tls_set_context(tls)
         client.reconnect_delay_set(RECONNECT_S_MIN, RECONNECT_S_MAX)
         client.max_inflight_messages_set(INFLIGHT_MAX)
         client.max_queued_messages_set(QUEUED_MAX)
@@ -111,6 +117,22 @@ class MqttTransport:
 
     def _message(self, _client: mqtt.Client, _data: Any, message: mqtt.MQTTMessage) -> None:
         self._on_message(message.topic, bytes(message.payload))
+
+
+def certified(ca: Path, own: Path) -> ssl.SSLContext:
+    """TLS with the hub's certificate, to a broker that has one of the hub's authority.
+
+    Args:
+        ca: PEM file of the authority; nobody else's certificate counts.
+        own: PEM file of the hub's certificate and key.
+    """
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_CLIENT)
+    # The authority makes certificates to be connected to for its broker alone, so the name adds
+    # nothing; and a broker may be dialled at any address.
+    context.check_hostname = False
+    context.load_verify_locations(ca)
+    context.load_cert_chain(own)
+    return context
 
 
 def _send_at_once(_client: mqtt.Client, _userdata: object, line: Any) -> None:

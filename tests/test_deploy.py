@@ -8,16 +8,17 @@ import select
 import shutil
 import socket
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import pytest
 
-from hub.broker import BrokerUser, MosquittoBroker
-from protocols.messages.identity import shard
-from protocols.messages.topics import BROKER_BYTES_MAX
+from hub.keys.authority import key_pem, make_authority, new_key
+from protocols.messages.topics import BROKER_BYTES_MAX, UP_LEAVES
 
 DEPLOY = Path(__file__).parents[1] / "deploy"
 UNITS = sorted((DEPLOY / "systemd").glob("*.service"))
+PROGRAMS = [unit for unit in UNITS if "evalroom/.venv" in unit.read_text()]
 EXPOSURE_MAX = 20  # tenths; systemd calls up to 4.9 OK
 ANALYZE = shutil.which("systemd-analyze") or ""
 MOSQUITTO = shutil.which("mosquitto", path=f"{os.environ['PATH']}:/usr/sbin")
@@ -42,7 +43,7 @@ def test_a_unit_is_shut_in_and_without_an_unknown_word(unit: Path) -> None:
 
 
 def test_the_commands_of_the_units_are_commands_of_ours() -> None:
-    started = [re.search(r"^ExecStart=(.+)$", unit.read_text(), re.MULTILINE) for unit in UNITS]
+    started = [re.search(r"^ExecStart=(.+)$", unit.read_text(), re.MULTILINE) for unit in PROGRAMS]
     words = [found.group(1).split()[1:3] for found in started if found]
 
     assert words == [["edge", "run"], ["hub", "serve"]]
@@ -51,15 +52,21 @@ def test_the_commands_of_the_units_are_commands_of_ours() -> None:
 @pytest.mark.system
 @pytest.mark.skipif(MOSQUITTO is None, reason="missing: sudo apt-get install -y mosquitto")
 def test_mosquitto_takes_the_configuration_of_a_site(tmp_path: Path) -> None:
-    MosquittoBroker(tmp_path, [BrokerUser("hub", "x" * 20)], port=1).write_config()
+    now = datetime.now(UTC)
+    authority, key = make_authority("h-0123456789ab", now), new_key()
+    made = authority.for_broker(key.public_key(), "h-0123456789ab", now)
+    (tmp_path / "ca.crt").write_bytes(authority.pem)
+    (tmp_path / "broker.pem").write_bytes(made.pem + key_pem(key))
+    (tmp_path / "crl.pem").write_bytes(authority.revoked([], now))
+    shutil.copy(DEPLOY / "mosquitto" / "topics.example", tmp_path / "topics")
     with socket.socket() as probe:
         probe.bind(("127.0.0.1", 0))
         port = probe.getsockname()[1]
     text = (DEPLOY / "mosquitto" / "evalroom.conf").read_text()
-    # No certificate here, and files of our own: everything else is as shipped.
-    text = re.sub(r"^listener 8883.*?(?=^# The hub)", "", text, flags=re.DOTALL | re.MULTILINE)
-    text = text.replace("listener 1883", f"listener {port}")
+    # Files and a port of our own: everything else is as shipped.
+    text = text.replace("listener 8883 0.0.0.0", f"listener {port} 127.0.0.1")
     text = text.replace("/etc/evalroom/mosquitto.", f"{tmp_path}/")
+    text = text.replace("/etc/evalroom/broker/", f"{tmp_path}/")
     config = tmp_path / "site.conf"
     config.write_text(f"{text}\nuser {os.environ.get('USER', 'root')}\n")
 
@@ -81,12 +88,12 @@ def test_mosquitto_takes_the_configuration_of_a_site(tmp_path: Path) -> None:
     assert f"message_size_limit {BROKER_BYTES_MAX}\n" in text
 
 
-def test_the_example_of_topic_rights_is_true() -> None:
+def test_the_topic_rights_of_a_site_are_those_of_the_wire() -> None:
     text = (DEPLOY / "mosquitto" / "topics.example").read_text()
-    names = re.findall(r"^topic \w+ er/1/(\d\d)/(c-[0-9a-f]{12})/", text, re.MULTILINE)
 
-    assert names
-    assert all(shard(ctl) == number for number, ctl in names)
+    rights = re.findall(r"^pattern write er/1/\+/%u/(\S+)$", text, re.MULTILINE)
+    assert rights == list(UP_LEAVES)
+    assert "pattern read er/1/+/%u/down/#\n" in text
 
 
 def test_apt_packages_are_named_one_to_a_line_with_a_reason() -> None:

@@ -6,18 +6,12 @@ public halves only. Enrolling the same place again replaces the controller that 
 
 from __future__ import annotations
 
-import datetime as dt
 import json
 import secrets
-from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
-from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
-from cryptography.hazmat.primitives.asymmetric import ec
-from cryptography.x509.oid import NameOID
 from sqlalchemy import Connection, func, select
 
 from hub import crypto
@@ -28,13 +22,12 @@ from hub.cli.handout import private_file, write_broker_users, write_trust
 from hub.cli.initialise import ENTROPY_BYTES, add_room
 from hub.cli.parsers import STATIONS, STATIONS_MAX
 from hub.config import ConfigError
+from hub.keys.authority import key_pem, new_key
 from hub.store.tables_core import controllers, organisations, rooms, stations
 from protocols.messages.identity import controller_id, shard
 
 NAME_CHARS_MAX: Final = 40
 """As much as a tile of the board can show."""
-TLS_DAYS: Final = 3_650
-"""A room runs for years unattended; its venue's certificate is what counts, not this date."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,7 +74,7 @@ def enroll(
     pub = crypto.public_of(seed)
     seal_private, seal_public = crypto.new_seal_key()
     kid = crypto.signer(seed, "controller").kid
-    password = hub.keys.broker_password(ctl)
+    tls_key = new_key()
     cert = hub.keys.certify_with(
         venue,
         org,
@@ -96,33 +89,32 @@ def enroll(
             select(organisations.c.name).where(organisations.c.id == org)
         ).scalar_one()
         place = add_room(conn, org=org, room=room, name=name, count=count or STATIONS)
-        _replace(conn, place)
+        _replace(hub, conn, place)
         keys = {"sign_kid": kid, "sign_pub": pub.hex(), "seal_pub": seal_public.hex()}
         row = {"ctl": ctl, "place": place, "org": org, "mqtt_user": ctl, "state": "enrolled"}
         more = {"enrolled_at": hub.clock.wall(), "held": False}
         conn.execute(controllers.insert().values({**row, **keys, **more}))
         conn.execute(rooms.update().where(rooms.c.id == place).values(ctl=ctl, name=name))
+        admitted = hub.admission.admit(conn, ctl, tls_key.public_key())
         data = {"ctl": ctl, "place": place, "kids": [kid]}
         hub.facts.append(conn, type="controller.enrolled", session="", data=data)
     write_broker_users(hub)
     write_trust(hub)
-    about = _identity(hub, ctl=ctl, place=place, org=org, password=password)
+    about = _identity(hub, ctl=ctl, place=place, org=org)
     about |= {"place_name": name, "org_name": org_name}
-    _write_folder(hub, out, keys=(seed, seal_private), cert=cert, about=about)
+    _write_folder(hub, out, keys=(seed, seal_private), cert=cert)
+    _write_tls(out, key=key_pem(tls_key), cert=admitted.pem, ca=hub.admission.authority.pem)
+    # Last, because with it the folder is whole.
+    private_file(out / "id.json", json.dumps(about, ensure_ascii=False, indent=1) + "\n")
     return Enrolled(ctl=ctl, place=place, folder=out)
 
 
-def _write_folder(
-    hub: Hub, out: Path, *, keys: tuple[bytes, bytes], cert: bytes, about: Mapping[str, Any]
-) -> None:
-    """What is carried to the room; `id.json` last, because with it the folder is whole."""
+def _write_folder(hub: Hub, out: Path, *, keys: tuple[bytes, bytes], cert: bytes) -> None:
     out.mkdir(parents=True, exist_ok=True, mode=0o700)
     crypto.write_private(out / "sign.key", keys[0])
     crypto.write_private(out / "seal.key", keys[1])
-    _write_tls(out, str(about["ctl"]))
     (out / "cert.er1").write_bytes(cert)
     (out / "trust.json").write_bytes(hub.config.trust.read_bytes())
-    private_file(out / "id.json", json.dumps(dict(about), ensure_ascii=False, indent=1) + "\n")
 
 
 def broker_port(hub: Hub) -> int:
@@ -139,7 +131,8 @@ def broker_port(hub: Hub) -> int:
     return int(kept.read_text(encoding="ascii"))
 
 
-def _identity(hub: Hub, *, ctl: str, place: str, org: str, password: str) -> dict[str, Any]:
+def _identity(hub: Hub, *, ctl: str, place: str, org: str) -> dict[str, Any]:
+    tls = hub.config.mqtt_tls
     return {
         "ctl": ctl,
         "place": place,
@@ -150,7 +143,8 @@ def _identity(hub: Hub, *, ctl: str, place: str, org: str, password: str) -> dic
             "host": hub.config.mqtt_host,
             "port": broker_port(hub),
             "user": ctl,
-            "password": password,
+            "password": "" if tls else hub.keys.broker_password(ctl),
+            "tls": tls,
         },
         "url": hub.config.url,
     }
@@ -204,30 +198,16 @@ def _refuse_count(hub: Hub, place: str, count: int | None) -> None:
         )
 
 
-def _replace(conn: Connection, place: str) -> None:
-    """The controller that was here before is no longer listened to."""
+def _replace(hub: Hub, conn: Connection, place: str) -> None:
+    """The controller that was here before is neither listened to nor let in any longer."""
+    before = select(controllers.c.ctl).where(controllers.c.place == place)
+    for ctl in conn.execute(before).scalars().all():
+        hub.admission.shut_out(conn, ctl, "replaced")
     conn.execute(controllers.update().where(controllers.c.place == place).values(state="replaced"))
 
 
-def _write_tls(out: Path, ctl: str) -> None:
-    """A P-256 key and its self-signed certificate; who trusts it is told outside of it."""
-    key = ec.generate_private_key(ec.SECP256R1())
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, ctl)])
-    begins = dt.datetime.now(dt.UTC) - dt.timedelta(days=1)
-    cert = (
-        x509.CertificateBuilder()
-        .subject_name(name)
-        .issuer_name(name)
-        .public_key(key.public_key())
-        .serial_number(x509.random_serial_number())
-        .not_valid_before(begins)
-        .not_valid_after(begins + dt.timedelta(days=TLS_DAYS))
-        .sign(key, hashes.SHA256())
-    )
-    pem = key.private_bytes(
-        serialization.Encoding.PEM,
-        serialization.PrivateFormat.PKCS8,
-        serialization.NoEncryption(),
-    )
-    private_file(out / "tls.key", pem.decode("ascii"))
-    (out / "tls.crt").write_bytes(cert.public_bytes(serialization.Encoding.PEM))
+def _write_tls(out: Path, *, key: bytes, cert: bytes, ca: bytes) -> None:
+    """What the room shows the broker, and what it checks the broker's certificate with."""
+    private_file(out / "tls.key", key.decode("ascii"))
+    (out / "tls.crt").write_bytes(cert)
+    (out / "ca.crt").write_bytes(ca)

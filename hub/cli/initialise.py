@@ -20,7 +20,7 @@ from hub import crypto
 from hub.accounts.actor import SIGNING_ROLES, VENUE_KEY_ROLES
 from hub.accounts.service import hash_password
 from hub.app import POLICY, Hub, build
-from hub.cli.handout import write_trust
+from hub.cli.handout import write_broker_users, write_trust
 from hub.config import FILE, Config, ConfigError
 from hub.crypto import FULL, Derived, Stretch
 from hub.keys.keyring import ROLE_VENUE
@@ -124,7 +124,6 @@ def init(
         folder.mkdir(parents=True, exist_ok=True, mode=0o700)
     seed = crypto.new_seed()
     crypto.write_private(config.hub_key, seed)
-    _write_json(config.broker_users, {"hub": crypto.broker_password(seed, "hub")})
     say("hub key made")
     hub = build(config, services=False, stretch=stretch)
     with hub.store.write() as conn:
@@ -134,6 +133,7 @@ def init(
     say("organisations and pairings loaded")
     if config.demo:
         _demo(hub, demo_orgs, say)
+    write_broker_users(hub)
     write_trust(hub)
     hub.close()
     config.write()

@@ -16,13 +16,14 @@ from typing import Any, Final
 import uvicorn
 
 from hub.app import Hub
-from hub.broker import Broker, BrokerUser, EmbeddedBroker, MosquittoBroker
+from hub.broker import Broker, BrokerTls, BrokerUser, EmbeddedBroker, MosquittoBroker
+from hub.cli.handout import write_broker_users
 from hub.config import Config, ConfigError
-from hub.transport import MqttTransport
+from hub.keys.admission import HUB_USER
+from hub.transport import MqttTransport, certified
 
 TICK_S: Final = 1.0
 """Pings, silence and timers are looked at each second; none is finer than five."""
-HUB_USER: Final = "hub"
 SHUTDOWN_S: Final = 3
 """Live streams never end by themselves; a stopping hub waits this long for them."""
 
@@ -71,6 +72,9 @@ class Running:
         hub, config = self.hub, self.hub.config
         if config.broker == "none":
             return
+        if config.mqtt_tls:
+            write_broker_users(hub)
+        self._users_stamp = _stamp(config)
         users = read_broker_users(config)
         port = config.mqtt_port
         if config.broker != "external":
@@ -83,6 +87,7 @@ class Running:
             port=port,
             user=HUB_USER if password else "",
             password=password,
+            tls=certified(config.authority_cert, config.hub_cert) if config.mqtt_tls else None,
             client_id=config.hub,
             on_message=hub.ingest.offer,
         )
@@ -101,25 +106,30 @@ class Running:
 
     def _new_users(self) -> None:
         """`hub enroll` may have added a controller while we run."""
-        path = self.hub.config.broker_users
-        stamp = path.stat().st_mtime_ns if path.exists() else 0
-        if stamp == self._users_stamp:
-            return
-        first, self._users_stamp = self._users_stamp == 0, stamp
-        if not first:
+        before, self._users_stamp = self._users_stamp, _stamp(self.hub.config)
+        if self._users_stamp != before:
+            # In this order: whoever is let in is known to the hub when he says his first word.
+            self.hub.rooms.refresh()
             if self.hub.broker is not None:
                 self.hub.broker.set_users(read_broker_users(self.hub.config))
-            self.hub.rooms.refresh()
+
+
+def _stamp(config: Config) -> int:
+    """When the list of broker users was written, 0 where there is none."""
+    path = config.broker_users
+    return path.stat().st_mtime_ns if path.exists() else 0
 
 
 def make_broker(config: Config, users: list[BrokerUser]) -> Broker:
     """The broker this configuration names."""
     kind: Any = EmbeddedBroker if config.broker == "embedded" else MosquittoBroker
+    tls = BrokerTls(config.authority_cert, config.broker_cert, config.revoked_certs)
     broker: Broker = kind(
         config.broker_folder,
         users,
         host=config.mqtt_host,
         port=config.mqtt_port,
+        tls=tls if config.mqtt_tls else None,
         on_restart=lambda text: log.warning("broker: %s", text),
     )
     return broker
@@ -130,7 +140,10 @@ def read_broker_users(config: Config) -> list[BrokerUser]:
     if not config.broker_users.exists():
         return []
     table = json.loads(config.broker_users.read_text(encoding="utf-8"))
-    return [BrokerUser(name, password) for name, password in sorted(table.items())]
+    return [
+        BrokerUser(name, entry) if isinstance(entry, str) else BrokerUser(name, "", tuple(entry))
+        for name, entry in sorted(table.items())
+    ]
 
 
 def serve(hub: Hub, application: Any, *, ready: Callable[[str], None]) -> None:

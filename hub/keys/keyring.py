@@ -19,15 +19,8 @@ from hub.crypto import Derived, Stretch
 from hub.keys.tries import TRIES_MAX, Tries
 from hub.problems import Problem
 from hub.store.engine import Store
-from hub.store.tables_core import (
-    certificates,
-    controllers,
-    epochs,
-    key_wraps,
-    keys,
-    log_witness,
-    organisations,
-)
+from hub.store.tables_core import certificates, controllers, epochs, key_wraps, keys, organisations
+from hub.store.tables_log import log_witness
 from protocols.messages.bodies import (
     Certificate,
     HubKey,

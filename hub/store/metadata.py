@@ -5,7 +5,7 @@ from __future__ import annotations
 from datetime import UTC, datetime
 from typing import Any
 
-from sqlalchemy import DateTime, MetaData
+from sqlalchemy import BigInteger, DateTime, Integer, MetaData
 from sqlalchemy.engine import Dialect
 from sqlalchemy.types import TypeDecorator
 
@@ -18,6 +18,9 @@ metadata = MetaData(
         "pk": "pk_%(table_name)s",
     }
 )
+
+RowId = BigInteger().with_variant(Integer, "sqlite")
+"""SQLite numbers rows only in a column that is literally INTEGER."""
 
 
 class UtcDateTime(TypeDecorator[datetime]):

@@ -21,10 +21,8 @@ from sqlalchemy import (
     UniqueConstraint,
 )
 
-from hub.store.metadata import UtcDateTime, metadata
-
-# SQLite numbers rows only in a column that is literally INTEGER.
-RowId = BigInteger().with_variant(Integer, "sqlite")
+from hub.store.metadata import RowId, UtcDateTime, metadata
+from hub.store.tables_log import log_run, log_state, log_tile
 
 meta = Table(
     "meta",
@@ -400,66 +398,34 @@ blob_refs = Table(
 )
 Index("blob_refs_by_stream", blob_refs.c.ctl, blob_refs.c.stream)
 
-# The log over all recorders' rows (`hub.transparency`): one line per origin, the newest counts.
-log_state = Table(
-    "log_state",
+# Who is let in at the broker (hub/keys/admission.py) and who asks to be (hub/fleet/enrolments.py).
+tls_certificates = Table(
+    "tls_certificates",
     metadata,
-    Column("origin", Integer, primary_key=True, autoincrement=False),
-    Column("size", BigInteger, nullable=False),
-    # The row read last, and the row that was put in front of all others, 0 for none.
-    Column("after_id", RowId, nullable=False),
-    Column("first_id", RowId, nullable=False),
-    # Hashes of its complete subtrees, the largest first.
-    Column("peaks", LargeBinary, nullable=False),
+    Column("serial", String(40), primary_key=True),
+    Column("ctl", String(16), nullable=False, index=True),
+    Column("from_at", UtcDateTime, nullable=False),
+    Column("until_at", UtcDateTime, nullable=False),
+    Column("revoked_at", UtcDateTime),
+    Column("reason", String(80), nullable=False),
 )
 
-# 256 hashes of complete subtrees of 256^level leaves; the last one of a level is not full.
-log_tile = Table(
-    "log_tile",
+enrolments = Table(
+    "enrolments",
     metadata,
-    Column("origin", Integer, primary_key=True),
-    Column("level", Integer, primary_key=True),
-    Column("tile", BigInteger, primary_key=True),
-    Column("hashes", LargeBinary, nullable=False),
-)
-
-# Where rows whose ids follow one another stand in the log: most logs are one such run.
-log_run = Table(
-    "log_run",
-    metadata,
-    Column("origin", Integer, primary_key=True),
-    Column("first_index", BigInteger, primary_key=True),
-    Column("first_id", RowId, nullable=False),
-)
-
-log_checkpoint = Table(
-    "log_checkpoint",
-    metadata,
-    Column("origin", Integer, primary_key=True),
-    Column("size", BigInteger, primary_key=True),
-    Column("root", String(64), nullable=False),
-    Column("note", LargeBinary, nullable=False),
+    Column("code_hash", String(64), primary_key=True),
+    Column("org", ForeignKey("organisations.id"), nullable=False, index=True),
+    Column("room", String(24), nullable=False),
+    Column("name", Text, nullable=False),
+    Column("stations", Integer),
+    Column("state", String(16), nullable=False),
+    Column("made_by", String(64), nullable=False),
     Column("made_at", UtcDateTime, nullable=False),
-)
-
-log_cosignature = Table(
-    "log_cosignature",
-    metadata,
-    Column("origin", Integer, primary_key=True),
-    Column("size", BigInteger, primary_key=True),
-    Column("ctl", String(16), primary_key=True),
-    Column("line", LargeBinary, nullable=False),
-    Column("seen_at", UtcDateTime, nullable=False),
-)
-
-# Controllers that the trust file names as witnesses: those of before stay in it.
-log_witness = Table(
-    "log_witness",
-    metadata,
-    Column("ctl", String(16), primary_key=True),
-    Column("org", String(32), nullable=False, index=True),
-    Column("pub", String(64), nullable=False),
-    Column("chosen_at", UtcDateTime, nullable=False),
+    Column("until_at", UtcDateTime, nullable=False),
+    Column("request", JSON),
+    Column("fingerprint", String(64), nullable=False),
+    Column("ctl", String(16), nullable=False),
+    Column("decided_by", String(64), nullable=False),
 )
 
 # What the mirror never carries: rooms send these again, or they are derived from what they send.

@@ -22,7 +22,8 @@ from hub.clock import Clock
 from hub.facts import Facts
 from hub.keys.keyring import Keys
 from hub.store.engine import Store, get_meta, set_meta
-from hub.store.tables_core import events, log_checkpoint
+from hub.store.tables_core import events
+from hub.store.tables_log import log_checkpoint
 from hub.transparency import tree
 from protocols.evidence.checkpoint import (
     Checkpoint,

@@ -11,7 +11,8 @@ from dataclasses import dataclass
 
 from sqlalchemy import Connection, select
 
-from hub.store.tables_core import events, log_checkpoint, log_cosignature, log_witness
+from hub.store.tables_core import events
+from hub.store.tables_log import log_checkpoint, log_cosignature, log_witness
 from hub.transparency import tree
 from protocols.evidence.checkpoint import Note, joined, parse_note
 from protocols.evidence.merkle import joint_proof

@@ -14,7 +14,8 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, func, select
 
-from hub.store.tables_core import events, log_run, log_state, log_tile
+from hub.store.tables_core import events
+from hub.store.tables_log import log_run, log_state, log_tile
 from protocols.evidence.checkpoint import log_entry
 from protocols.evidence.merkle import HASH_BYTES, CompactRange, leaf_hash, node_hash
 

@@ -18,7 +18,8 @@ from hub.clock import Clock
 from hub.fleet.outbound import Fleet
 from hub.keys.keyring import Keys
 from hub.store.engine import Store
-from hub.store.tables_core import controllers, log_checkpoint, log_cosignature, log_witness
+from hub.store.tables_core import controllers
+from hub.store.tables_log import log_checkpoint, log_cosignature, log_witness
 from hub.transparency import tree
 from hub.transparency.log import EventLog, known_note
 from protocols.evidence.checkpoint import (

@@ -14,6 +14,7 @@ from typing import Final
 
 from tests.mutants.account_bank import ACCOUNTS
 from tests.mutants.gate_bank import GATE
+from tests.mutants.identity_bank import IDENTITY
 from tests.mutants.planted import Planted
 
 _CURSOR: Final = "tests/protocols/messages/test_cursor.py"
@@ -235,5 +236,6 @@ BANK: Final = (
     ),
     *GATE,
     *ACCOUNTS,
+    *IDENTITY,
 )
 """Every planted fault."""

@@ -2,10 +2,10 @@
 
 from __future__ import annotations
 
-import json
 import queue
 import secrets
 import sqlite3
+import ssl
 import time
 from collections.abc import Iterator
 from contextlib import closing, contextmanager
@@ -17,12 +17,14 @@ from typing import Any
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
 
+from edge.certificate import context
 from hub.config import load
 from hub.demo import opening_act as opening
 from hub.demo.booking_act import booking_day
 from hub.demo.day import CHINA
 from hub.demo.supervise import evalroom, until
 from hub.demo.town import Town, plan_town
+from hub.transport import certified
 from protocols.messages.bodies import Ack
 from protocols.messages.signed import parse_message
 from protocols.messages.topics import DOWN_ACK, MESSAGE_BYTES_MAX, parse_topic, room_subscriptions
@@ -63,7 +65,7 @@ def _open(town: Town) -> None:
 class Line:
     """A connection to the hub's broker; what comes waits in `inbox`."""
 
-    def __init__(self, port: int, user: str, password: str, topics: list[str]) -> None:
+    def __init__(self, port: int, tls: ssl.SSLContext, topics: list[str]) -> None:
         self.inbox: queue.Queue[tuple[str, bytes]] = queue.Queue()
         ready: queue.Queue[bool] = queue.Queue()
         client = mqtt.Client(
@@ -71,7 +73,7 @@ class Line:
             client_id=f"t-{secrets.token_hex(4)}",
             protocol=mqtt.MQTTv311,
         )
-        client.username_pw_set(user, password)
+        client.tls_set_context(tls)
         client.on_connect = lambda c, *_: c.subscribe([(one, 1) for one in topics])
         client.on_subscribe = lambda *_: ready.put(True)
         client.on_message = lambda _c, _d, m: self.inbox.put((m.topic, bytes(m.payload)))
@@ -106,20 +108,19 @@ class Guest:
     """The guest's controller made of a script, on its own credentials."""
 
     def __init__(self, town: Town) -> None:
-        self.room = ScriptedRoom(town.guests[0].folder / "credentials")
-        mine = self.room.mqtt
+        credentials = town.guests[0].folder / "credentials"
+        self.room = ScriptedRoom(credentials)
         topics = [name for name, _ in room_subscriptions(self.room.ctl)]
-        self.line = Line(town.mqtt_port, mine["user"], mine["password"], topics)
+        self.line = Line(town.mqtt_port, context(credentials), topics)
 
     def send(self, leaf: str, payload: bytes) -> None:
         self.line.send(self.room.topic(leaf), payload)
 
 
 def hub_line(town: Town) -> Line:
-    """The hub's own credentials at the broker: whoever has them may say anything to a room."""
-    users = json.loads(load(town.data).broker_users.read_text("utf-8"))
-    name = next(one for one in users if not one.startswith("c-"))
-    return Line(town.mqtt_port, name, users[name], ["er/1/#"])
+    """The hub's own certificate at the broker: whoever has them may say anything to a room."""
+    config = load(town.data)
+    return Line(town.mqtt_port, certified(config.authority_cert, config.hub_cert), ["er/1/#"])
 
 
 def rows(town: Town, query: str, *values: object) -> list[tuple[Any, ...]]:

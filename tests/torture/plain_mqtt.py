@@ -6,6 +6,7 @@ Every library hides what a broker does wrong: it acknowledges at once, sends aga
 from __future__ import annotations
 
 import socket
+import ssl
 import time
 from dataclasses import dataclass, field
 from typing import NamedTuple
@@ -44,7 +45,11 @@ def packet(kind: int, flags: int, body: bytes) -> bytes:
 
 @dataclass
 class Peer:
-    """One connection, made at once; `level` is the protocol's, `will` a topic and its payload."""
+    """One connection, made at once; `level` is the protocol's, `will` a topic and its payload.
+
+    With `tls` name and password are given only if there is a password; a broker that lets nobody
+    in without a certificate may end the connection before it answers: `refused` is -1 then.
+    """
 
     address: tuple[str, int]
     user: str
@@ -53,6 +58,7 @@ class Peer:
     keepalive_s: int = 60
     will: tuple[str, bytes] | None = None
     level: int = V3_1_1
+    tls: ssl.SSLContext | None = None
     refused: int = field(init=False)
     line: socket.socket = field(init=False)
     _bytes: bytes = b""
@@ -62,16 +68,21 @@ class Peer:
     def __post_init__(self) -> None:
         self.line = socket.create_connection(self.address, WITHIN_S)
         self.line.setsockopt(socket.IPPROTO_TCP, socket.TCP_NODELAY, 1)
-        flags = HAS_NAME | HAS_PASSWORD | (CLEAN if self.clean else 0)
+        named = self.tls is None or bool(self.password)
+        flags = (HAS_NAME | HAS_PASSWORD if named else 0) | (CLEAN if self.clean else 0)
         body = text("MQTT") + bytes([self.level, flags | (WILL_QOS_1_RETAINED if self.will else 0)])
         body += self.keepalive_s.to_bytes(2, "big") + self._properties()
         body += text(self.user)
         if self.will is not None:
             body += self._properties() + text(self.will[0]) + text(self.will[1])
-        self.line.sendall(packet(CONNECT, 0, body + text(self.user) + text(self.password)))
+        body += text(self.user) + text(self.password) if named else b""
         try:
+            if self.tls is not None:
+                self.line = self.tls.wrap_socket(self.line)
+            self.line.sendall(packet(CONNECT, 0, body))
             self.refused = self.expect(CONNACK)[1]
-        except ConnectionError:
+        except (ConnectionError, ssl.SSLError):
+            self.line.close()
             self.refused = -1
 
     def _properties(self) -> bytes:

@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import queue
 import shutil
+import threading
+import time
 from collections.abc import Callable, Iterator
 from dataclasses import replace
 from pathlib import Path
@@ -14,7 +16,9 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from sqlalchemy import select
 
+from edge.certificate import context
 from hub.app import Hub, build
+from hub.cli.enroll import enroll
 from hub.cli.serving import Running
 from hub.config import load
 from hub.store.tables_core import events, outgoing
@@ -22,21 +26,25 @@ from protocols.messages.bodies import Ack, CommandWrapper, Ping
 from protocols.messages.signed import parse_message
 from protocols.messages.topics import UP_EV, UP_ST, UP_TM, parse_topic, room_subscriptions
 from tests.hub import scripted_room as scripted
+from tests.hub.booking.town import CHEAP
 
 WITHIN_S = 20.0
 
 
 class Line:
-    """The room's own connection to the broker."""
+    """The room's own connection to the broker; with its certificate where a folder has one."""
 
-    def __init__(self, room: Any, port: int) -> None:
+    def __init__(self, room: Any, port: int, *, certificate: Path | None = None) -> None:
         self.room = room
         self.inbox: queue.Queue[tuple[str, bytes]] = queue.Queue()
         self._subscribed: queue.Queue[bool] = queue.Queue()
         client = mqtt.Client(
             CallbackAPIVersion.VERSION2, client_id=room.ctl, protocol=mqtt.MQTTv311
         )
-        client.username_pw_set(room.mqtt["user"], room.mqtt["password"])
+        if certificate is None:
+            client.username_pw_set(room.mqtt["user"], room.mqtt["password"])
+        else:
+            client.tls_set_context(context(certificate))
         client.reconnect_delay_set(1, 1)
         client.on_connect = lambda c, *_: c.subscribe(list(room_subscriptions(room.ctl)))
         client.on_subscribe = lambda *_: self._subscribed.put(True)
@@ -49,10 +57,12 @@ class Line:
     def send(self, leaf: str, payload: bytes, *, retain: bool = False) -> None:
         self.client.publish(self.room.topic(leaf), payload, qos=1, retain=retain)
 
-    def next(self, leaf: str) -> bytes:
+    def next(self, leaf: str, *, within_s: float = WITHIN_S) -> bytes:
         """The next message on a leaf; others pass by."""
+        end = time.monotonic() + within_s
         while True:
-            name, payload = self.inbox.get(timeout=WITHIN_S)
+            # Pings go on for ever: only a deadline over all of them ends this.
+            name, payload = self.inbox.get(timeout=max(0.0, end - time.monotonic()))
             found = parse_topic(name)
             if found is not None and found.leaf == leaf:
                 return payload
@@ -73,11 +83,12 @@ def kind(request: pytest.FixtureRequest) -> str:
 
 
 @pytest.fixture
-def run(hub_data: Path, kind: str) -> Iterator[Callable[[], Running]]:
+def run(hub_data: Path, kind: str) -> Iterator[Callable[..., Running]]:
     started: list[Running] = []
 
-    def _start() -> Running:
-        hub = build(replace(load(hub_data), broker=kind), services=False)
+    def _start(*, mqtt_tls: bool = False) -> Running:
+        config = replace(load(hub_data), broker=kind, mqtt_tls=mqtt_tls)
+        hub = build(config, services=False, stretch=CHEAP)
         running = Running(hub)
         running.start()
         started.append(running)
@@ -103,8 +114,49 @@ def _port(running: Running) -> int:
     return running.hub.broker.port
 
 
+def acked(line: Line, batch: bytes) -> bool:
+    """As a room does it: sends again until there is an ack, for the hub may just be coming back."""
+    for _ in range(10):
+        line.send(UP_EV, batch)
+        try:
+            return bool(line.next("down/ack", within_s=WITHIN_S / 10))
+        except queue.Empty:
+            continue
+    return False
+
+
 @pytest.mark.slow
-def test_batches_orders_and_pings_travel(run: Callable[[], Running], room_folder: Path) -> None:
+def test_a_room_is_recorded_over_tls_until_its_place_is_given_to_another(
+    run: Callable[..., Running], room_folder: Path, accounts: dict[str, dict[str, Any]]
+) -> None:
+    running = run(mqtt_tls=True)
+    hub = running.hub
+    room = scripted.ScriptedRoom(room_folder)
+    line = Line(room, _port(running), certificate=room_folder)
+    stream = room.open()
+    room.write(stream)
+    line.send(UP_EV, room.batch(stream))
+    line.next("down/ack")
+    assert _rows(hub, room.ctl) == stream.lines
+    lost = threading.Event()
+    line.client.on_disconnect = lambda *_: lost.set()
+
+    secret = accounts["changsha.home_manager"]["password"]
+    out = room_folder.parent / "anew"
+    other = enroll(hub, org="changsha", room="2", name="二室", secret=secret, out=out)
+
+    assert lost.wait(WITHIN_S), "the revoked certificate's connection is ended"
+    line.close()
+    following = Line(scripted.ScriptedRoom(out), _port(running), certificate=out)
+    assert following.room.ctl == other.ctl
+    again = following.room.open()
+    batch = following.room.batch(again)
+    assert acked(following, batch)
+    following.close()
+
+
+@pytest.mark.slow
+def test_batches_orders_and_pings_travel(run: Callable[..., Running], room_folder: Path) -> None:
     running = run()
     hub = running.hub
     line = Line(scripted.ScriptedRoom(room_folder), _port(running))
@@ -136,7 +188,7 @@ def test_batches_orders_and_pings_travel(run: Callable[[], Running], room_folder
 
 @pytest.mark.slow
 def test_an_oversize_message_passes_the_broker_and_blocks_nothing(
-    run: Callable[[], Running], room_folder: Path
+    run: Callable[..., Running], room_folder: Path
 ) -> None:
     running = run()
     line = Line(scripted.ScriptedRoom(room_folder), _port(running))
@@ -155,7 +207,7 @@ def test_an_oversize_message_passes_the_broker_and_blocks_nothing(
 
 @pytest.mark.slow
 def test_a_hub_that_restarts_answers_the_retained_birth(
-    run: Callable[[], Running], room_folder: Path
+    run: Callable[..., Running], room_folder: Path
 ) -> None:
     first = run()
     port = _port(first)

@@ -11,7 +11,8 @@ from sqlalchemy import select
 from hub.app import Hub, build
 from hub.cli.restore import backup, restore
 from hub.config import load
-from hub.store.tables_core import events, log_checkpoint, log_tile
+from hub.store.tables_core import events
+from hub.store.tables_log import log_checkpoint, log_tile
 from hub.transparency import tree
 from hub.transparency.log import REOPENED, SHRUNK, known_note, newest_checkpoint
 from protocols.evidence.checkpoint import parse_note, signed_by_log

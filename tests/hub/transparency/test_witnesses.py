@@ -21,7 +21,8 @@ from hub.app import Hub, build
 from hub.cli.enroll import enroll
 from hub.cli.reopen import reopen_log
 from hub.config import ConfigError
-from hub.store.tables_core import log_cosignature, log_witness, quarantine
+from hub.store.tables_core import quarantine
+from hub.store.tables_log import log_cosignature, log_witness
 from hub.transparency import tree
 from hub.transparency.log import SHRUNK, newest_checkpoint
 from hub.transparency.witnesses import Witnesses, asked_now

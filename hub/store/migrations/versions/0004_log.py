@@ -2,7 +2,7 @@
 
 from alembic import op
 
-from hub.store.tables_core import (
+from hub.store.tables_log import (
     log_checkpoint,
     log_cosignature,
     log_run,
@@ -12,7 +12,7 @@ from hub.store.tables_core import (
 )
 
 revision = "0004"
-down_revision = "0002"
+down_revision = "0003"
 branch_labels = None
 depends_on = None
 

