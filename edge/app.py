@@ -12,7 +12,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from edge.clock import Clock, boot_id
-from edge.code_book import CodeBook
+from edge.code_side import CodeSide, build_code_side
 from edge.config import RoomFile
 from edge.credentials import check_credentials, read_trust
 from edge.crypto import member_tag, read_private, signer
@@ -240,7 +240,7 @@ class _Builder:
         intake = self._intake(journal, identifier, roster, runtime)
         intake.fetch = side.fetcher.want
         mine = self._keys()
-        self._codes(journal, intake, effects, mine[1])
+        codes = self._codes(intake, runtime, effects, mine[1])
         uplink = self._uplink(journal, side.pipe, intake, runtime, mine)
         uplink.on_rollback = side.uploader.start_over
         runtime.uplink = uplink
@@ -258,6 +258,7 @@ class _Builder:
             inbox=self.inbox,
             intake=intake,
             roster=roster,
+            codes=codes,
             bell=self.bell,
             about=Facts(me.place_name, me.org_name, {one.stream: one.name for one in room.cameras}),
             entropy=secrets.token_bytes,
@@ -419,22 +420,14 @@ class _Builder:
         )
 
     def _codes(
-        self,
-        journal: Journal,
-        intake: Intake,
-        effects: Effects,
-        signers: tuple[Signer, ...],
-    ) -> CodeBook:
-        """Offline codes are drawn with a plan and wiped with the session's other secrets."""
-        book = CodeBook(journal, secrets.token_bytes, signers, intake.closed)
-        intake.codes = book.learn
-
-        def forget(session: str) -> None:
-            intake.forget(session)
-            book.forget(session)
-
-        effects.forget = forget
-        return book
+        self, intake: Intake, runtime: Runtime, effects: Effects, signers: tuple[Signer, ...]
+    ) -> CodeSide:
+        """Offline codes come with a plan and are wiped with the session's other secrets."""
+        entropy, closed = secrets.token_bytes, intake.closed
+        codes = build_code_side(runtime.journal, runtime.now_ms, entropy, signers, closed)
+        intake.codes = codes.learn
+        effects.forget = (intake.forget, codes.book.forget)
+        return codes
 
     def _keys(self) -> tuple[RoomKeys, tuple[Signer, ...]]:
         public, sign = signer(read_private(self.room.credentials.folder / "sign.key"))

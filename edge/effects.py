@@ -37,7 +37,7 @@ class Effects:
 
     Args:
         wall: UTC now, the clock that segments are stamped with.
-        forget: wipes a closed session's secrets; set once the intake stands.
+        forget: each wipes a closed session's secrets; set once the intake stands.
         remote: carries out what the hub asked of the controller itself (`edge.remote`).
     """
 
@@ -47,7 +47,7 @@ class Effects:
     spool: Spool
     inbox: Inbox
     wall: Callable[[], datetime]
-    forget: Callable[[str], None] = lambda _session: None
+    forget: Sequence[Callable[[str], None]] = ()
     remote: Callable[[Remote], None] = lambda _effect: None
     sound: str = ""
     _slow: ThreadPoolExecutor = field(
@@ -67,7 +67,8 @@ class Effects:
         elif isinstance(effect, Clip):
             self.later("clip", lambda: self._mark(effect, self.wall()))
         elif isinstance(effect, WipeSecrets):
-            self.forget(effect.session)
+            for forget in self.forget:
+                forget(effect.session)
         elif isinstance(effect, Remote):
             self.remote(effect)
         elif isinstance(effect, Sound):

@@ -75,7 +75,7 @@ class Intake:
         at_trust: how far the wall clock may be believed now.
         order_numbers: last accepted (n, id) of a session, from the room's folded state.
         coded: numbers of a session's orders that came as a code only, from the folded state.
-        codes: told of the sessions of a plan that is taken up; what the room has to add to it.
+        codes: told of a plan that is taken up, and of whose keys count; what there is to record.
         closed: whether a session is closed, so that its secrets are not taken up again.
         receipted: session -> receipt of the home venue, by the plan in force.
         use_pack: told of the policy that is in force from now on.
@@ -95,7 +95,7 @@ class Intake:
     use_pack: Callable[[Pack], None]
     trial: Callable[[Turn], str] = lambda _plan: ""
     fetch: Callable[[str], None] = lambda _hash: None
-    codes: Callable[[Iterable[Mapping[str, Any]]], list[Turn]] = lambda _sessions: []
+    codes: Callable[[Iterable[Mapping[str, Any]], Keyring], list[Turn]] = lambda _plans, _keys: []
     coded: Callable[[str], frozenset[int]] = lambda _session: frozenset()
     keyring: Keyring = field(init=False)
     certificates: list[bytes] = field(default_factory=list)
@@ -209,8 +209,10 @@ class Intake:
             return self.statement(found.inner)
         return self._command(found)
 
-    def order(self, signed: Signed, *, via: str) -> list[Turn]:
-        """An order's untouched bytes, from the hub or made on this room's screen."""
+    def order(
+        self, signed: Signed, *, via: str, typed_by: Mapping[str, str] | None = None
+    ) -> list[Turn]:
+        """An order's untouched bytes, from the hub, or made, typed or scanned at this screen."""
         judged = judge_order(self._book(), signed, self.keyring, verify, self.trust)
         header = signed.header
         if isinstance(judged, Refused):
@@ -239,7 +241,7 @@ class Intake:
             "via": via,
             "raw": signed.raw.decode("utf-8"),
         }
-        return [Turn("order", data)]
+        return [Turn("order", data if typed_by is None else {**data, "typed_by": dict(typed_by)})]
 
     def statement(self, signed: Signed) -> list[Turn]:
         """A statement's untouched bytes."""
@@ -352,7 +354,7 @@ class Intake:
         if reason := self.trial(turn):
             return [_plan_refused(plan, f"the room cannot use it: {reason}"[:300])]
         self._keep(plan)
-        codes = self.codes(sessions.values())
+        codes = self.codes(sessions.values(), keyring)
         self.use_pack(pack)
         self.keyring, self.certificates = keyring, certificates
         self.sessions, self._ref, self.receipted = sessions, plan.ref, receipted
@@ -411,7 +413,7 @@ def _without_secrets(session: Mapping[str, Any]) -> dict[str, Any]:
 def _public(session: Mapping[str, Any]) -> dict[str, Any]:
     """A session's plan without what must stay out of the record."""
     duty = [{key: one[key] for key in ("person", "post", "role", "org")} for one in session["duty"]]
-    hidden = ("salt", "tags", "duty")
+    hidden = ("salt", "tags", "duty", "codes")
     return {**{key: value for key, value in session.items() if key not in hidden}, "duty": duty}
 
 

@@ -270,6 +270,17 @@ class JournalReader:
         """Closes the file; twice is once."""
         self.port.close()
 
+    def session_said(self, session: str, kind: str) -> list[Mapping[str, Any]]:
+        """Data of every sound event of this type of one session, oldest first."""
+        return [
+            decode_event(line).data
+            for line, digest in self.port.execute(
+                "SELECT line, hash FROM event WHERE session = ? AND type = ? ORDER BY id",
+                (session, kind),
+            )
+            if event_hash(line) == digest
+        ]
+
     def _said(self, kind: str) -> list[Mapping[str, Any]]:
         """Data of every sound event of this type, oldest first."""
         return [

@@ -1,4 +1,4 @@
-"""What the room's screen may ask of the room: see, act with PINs, confirm an order.
+"""What the room's screen may ask of the room: see, act with PINs, confirm an order, pass one on.
 
 Runs in the screen's threads. PINs are checked here (half a second of scrypt each, by intention);
 everything that touches the state is handed to the loop and waited for, so an answer means that the
@@ -13,15 +13,19 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
+from edge.code_side import CodeSide
 from edge.crypto import signer
 from edge.duty import DutyError, DutyPerson, DutyRoster
+from edge.held import FULL
 from edge.inbox import Inbox
 from edge.intake import MEMBER_PREFIX, Intake
 from edge.runtime import CALL_S, Fed, Runtime
 from edge.turn import Turn
-from protocols.messages.acts import Order, Statement
+from protocols.messages.acts import BY_HUB, Order, Statement
 from protocols.messages.errors import LocalError
 from protocols.messages.event import decode_event
+from protocols.messages.offline_code import CodeTextError, Slot, read_code, slot_of
+from protocols.messages.orders import ORDER_ROLES
 from protocols.messages.signed import Signer, parse_message
 from protocols.messages.topics import MESSAGE_BYTES_MAX
 from protocols.policy.room_view import room_view
@@ -89,6 +93,7 @@ class RoomDesk:
     inbox: Inbox
     intake: Intake
     roster: DutyRoster
+    codes: CodeSide
     bell: Bell
     about: Facts
     entropy: Callable[[int], bytes]
@@ -185,6 +190,84 @@ class RoomDesk:
         signed = parse_message(raw, limit=MESSAGE_BYTES_MAX)
         return self._feed_late(lambda: self.intake.order(signed, via="screen"))
 
+    def typed_order(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Takes an order that came by telephone as a code, in the name of who types it.
+
+        One person on duty is enough: the order is the home manager's, whose PIN opened the code;
+        the name is for the record, and keeps a passer-by from using up the tries.
+
+        Args:
+            body: session, text, person, pin.
+
+        Raises:
+            DutyError: the PIN, or a text that can be no code; no try was made.
+        """
+        session = str(body["session"])
+        ((person, _),) = self._unlock(session, [(str(body["person"]), str(body["pin"]))])
+        code = _code(str(body["text"]))
+
+        def turns() -> list[Turn]:
+            plan = self.intake.sessions[session]
+            return [self.codes.entry.order(plan, code, person.public())]
+
+        return self._feed_late(turns)
+
+    def passed_on(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """The codes under which an order of this home room is read to the guests, once signed for.
+
+        Only of an order that stands in this room's record with a person's signature: a code is the
+        order, and one that no record has must not reach anybody. That they were shown is recorded
+        before they are.
+
+        Args:
+            body: session, n (the order's number), person, pin.
+
+        Raises:
+            DutyError: the PIN, or no such order.
+        """
+        session, n = str(body["session"]), int(body["n"])
+        ((person, _),) = self._unlock(session, [(str(body["person"]), str(body["pin"]))])
+        order = self._standing(session, n, person)
+        slot = slot_of(order)
+
+        def show() -> dict[str, Any]:
+            known = self.runtime.state.sessions[session]
+            guests = [one for one in known.venues if one.org != known.org]
+            meant = [one for one in guests if not order.venues or one.org in order.venues]
+            data = {"n": n, "order": order.order, "venues": [one.org for one in meant]}
+            shown = {"type": "code.shown", "session": session}
+            said = [Turn("system", {**shown, "data": {**data, "by": person.public()}})]
+            if self.runtime.held.full or not self.runtime.feed(said).rows:
+                return {"ok": False, "reason": FULL}
+            codes = [
+                {"org": one.org, "name": one.name, "code": self._code_of(session, one.org, slot)}
+                for one in meant
+            ]
+            return {"ok": True, "n": n, "order": order.order, "codes": codes}
+
+        shown: dict[str, Any] = self.inbox.ask(show, CALL_S)
+        return shown
+
+    def _code_of(self, session: str, venue: str, slot: Slot | None) -> str:
+        return "" if slot is None else self.codes.book.text(session, venue, slot)
+
+    def _standing(self, session: str, n: int, person: DutyPerson) -> Order:
+        """The order of this number as this home room accepted it with a person's signature."""
+        known = self.runtime.state.sessions.get(session)
+        home = known is not None and known.role == "home" and not known.wiped
+        if not home or person.role not in ORDER_ROLES:
+            raise _not_passed_on("the home manager or deputy in the home venue's room", person.role)
+        reader = self.runtime.journal.reader()
+        try:
+            raws = [str(one["raw"]) for one in reader.session_said(session, "order.accepted")]
+        finally:
+            reader.close()
+        signed = [parse_message(raw.encode(), limit=MESSAGE_BYTES_MAX) for raw in raws if raw]
+        found = next((one for one in map(Order.read, signed) if one.n == n), None)
+        if found is None or found.by == BY_HUB:
+            raise _not_passed_on("an order that a person signed and this room accepted", f"{n}")
+        return found
+
     def _statement(
         self,
         session: str,
@@ -236,6 +319,24 @@ class RoomDesk:
         recorded = [{"seq": row.seq, "type": decode_event(row.line).type} for row in fed.rows]
         result = told[-1] if told else {"ok": bool(recorded)}
         return {**result, "recorded": recorded}
+
+
+def _code(text: str) -> bytes:
+    try:
+        return read_code(text)
+    except CodeTextError as error:
+        raise DutyError(
+            "code",
+            expected="16 letters and digits and a check character",
+            got=f"another {error.reason}",
+            do="have it read out again; this was no try",
+            reason=f"code_{error.reason}",
+        ) from error
+
+
+def _not_passed_on(expected: str, got: str) -> DutyError:
+    do = "give the order first, on this screen"
+    return DutyError("order", expected=expected, got=got, do=do, reason="not_passed_on")
 
 
 def _signer(person: DutyPerson, seed: bytes) -> Signer:

@@ -60,6 +60,8 @@ EVENT_LABELS: dict[str, tuple[str, str]] = {
     "phase.changed": ("阶段变更", "phase changed"),
     "order.issued": ("指令已签发", "order issued"),
     "order.accepted": ("指令已接收", "order accepted"),
+    "codes.refused": ("离线指令码清单未采信", "list of offline codes not trusted"),
+    "code.shown": ("离线指令码已出示", "offline codes shown"),
     "codes.drawn": ("离线指令码已生成，校验值已签名", "offline codes drawn, hashes signed"),
     "order.confirmed": ("离线指令已由签名指令印证", "order by code confirmed by the signed order"),
     "order.refused": ("指令被拒", "order refused"),

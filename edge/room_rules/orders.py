@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
+from typing import Any
 
 from edge.room_rules.kinds import Record, Sound, WipeSecrets
 from edge.room_rules.work import Args, RefusedError, Work
@@ -194,9 +195,14 @@ def _accept(
     }
     if accepted["via"] == VIA_CODE:
         # Spent with this very row, the code is the proof that the home room gave it out.
-        typed_by = signer_json(signers_of(work.data.get("typed_by")))
-        accepted |= {"code": str(work.data.get("code") or ""), "typed_by": typed_by}
-    work.emit_data("order.accepted", session.id, accepted)
+        accepted["code"] = str(work.data.get("code") or "")
+    work.emit_data("order.accepted", session.id, {**accepted, **_typed_by(work)})
+
+
+def _typed_by(work: Work) -> dict[str, Any]:
+    """Who typed or scanned an order here; nobody did one that the hub brought."""
+    people = signers_of(work.data.get("typed_by"))
+    return {"typed_by": signer_json(people)} if people else {}
 
 
 def _follow(work: Work, session: Session, word: Order) -> None:
@@ -244,8 +250,10 @@ def order_refused(work: Work) -> None:
         reason=reason,
         missing=[],
         text=str(work.data.get("text") or "")[:300],
+        **_typed_by(work),
     )
-    work.refuse(reason, text=str(work.data.get("text") or ""))
+    more = {key: work.data[key] for key in ("left", "minutes") if key in work.data}
+    work.refuse(reason, text=str(work.data.get("text") or ""), **more)
 
 
 def statement(work: Work) -> None:

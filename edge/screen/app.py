@@ -20,7 +20,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from edge.duty import DutyError
-from edge.screen.body import BodyError, read_act, read_order
+from edge.screen.body import BodyError, read_act, read_order, read_passed_on, read_typed
 from edge.screen.page import render_page
 from edge.screen.port import ScreenPort
 
@@ -175,6 +175,16 @@ def _add_acts(app: FastAPI, port: ScreenPort) -> None:
     async def order(request: Request) -> Response:
         raw = await request.body()
         return await run_in_threadpool(_answered, lambda: port.order(read_order(raw)))
+
+    @app.post("/api/orders/typed")
+    async def typed(request: Request) -> Response:
+        raw = await request.body()
+        return await run_in_threadpool(_answered, lambda: port.typed_order(read_typed(raw)))
+
+    @app.post("/api/orders/passed-on")
+    async def passed_on(request: Request) -> Response:
+        raw = await request.body()
+        return await run_in_threadpool(_answered, lambda: port.passed_on(read_passed_on(raw)))
 
 
 def _answered(work: Callable[[], dict[str, Any]]) -> Response:

@@ -13,6 +13,10 @@ BY_MAX: Final = 4
 PIN_CHARS_MAX: Final = 16
 WORD_CHARS_MAX: Final = 64
 ACT_FIELDS: Final = frozenset({"act", "session", "args", "by"})
+TEXT_CHARS_MAX: Final = 4096
+"""A code has 21 characters, a scanned order below a thousand."""
+TYPED_FIELDS: Final = frozenset({"session", "text", "person", "pin"})
+PASSED_ON_FIELDS: Final = frozenset({"session", "n", "person", "pin"})
 ORDER_FIELDS: Final = frozenset(
     {"session", "order", "members", "committee", "reason", "person", "pin"}
 )
@@ -86,6 +90,27 @@ def read_order(raw: bytes) -> dict[str, Any]:
     members = body.get("members") or []
     if not (isinstance(members, list) and all(type(no) is int for no in members)):
         raise BodyError("members", expected="a list of member numbers", got=members)
+    return body
+
+
+def read_typed(raw: bytes) -> dict[str, Any]:
+    """An order that came as a text by telephone or scanner. Raises `BodyError`."""
+    body = read_object(raw, TYPED_FIELDS)
+    for key in ("session", "person", "pin"):
+        _word(body, key)
+    text = body.get("text")
+    if not (isinstance(text, str) and 0 < len(text) <= TEXT_CHARS_MAX):
+        raise BodyError("text", expected=f"text of 1 to {TEXT_CHARS_MAX} characters", got="other")
+    return body
+
+
+def read_passed_on(raw: bytes) -> dict[str, Any]:
+    """Which order is to be passed on by telephone or on paper. Raises `BodyError`."""
+    body = read_object(raw, PASSED_ON_FIELDS)
+    for key in ("session", "person", "pin"):
+        _word(body, key)
+    if type(body.get("n")) is not int:
+        raise BodyError("n", expected="the number of an order", got=body.get("n"))
     return body
 
 

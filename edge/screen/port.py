@@ -7,7 +7,7 @@ from typing import Any, Protocol
 
 
 class ScreenPort(Protocol):
-    """See, act with PINs, confirm an order. Called from the screen's threads."""
+    """See, act with PINs, confirm an order, pass one on. Called from the screen's threads."""
 
     def view(self) -> dict[str, Any]:
         """The room as keys and numbers (`protocols.policy.room_view`).
@@ -29,6 +29,14 @@ class ScreenPort(Protocol):
 
     def order(self, body: Mapping[str, Any]) -> dict[str, Any]:
         """Signs and gives an order: session, order, members, committee, reason, person, pin."""
+        ...
+
+    def typed_order(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Takes an order that came as an offline code: session, text, person, pin."""
+        ...
+
+    def passed_on(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        """Shows an order's codes to the home manager: session, n, person, pin."""
         ...
 
     def duty(self) -> list[dict[str, str]]:

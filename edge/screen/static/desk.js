@@ -72,6 +72,10 @@ const ACTS = {
   visitor: { group: "notes", fields: [pick("state", says(["in", "out"])), free("who_post"), free("purpose", { optional: true }), free("devices", { optional: true })] },
   outside_contact: { group: "notes", fields: [free("purpose")] },
   help: { group: "", signers: 0, fields: [] },
+  // Orders where no line is left: read out at home, typed or scanned at a guest's.
+  "order.passed_on": { group: "", path: "/api/orders/passed-on", manager: true, fields: [
+    pick("n", () => session().orders.map((one) => [one.n, `${one.n} ${term("order", one.order)}`]).reverse())] },
+  "order.typed": { group: "", path: "/api/orders/typed", fields: [free("text", { chars: 4096 })] },
 };
 const onDuty = () => (shownState().duty || []).filter((one) => one.session === shownState().current);
 const nobody = () => h("p", { class: "big" }, t(session() ? "panel.no_duty" : "panel.no_session"));
@@ -95,11 +99,17 @@ export function openMenu() {
       ...Object.entries(ACTS).filter(([, act]) => act.group === group)
         .map(([name]) => button(t(`act.${name}`), () => openAct(name, {}))))));
   const here = session();
-  if (here?.role === "home" && here.legal_orders.length) {
-    groups.unshift(h("section", { class: "group" }, h("h3", {}, t("panel.group.orders")), h("div", { class: "menu" },
-      ...here.legal_orders.map((order) => button(term("order", order), () => openOrder(order))))));
-  }
+  const orders = here ? orderButtons(here) : [];
+  if (orders.length)
+    groups.unshift(h("section", { class: "group" }, h("h3", {}, t("panel.group.orders")), h("div", { class: "menu" }, ...orders)));
   show(t("panel.title"), h("p", {}, t("panel.pick")), ...groups);
+}
+
+function orderButtons(here) {
+  const offline = (name) => button(t(`act.${name}`), () => openAct(name, {}));
+  if (here.role !== "home") return [offline("order.typed")];
+  return [...here.legal_orders.map((order) => button(term("order", order), () => openOrder(order))),
+    ...(here.orders.length ? [offline("order.passed_on")] : [])];
 }
 
 /* ---- one act ---- */
@@ -114,6 +124,8 @@ export function openAct(name, known) {
   const ready = () => act.fields.every((field) => field.optional || field.none || args[field.name] !== undefined);
   const go = button(t("btn.next"), () => { if (ready()) sign(name, args, act); }, "go");
   const update = () => go.setAttribute("aria-disabled", String(!ready()));
+  // A scanner is a keyboard that ends with Enter.
+  body.onkeydown = (event) => { if (event.key === "Enter" && event.target.tagName === "INPUT" && go.isConnected) go.click(); };
   show(t(`act.${name}`), ...missing.map((field) => ask(field, args, update)),
     h("div", { class: "row" }, go, button(t("btn.back"), openMenu)));
   update();
@@ -121,7 +133,7 @@ export function openAct(name, known) {
 function ask(field, args, update) {
   const label = h("span", {}, t(field.free && field.name === "reason" ? "f.reason_free" : `f.${field.name}`));
   if (field.free) {
-    const input = h("input", { type: "text", maxlength: 200, autocomplete: "off" });
+    const input = h("input", { type: "text", maxlength: field.chars || 200, autocomplete: "off" });
     input.addEventListener("input", () => {
       args[field.name] = input.value.trim() || undefined;
       update();
@@ -202,9 +214,9 @@ function sign(name, args, act) {
   const need = act.signers ?? 1;
   const what = name === "order" ? term("order", args.order) : t(`act.${name}`);
   if (need === 0) { send(name, args, [], { what, need }); return; }
-  const duty = onDuty().filter((one) => name !== "order" || ORDERING.includes(one.role));
+  const duty = onDuty().filter((one) => !(name === "order" || act.manager) || ORDERING.includes(one.role));
   if (!duty.length) { show(what, nobody()); return; }
-  nextSigner(name, args, { what, need, duty, by: [] });
+  nextSigner(name, args, { what, need, duty, by: [], path: name === "order" ? "/api/orders" : act.path });
 }
 function nextSigner(name, args, job) {
   if (job.by.length === job.need) { send(name, args, job.by, job); return; }
@@ -254,8 +266,8 @@ function summary(args) {
 async function send(name, args, by, job) {
   const { what } = job;
   show(what, h("p", { class: "big" }, t("sign.working")));
-  const path = name === "order" ? "/api/orders" : "/api/acts";
-  const message = name === "order"
+  const path = job.path || "/api/acts";
+  const message = job.path
     ? { session: shownState().current, ...args, person: by[0].person, pin: by[0].pin }
     : { act: name, session: shownState().current, args, by };
   let answer = null;
@@ -278,6 +290,7 @@ function told(name, args, job, { ok, answer }) {
   const refused = !ok && answer?.code === "pin_or_person";
   const close = button(t("btn.close"), () => box.close(), refused ? "" : "go");
   const row = [close, again];
+  if (ok && answer.codes) { showCodes(what, answer, [close, again]); return; }
   if (ok) {
     const time = hms(roomNow());
     show(what, h("div", { class: "result", role: "status" }, h("p", { class: "big" }, icon("ok"), " ", t("said.ok")),
@@ -289,6 +302,12 @@ function told(name, args, job, { ok, answer }) {
   const lines = answer ? reasons(answer) : [t("said.offline")];
   show(what, h("div", { class: "result no", role: "alert" }, h("p", { class: "big" }, t("said.no")),
     ...lines.map((line) => (typeof line === "string" ? h("p", {}, line) : line))), h("div", { class: "row" }, ...row));
+}
+/* codes of an order, one for each guest venue, as they are read out */
+function showCodes(what, answer, row) {
+  show(what, h("p", { class: "big" }, `${answer.n} ${term("order", answer.order)}`), h("p", {}, t("codes.read")),
+    ...answer.codes.map((one) => h("div", {}, h("p", {}, one.name),
+      h("p", { class: "big" }, one.code || t("codes.none")))), h("div", { class: "row" }, ...row));
 }
 function reasons(answer) {
   const code = answer.reason || answer.code;

@@ -168,6 +168,7 @@ class SamplePort:
         self.state = fold(rows)
         self.acts: list[tuple[str, str, Mapping[str, Any], Sequence[tuple[str, str]]]] = []
         self.orders: list[Mapping[str, Any]] = []
+        self.typed: list[Mapping[str, Any]] = []
         self.answer: dict[str, Any] = {"ok": True, "recorded": [{"seq": 9, "type": "note"}]}
         self.silent = False
         self.ended = threading.Event()
@@ -203,6 +204,16 @@ class SamplePort:
     def order(self, body: Mapping[str, Any]) -> dict[str, Any]:
         self.orders.append(body)
         return self.answer
+
+    def typed_order(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        self.typed.append(body)
+        return self.answer
+
+    def passed_on(self, body: Mapping[str, Any]) -> dict[str, Any]:
+        self.typed.append(body)
+        code = "04HM-ASW9-NF6Y-Y093-X"
+        codes = [{"org": "changsha", "name": "长沙 二室", "code": code}]
+        return {"ok": True, "n": body["n"], "order": "open", "codes": codes}
 
     def duty(self) -> list[dict[str, str]]:
         if not self._people:

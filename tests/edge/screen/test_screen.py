@@ -124,6 +124,38 @@ def test_an_order_reaches_the_room(client: TestClient, port: SamplePort) -> None
     assert port.orders == [body]
 
 
+def test_an_order_by_telephone_is_typed_and_shown(client: TestClient, port: SamplePort) -> None:
+    who = {"session": SESSION, "person": "p-00000000000c", "pin": PIN}
+    typed, wanted = {**who, "text": "04hm asw9 nf6y y093 x"}, {**who, "n": 3}
+
+    assert client.post("/api/orders/typed", json=typed).status_code == 200
+    shown = client.post("/api/orders/passed-on", json=wanted)
+
+    assert port.typed == [typed, wanted]
+    assert shown.json()["codes"][0]["code"] == "04HM-ASW9-NF6Y-Y093-X"
+    assert shown.headers["cache-control"] == "no-store"
+
+
+@pytest.mark.parametrize(
+    ("path", "more", "where"),
+    [
+        ("typed", {}, "text"),
+        ("typed", {"text": ""}, "text"),
+        ("typed", {"text": "x" * 4097}, "text"),
+        ("typed", {"text": "x", "n": 1}, "n"),
+        ("passed-on", {"n": "1"}, "n"),
+        ("passed-on", {"n": True}, "n"),
+        ("passed-on", {"n": 1, "pin": ""}, "pin"),
+    ],
+)
+def test_an_order_by_telephone_that_cannot_be_read_is_refused(
+    client: TestClient, path: str, more: dict[str, object], where: str
+) -> None:
+    body = {"session": SESSION, "person": "p-00000000000c", "pin": PIN, **more}
+    answer = client.post(f"/api/orders/{path}", json=body)
+    assert (answer.status_code, answer.json()["where"]) == (422, where)
+
+
 @pytest.mark.parametrize(
     "body",
     [
