@@ -22,11 +22,17 @@ from edge.intake import MEMBER_PREFIX, Intake
 from edge.runtime import CALL_S, Fed, Runtime
 from edge.turn import Turn
 from protocols.messages.acts import BY_HUB, Order, Statement
-from protocols.messages.errors import LocalError
+from protocols.messages.errors import LocalError, RemoteError
 from protocols.messages.event import decode_event
 from protocols.messages.offline_code import CodeTextError, Slot, read_code, slot_of
+from protocols.messages.order_text import (
+    OrderTextError,
+    is_order_text,
+    order_bytes,
+    order_text,
+)
 from protocols.messages.orders import ORDER_ROLES
-from protocols.messages.signed import Signer, parse_message
+from protocols.messages.signed import Signed, Signer, parse_message
 from protocols.messages.topics import MESSAGE_BYTES_MAX
 from protocols.policy.room_view import room_view
 
@@ -191,7 +197,7 @@ class RoomDesk:
         return self._feed_late(lambda: self.intake.order(signed, via="screen"))
 
     def typed_order(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """Takes an order that came by telephone as a code, in the name of who types it.
+        """Takes an order that came by telephone as a code, or on a QR code, for who types it.
 
         One person on duty is enough: the order is the home manager's, whose PIN opened the code;
         the name is for the record, and keeps a passer-by from using up the tries.
@@ -204,7 +210,14 @@ class RoomDesk:
         """
         session = str(body["session"])
         ((person, _),) = self._unlock(session, [(str(body["person"]), str(body["pin"]))])
-        code = _code(str(body["text"]))
+        text = str(body["text"])
+        if is_order_text(text):
+            signed = _scanned(text)
+            who = person.public()
+            told = self._feed_late(lambda: self.intake.order(signed, via="qr", typed_by=who))
+            # The hub may have brought the very same order before: the room has nothing to add.
+            return told if told["recorded"] else {**told, "reason": "repeated"}
+        code = _code(text)
 
         def turns() -> list[Turn]:
             plan = self.intake.sessions[session]
@@ -213,7 +226,9 @@ class RoomDesk:
         return self._feed_late(turns)
 
     def passed_on(self, body: Mapping[str, Any]) -> dict[str, Any]:
-        """The codes under which an order of this home room is read to the guests, once signed for.
+        """An order of this home room as it goes to the guests without a line, once signed for.
+
+        The codes that are read to them, one a venue, and the text of a QR code of the whole order.
 
         Only of an order that stands in this room's record with a person's signature: a code is the
         order, and one that no record has must not reach anybody. That they were shown is recorded
@@ -227,7 +242,7 @@ class RoomDesk:
         """
         session, n = str(body["session"]), int(body["n"])
         ((person, _),) = self._unlock(session, [(str(body["person"]), str(body["pin"]))])
-        order = self._standing(session, n, person)
+        order, raw = self._standing(session, n, person)
         slot = slot_of(order)
 
         def show() -> dict[str, Any]:
@@ -243,7 +258,8 @@ class RoomDesk:
                 {"org": one.org, "name": one.name, "code": self._code_of(session, one.org, slot)}
                 for one in meant
             ]
-            return {"ok": True, "n": n, "order": order.order, "codes": codes}
+            text = order_text(raw)
+            return {"ok": True, "n": n, "order": order.order, "codes": codes, "text": text}
 
         shown: dict[str, Any] = self.inbox.ask(show, CALL_S)
         return shown
@@ -251,7 +267,7 @@ class RoomDesk:
     def _code_of(self, session: str, venue: str, slot: Slot | None) -> str:
         return "" if slot is None else self.codes.book.text(session, venue, slot)
 
-    def _standing(self, session: str, n: int, person: DutyPerson) -> Order:
+    def _standing(self, session: str, n: int, person: DutyPerson) -> tuple[Order, bytes]:
         """The order of this number as this home room accepted it with a person's signature."""
         known = self.runtime.state.sessions.get(session)
         home = known is not None and known.role == "home" and not known.wiped
@@ -263,8 +279,9 @@ class RoomDesk:
         finally:
             reader.close()
         signed = [parse_message(raw.encode(), limit=MESSAGE_BYTES_MAX) for raw in raws if raw]
-        found = next((one for one in map(Order.read, signed) if one.n == n), None)
-        if found is None or found.by == BY_HUB:
+        read = [(Order.read(one), one.raw) for one in signed]
+        found = next((one for one in read if one[0].n == n and one[0].by != BY_HUB), None)
+        if found is None:
             raise _not_passed_on("an order that a person signed and this room accepted", f"{n}")
         return found
 
@@ -331,6 +348,19 @@ def _code(text: str) -> bytes:
             got=f"another {error.reason}",
             do="have it read out again; this was no try",
             reason=f"code_{error.reason}",
+        ) from error
+
+
+def _scanned(text: str) -> Signed:
+    try:
+        return parse_message(order_bytes(text), limit=MESSAGE_BYTES_MAX)
+    except (OrderTextError, RemoteError) as error:
+        raise DutyError(
+            "QR code",
+            expected="the whole text of an order",
+            got=f"{len(text)} characters",
+            do="scan it again",
+            reason="qr_unread",
         ) from error
 
 

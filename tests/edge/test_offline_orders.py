@@ -14,6 +14,7 @@ from edge.tries import LOCK_MS, TRIES_MAX
 from hub import crypto
 from protocols.messages.acts import Order
 from protocols.messages.offline_code import code_text
+from protocols.messages.order_text import order_text
 from tests.edge.two_rooms import Room, TwoRooms
 from tests.system.room_hub import Person
 
@@ -213,3 +214,50 @@ def test_on_a_full_disk_no_code_is_shown(rooms: TwoRooms) -> None:
     rooms.home.service.runtime.held.since_ms = 1
 
     assert refused(rooms.home.passed_on(n)) == "storage_full"
+
+
+# -- by QR code -----------------------------------------------------------------------------
+def scanned(rooms: TwoRooms, n: int) -> str:
+    return str(rooms.home.passed_on(n)["text"])
+
+
+def test_a_scanned_order_is_the_signed_one_and_its_delivery_a_repetition(rooms: TwoRooms) -> None:
+    n, raw = rooms.issued("open")
+
+    answer = rooms.guest.typed(scanned(rooms, n).lower())
+
+    assert answer["ok"], answer
+    (event,) = rooms.guest.events("order.accepted")
+    assert (event.data["via"], event.data["raw"]) == ("qr", raw.decode())
+    assert [one["post"] for one in event.data["typed_by"]] == ["CS-07"]
+    assert rooms.guest.hub_sends(rooms.guest.wrapped("order", raw))["types"] == []
+    assert refused(rooms.guest.typed(scanned(rooms, n))) == "repeated"
+
+
+def test_what_no_code_can_say_a_scanned_order_says(rooms: TwoRooms) -> None:
+    rooms.guest.typed(scanned(rooms, rooms.issued("open")[0]))
+    n, _ = rooms.issued("member_release", members=[1])
+
+    assert rooms.guest.typed(scanned(rooms, n))["ok"]
+    assert rooms.guest.session.orders[-1].members == (1,)
+
+
+def test_a_scanned_order_confirms_a_code(rooms: TwoRooms) -> None:
+    n, _ = rooms.issued("open")
+    rooms.guest.typed(rooms.read_out(n))
+
+    assert rooms.guest.typed(scanned(rooms, n))["ok"]
+    assert len(rooms.guest.events("order.confirmed")) == 1
+
+
+def test_a_scan_of_a_part_is_no_try_and_no_order(rooms: TwoRooms) -> None:
+    text = scanned(rooms, rooms.issued("open")[0])
+    assert slip(rooms.guest, text[:-9]) == "qr_unread"
+
+
+def test_a_scanned_order_of_another_hand_is_refused(rooms: TwoRooms) -> None:
+    rooms.issued("open")
+    staff = rooms.keys.home_staff
+    forged = Order("b" * 32, "s-0123456789ab", 1, "open", staff.person).seal([staff.signer])
+
+    assert refused(rooms.guest.typed(order_text(forged))) == "unsigned"
