@@ -195,9 +195,10 @@ class RoomService:
         if self._screen is not None:
             self._screen.should_exit = True
         self.uploader.stop()
+        # What an order has begun in the slow thread is done before what it touches is ended.
+        self.effects.close()
         self.recorder.halt()
         for device in self.devices:
             device.close()
         self.pipe.stop()
-        self.effects.close()
         self.journal.close()

@@ -52,6 +52,38 @@ def test_a_plan_the_room_core_refuses_is_neither_kept_nor_in_force(tmp_path: Pat
     rig.stop()
 
 
+def test_a_recording_that_is_just_being_started_is_ended_with_the_room(tmp_path: Path) -> None:
+    rig = Rig(tmp_path / "r", seats=1)
+    rig.folder.mkdir()
+    rig.write_files()
+    service = built(rig)
+    begun, said = threading.Event(), list[str]()
+    halt = service.recorder.halt
+
+    class Starting:
+        """A recorder whose start takes a moment."""
+
+        def start(self, _session: str) -> None:
+            begun.set()
+            service.desk.bell.wait(0, 5)  # until the room ends
+            said.append("started")
+
+        def stop(self, _session: str) -> None:
+            raise AssertionError
+
+        def halt(self) -> None:
+            said.append("halted")
+            halt()
+
+    starting = Starting()
+    service.recorder = service.effects.recorder = starting  # type: ignore[assignment]
+    service.effects.record("s-0123456789ab", on=True)
+    assert begun.wait(10)
+    service.close()
+    rig.stop()
+    assert said == ["started", "halted"]
+
+
 def test_the_policy_of_a_plan_is_in_force_until_the_next_and_over_restarts(tmp_path: Path) -> None:
     rig = Rig(tmp_path / "r", seats=1)
     rig.folder.mkdir()
