@@ -3,9 +3,8 @@
 Each is a small rewriting of one place: what stands there, what would stand there, and the tests
 that must fail. Named as in the classic accidents of such systems.
 
-Not here, for there is nothing yet to plant them in: checkpoints and their co-signatures. Ballast
-on the disk is not how a full disk is survived here; what holds evidence in memory is planted
-instead. `fetch.txt` is never read; what is planted is that a file nobody listed passes.
+Not here: ballast on the disk is not how a full disk is survived; what holds evidence in memory is
+planted instead. `fetch.txt` is never read; what is planted is that a file nobody listed passes.
 """
 
 from __future__ import annotations
@@ -15,6 +14,7 @@ from typing import Final
 from tests.mutants.account_bank import ACCOUNTS
 from tests.mutants.gate_bank import GATE
 from tests.mutants.identity_bank import IDENTITY
+from tests.mutants.log_bank import LOG
 from tests.mutants.planted import Planted
 
 _CURSOR: Final = "tests/protocols/messages/test_cursor.py"
@@ -237,5 +237,6 @@ BANK: Final = (
     *GATE,
     *ACCOUNTS,
     *IDENTITY,
+    *LOG,
 )
 """Every planted fault."""
