@@ -68,7 +68,8 @@ BANK: Final = (
         "cursor advanced before commit",
         "hub/projection.py",
         "        with self._store.write() as conn:\n            for row in rows:\n",
-        "        with self._store.write() as conn:\n            _set_cursor(conn, one.name, upto)\n"
+        "        with self._store.write() as conn:\n"
+        "            _set_cursors(conn, [one.name], upto)\n"
         "        with self._store.write() as conn:\n            for row in rows:\n",
         ("tests/hub/test_bus_projection.py::test_a_turn_that_is_not_committed_comes_again",),
     ),
@@ -195,8 +196,8 @@ BANK: Final = (
     Planted(
         "strict schema in recording",
         "hub/recording/recorder.py",
-        "    try:\n        return decode_event(line)\n    except RemoteError:\n        return None",
-        "    return decode_event(line)",
+        "    try:\n        return decoded(line)\n    except RemoteError:\n        return None",
+        "    return decoded(line)",
         (f"{_HUB}::test_what_is_no_event_to_this_program_is_recorded_all_the_same",),
     ),
     Planted(
