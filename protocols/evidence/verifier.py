@@ -698,7 +698,10 @@ def read_note(raw: bytes) -> LogNote:
     """A checkpoint's note (C2SP signed-note, tlog-checkpoint). `FormError` otherwise."""
     if len(raw) > NOTE_BYTES_MAX:
         raise FormError(f"larger than {NOTE_BYTES_MAX} bytes")
-    lines = [line.decode("utf-8") for line in lines_of(raw)]
+    try:
+        lines = [line.decode("utf-8") for line in lines_of(raw)]
+    except UnicodeDecodeError as error:
+        raise FormError(str(error)) from None
     if len(lines) < 5 or lines[3] or len(lines) > 4 + NOTE_SIGNATURES_MAX:  # noqa: PLR2004
         raise FormError("not origin, size, root, an empty line and signatures")
     if COUNT.match(lines[1]) is None or int(lines[1]) > INTEGER_MAX:

@@ -11,8 +11,9 @@ from typing import Any, Final
 from protocols.evidence import verifier as v
 from protocols.evidence.chain import Tip, check_chain
 from tests.fuzz.judge import Run
+from tests.protocols.evidence import sample_log
 from tests.protocols.evidence import sample_package as sample
-from tests.protocols.messages.wire_keys import CTL, HUB, SESSION, trust_file
+from tests.protocols.messages.wire_keys import CTL, HUB, HUB_KEY, ROOM, SESSION
 
 CONTEXTS: Final = ("er1/package", "er1/cert", "er1/batch", "er1/order", "er1/statement", "er1/cmd")
 
@@ -61,9 +62,16 @@ def _signature(data: bytes) -> None:
         v.verify_ed25519(data[:32], data[32:96], data[96:])
 
 
+def _note(data: bytes) -> None:
+    note = v.read_note(data)
+    v.log_signed(note, HUB, HUB_KEY.pub)
+    v.cosigned(note, CTL, ROOM.pub)
+
+
 PARTS: Final[tuple[Callable[[bytes], Any], ...]] = (
     _object, v.read_trust, v.read_signature, _message, _certify, _manifest, _names, v.lines_of,
     _signature, lambda data: check_chain(Tip(CTL, "e" * 32, 0, "0" * 64), data.split(b"\n")),
+    _note,
 )  # fmt: skip
 
 
@@ -82,12 +90,12 @@ def printed(report: v.Report) -> None:
 
 @cache
 def _trust() -> bytes:
-    return bytes(trust_file().encode())
+    return sample_log.trust().encode()
 
 
 @cache
 def _sound() -> dict[str, bytes]:
-    return sample.bag(sample.payload())
+    return sample.bag({**sample.payload(), **sample_log.Log().files()})
 
 
 def whole(data: bytes) -> None:
@@ -175,6 +183,7 @@ def seeds_of_parts() -> list[bytes]:
         7: [files[v.PAYLOAD]],
         8: [bytes(range(128))],
         9: [b"\n".join(event[:3])],
+        10: [files[v.CHECKPOINT]],
     }
     return [bytes((kind,)) + raw for kind, raws in of.items() for raw in raws]
 
