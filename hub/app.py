@@ -13,6 +13,7 @@ import yaml
 from sqlalchemy.exc import ArgumentError, OperationalError
 
 from hub import crypto
+from hub.accounts.actor import ROLES
 from hub.accounts.service import Accounts
 from hub.broker import Broker
 from hub.bus import Bus
@@ -208,13 +209,7 @@ def build(config: Config, *, services: bool = True, stretch: Stretch = FULL) -> 
         ingest=Ingest(
             store=store, clock=clock, keys=keys, facts=facts, rooms=rooms, fleet=fleet, bus=bus
         ),
-        accounts=Accounts(
-            store=store,
-            facts=facts,
-            clock=Clock(),
-            secure=config.secure,
-            secret=crypto.derived_from(seed, "er1/accounts"),
-        ),
+        accounts=_accounts(config, store=store, facts=facts, seed=seed),
         media=media,
         event_log=_event_log(config, store=store, clock=clock, keys=keys, facts=facts),
         pack=pack,
@@ -236,6 +231,24 @@ def _event_log(config: Config, *, store: Store, clock: Clock, keys: Keys, facts:
         wait_s=COSIGNED_S if config.checkpoint == "cosigned" else 0,
     )
     return EventLog(store=store, clock=clock, keys=keys, facts=facts, period=period)
+
+
+def _accounts(config: Config, *, store: Store, facts: Facts, seed: bytes) -> Accounts:
+    needed = config.needing_second_factor
+    if not set(needed) <= set(ROLES):
+        raise ConfigError(
+            f"no such role\n  where: {FILE} [hub] second_factor_roles\n"
+            f"  expected: some of {', '.join(ROLES)}\n  got: {', '.join(needed)}\n"
+            "  do: change that value, then start again"
+        )
+    return Accounts(
+        store=store,
+        facts=facts,
+        clock=Clock(),
+        secure=config.secure,
+        secret=crypto.derived_from(seed, "er1/accounts"),
+        needed=needed,
+    )
 
 
 def _services(hub: Hub) -> None:

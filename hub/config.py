@@ -55,6 +55,7 @@ class Config:
         identity_keep_days: days after the end of a booking in which its members' identities can
             still be opened; then their keys are destroyed.
         clock_offset_file: shifts wall time, for a demonstration; empty is none.
+        second_factor_roles: roles whose people must have one, apart by commas; empty is nobody.
     """
 
     data: Path
@@ -78,6 +79,7 @@ class Config:
     tls_key: str = ""
     identity_keep_days: int = 90
     clock_offset_file: str = ""
+    second_factor_roles: str = ""
 
     @property
     def database_url(self) -> str:
@@ -98,6 +100,11 @@ class Config:
     def secure(self) -> bool:
         """Whether people come over https: TLS of our own, or of a proxy in front."""
         return bool(self.tls_cert) or urlsplit(self.url).scheme == "https"
+
+    @property
+    def needing_second_factor(self) -> tuple[str, ...]:
+        """Roles whose people must have a second factor."""
+        return tuple(self.second_factor_roles.replace(",", " ").split())
 
     @property
     def blobs(self) -> Path:

@@ -55,11 +55,15 @@ class Actor:
 
 @dataclass(frozen=True, slots=True)
 class SignedIn:
-    """A person with their session: `csrf` must come with every request that changes something."""
+    """A person with their session: `csrf` must come with every request that changes something.
+
+    `factor_missing`: a role of theirs must have a second factor, and there is none yet.
+    """
 
     actor: Actor
     csrf: str
     token_sha256: str
+    factor_missing: bool = False
 
 
 def require(actor: Actor, *roles: str, org: str | None = None) -> None:

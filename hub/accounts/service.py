@@ -10,7 +10,7 @@ from __future__ import annotations
 import hashlib
 import re
 import secrets
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from datetime import timedelta
 from functools import cache
 from typing import Any, Final
@@ -23,12 +23,14 @@ from starlette.requests import Request
 
 from hub.accounts.actor import ROLES, Actor, SignedIn
 from hub.accounts.devices import DEVICE_COOKIE, Devices
-from hub.accounts.limiter import FAILURES_FREE, Limiter, Turns
+from hub.accounts.factors import Factors, code_needed, factor_missing, wrong_code
+from hub.accounts.limiter import Limiter, Turns
+from hub.accounts.refusals import busy, too_many, wrong
 from hub.clock import Clock
 from hub.facts import Facts
 from hub.problems import Problem, bad_request
 from hub.store.engine import Store
-from hub.store.tables_core import users, web_sessions
+from hub.store.tables_core import second_factors, users, web_sessions
 from protocols.messages.identity import person_id
 
 COOKIE: Final = "er_session"
@@ -49,6 +51,12 @@ ENTROPY_BYTES: Final = 6
 LOGIN: Final = re.compile(r"[a-z][a-z0-9._-]{0,63}\Z")
 POST: Final = re.compile(r"[A-Z]{2,4}-[0-9]{2,3}\Z")
 """A post and its number stand on every screen; names and telephones do not."""
+ADDRESS_CHARS_MAX: Final = 64
+AGENT_CHARS_MAX: Final = 120
+OWN_ACCOUNT: Final = "own account"
+"""Counts the wrong passwords of whoever sits at an open session apart from those of sign-ins."""
+WITHOUT_FACTOR: Final = ("/account", "/api/v1/account", "/api/v1/me", "/api/v1/sign-out")
+"""Where a person comes who must set up a second factor first."""
 READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
 
 HASHER: Final = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
@@ -62,11 +70,20 @@ class Accounts:
         facts: gets `user.created`, `user.role_changed`.
         clock: the machine's own clock, without a demonstration's offset.
         secure: whether cookies are for https only.
-        secret: of this hub; by it words given to browsers are known again. New when empty.
+        secret: of this hub, 32 bytes; new when empty. Words given to browsers are known again by
+            it, and it seals the secrets of second factors.
+        needed: roles whose people must have a second factor.
     """
 
     def __init__(
-        self, *, store: Store, facts: Facts, clock: Clock, secure: bool, secret: bytes = b""
+        self,
+        *,
+        store: Store,
+        facts: Facts,
+        clock: Clock,
+        secure: bool,
+        secret: bytes = b"",
+        needed: Iterable[str] = (),
     ) -> None:
         self.secure = secure
         self.cookie = HOST_COOKIE if secure else COOKIE
@@ -76,12 +93,27 @@ class Accounts:
         self._clock = clock
         self._limiter = Limiter()
         self._turns = Turns()
-        self.devices = Devices(secret or secrets.token_bytes(TOKEN_BYTES))
+        secret = secret or secrets.token_bytes(TOKEN_BYTES)
+        self.devices = Devices(secret)
+        self.factors = Factors(
+            store=store,
+            facts=facts,
+            key=secret,
+            wall=lambda: self._clock.wall(),  # noqa: PLW0108 - a test turns the clock later
+            needed=needed,
+        )
         # Unknown logins cost the same time as known ones.
         self._nobody = _nobody()
 
     def sign_in(
-        self, login: str, password: str, address: str, device: str = ""
+        self,
+        login: str,
+        password: str,
+        address: str,
+        device: str = "",
+        *,
+        code: str = "",
+        agent: str = "",
     ) -> tuple[str, SignedIn]:
         """Checks a password and opens a session: (cookie token, who).
 
@@ -90,28 +122,68 @@ class Accounts:
             password: as typed.
             address: where from.
             device: the browser's device word, '' for none; counts only if it is this login's.
+            code: of the second factor, for whom has one.
+            agent: what the browser calls itself.
 
         Raises:
-            Problem: 401 wrong, 429 too many failures or too many at once.
+            Problem: 401 wrong or without a code, 429 too many failures or too many at once.
         """
         known = device if self.devices.knows(device, login) else ""
         now_ms = self._clock.mono_ms()
         wait_ms = self._limiter.wait_ms(login, address, now_ms, device=known)
         if wait_ms:
-            raise _too_many(login, wait_ms)
+            raise too_many(login, wait_ms)
         with self._store.read() as conn:
             row = conn.execute(select(users).where(users.c.login == login)).one_or_none()
         with self._turns.turn(known=bool(known)) as mine:
             if not mine:
-                raise _busy()
+                raise busy()
             good = _matches(row.password if row is not None else self._nobody, password)
         if row is None or not good or not row.active:
             self._limiter.failed(login, address, now_ms, device=known)
-            raise _wrong()
+            raise wrong()
+        actor = _actor(row)
+        if self._has_factor(actor) and not self._second(actor, code):
+            self._limiter.failed(login, address, now_ms, device=known)
+            raise wrong_code()
         self._limiter.succeeded(login, address, device=known)
-        return self._open_session(_actor(row))
+        return self._open_session(actor, address=address, agent=agent)
 
-    def _open_session(self, actor: Actor) -> tuple[str, SignedIn]:
+    def _has_factor(self, actor: Actor) -> bool:
+        with self._store.read() as conn:
+            return self.factors.confirmed(conn, actor.person)
+
+    def _second(self, actor: Actor, code: str) -> bool:
+        """Whether the code opens; to have typed none yet is no failure."""
+        if not code.strip():
+            raise code_needed()
+        return self.factors.accept(actor, code.strip())
+
+    def check_password(self, actor: Actor, password: str, address: str) -> None:
+        """Refuses an act in the account of a person who does not know its password.
+
+        Raises:
+            Problem: 403 another password, 429 too many failures or too many at once.
+        """
+        now_ms = self._clock.mono_ms()
+        wait_ms = self._limiter.wait_ms(actor.login, address, now_ms, device=OWN_ACCOUNT)
+        if wait_ms:
+            raise too_many(actor.login, wait_ms)
+        with self._store.read() as conn:
+            query = select(users.c.password).where(users.c.person == actor.person)
+            stored = str(conn.execute(query).scalar_one())
+        with self._turns.turn(known=True) as mine:
+            if not mine:
+                raise busy()
+            good = _matches(stored, password)
+        if not good:
+            self._limiter.failed(actor.login, address, now_ms, device=OWN_ACCOUNT)
+            raise wrong(403)
+        self._limiter.succeeded(actor.login, address, device=OWN_ACCOUNT)
+
+    def _open_session(
+        self, actor: Actor, *, address: str = "", agent: str = ""
+    ) -> tuple[str, SignedIn]:
         token, csrf = secrets.token_urlsafe(TOKEN_BYTES), secrets.token_urlsafe(TOKEN_BYTES)
         now = self._clock.wall()
         digest = _digest(token)
@@ -124,6 +196,8 @@ class Accounts:
                     csrf=csrf,
                     created_at=now,
                     seen_at=now,
+                    address=address[:ADDRESS_CHARS_MAX],
+                    agent=agent[:AGENT_CHARS_MAX],
                 )
             )
         return token, SignedIn(actor=actor, csrf=csrf, token_sha256=digest)
@@ -143,8 +217,10 @@ class Accounts:
                     web_sessions.c.csrf,
                     web_sessions.c.created_at.label("since"),
                     web_sessions.c.seen_at,
+                    second_factors.c.confirmed,
                 )
                 .join(users, users.c.person == web_sessions.c.person)
+                .outerjoin(second_factors, second_factors.c.person == users.c.person)
                 .where(web_sessions.c.token_sha256 == digest)
             ).one_or_none()
         now = self._clock.wall()
@@ -160,13 +236,16 @@ class Accounts:
                     .where(web_sessions.c.token_sha256 == digest)
                     .values(seen_at=now)
                 )
-        return SignedIn(actor=_actor(row), csrf=str(row.csrf), token_sha256=digest)
+        actor = _actor(row)
+        missing = self.factors.missing(actor.roles, confirmed=bool(row.confirmed))
+        return SignedIn(actor, csrf=str(row.csrf), token_sha256=digest, factor_missing=missing)
 
     def of_request(self, request: Request) -> SignedIn:
         """Who sends this request; one that changes something must carry its session's csrf word.
 
         Raises:
-            Problem: 401 not signed in, 403 without `X-CSRF`.
+            Problem: 401 not signed in, 403 without `X-CSRF`, or without the second factor that
+                this role must have.
         """
         token = request.cookies.get(self.cookie, "")
         found = self.signed_in(token) if token else None
@@ -181,6 +260,8 @@ class Accounts:
                 got="none that is valid",
                 do="POST /api/v1/sign-in",
             )
+        if found.factor_missing and not request.url.path.startswith(WITHOUT_FACTOR):
+            raise factor_missing(request.url.path)
         if request.method not in READING:
             self.check_csrf(found, request.headers.get(CSRF_HEADER, ""))
         return found
@@ -286,10 +367,13 @@ class Accounts:
         self._facts.append(conn, type="user.created", session="", data=data)
         return person
 
-    def set_password(self, conn: Connection, person: str, password_hash: str) -> None:
-        """Changes a password and ends every session of that person."""
+    def set_password(
+        self, conn: Connection, person: str, password_hash: str, *, kept: str = ""
+    ) -> None:
+        """Changes a password and ends every session of that person but `kept`, a token's hash."""
         conn.execute(users.update().where(users.c.person == person).values(password=password_hash))
-        conn.execute(web_sessions.delete().where(web_sessions.c.person == person))
+        others = web_sessions.c.token_sha256 != kept
+        conn.execute(web_sessions.delete().where(web_sessions.c.person == person, others))
 
     def next_post(self, conn: Connection, prefix: str) -> str:
         """The post after the highest there is with this prefix, `HB-07`."""
@@ -391,42 +475,3 @@ def _end_oldest(conn: Connection, person: str) -> None:
     ).scalars()
     for old in list(rows)[SESSIONS_PER_PERSON_MAX - 1 :]:
         conn.execute(web_sessions.delete().where(web_sessions.c.token_sha256 == old))
-
-
-def _wrong() -> Problem:
-    return Problem(
-        401,
-        "sign_in_wrong",
-        title="账号或密码不正确",
-        title_en="The login or password is not right",
-        where="sign-in",
-        expected="a login and its password",
-        got="another pair",
-        do="try again, or ask your administrator for `evalroom hub user reset`",
-    )
-
-
-def _busy() -> Problem:
-    return Problem(
-        429,
-        "sign_in_busy",
-        title="登录请求过多，请稍后再试",
-        title_en="Too many sign in at once",
-        where="sign-in",
-        expected="a few sign-ins at a time",
-        got="more",
-        do="try again in a second",
-    )
-
-
-def _too_many(login: str, wait_ms: int) -> Problem:
-    return Problem(
-        429,
-        "sign_in_locked",
-        title="尝试次数过多，请稍后再试",
-        title_en="Too many wrong tries",
-        where=f"sign-in of {login[:64]}",
-        expected=f"{FAILURES_FREE} wrong passwords at one address before one waits",
-        got="more",
-        do=f"wait {wait_ms // 1000 + 1} s",
-    )

@@ -74,6 +74,7 @@ def reset_user(hub: Hub, *, login: str, password: str, pin: str, by: By) -> None
     venue_seed = _venue_seed(hub, who.org, (), by)
     with hub.store.write() as conn:
         hub.accounts.set_password(conn, who.person, hashed)
+        hub.accounts.factors.reset(conn, who, by=who, reason="hub user reset")
         data = {"person": who.person, "post": who.post, "org": who.org, "roles": list(who.roles)}
         at = hub.facts.append(conn, type="user.role_changed", session="", data=data)
         hub.keys.retire(conn, owner_kind="person", owner=who.person, epoch=at.epoch, seq=at.seq)

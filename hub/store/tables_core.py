@@ -331,6 +331,28 @@ web_sessions = Table(
     Column("csrf", String(64), nullable=False),
     Column("created_at", UtcDateTime, nullable=False),
     Column("seen_at", UtcDateTime, nullable=False),
+    # Where from and with what, for the person who looks whether a session is the own.
+    Column("address", String(64)),
+    Column("agent", String(120)),
+)
+
+# Second factors: the secret sealed by a key of the hub; `step` is the last code's that counted.
+second_factors = Table(
+    "second_factors",
+    metadata,
+    Column("person", ForeignKey("users.person"), primary_key=True),
+    Column("sealed", Text, nullable=False),
+    Column("confirmed", Boolean, nullable=False),
+    Column("step", BigInteger, nullable=False),
+    Column("made_at", UtcDateTime, nullable=False),
+)
+
+# What is written on paper for the day the telephone is lost; each opens once.
+recovery_codes = Table(
+    "recovery_codes",
+    metadata,
+    Column("sha256", String(64), primary_key=True),
+    Column("person", ForeignKey("users.person"), nullable=False, index=True),
 )
 
 keys = Table(

@@ -27,6 +27,12 @@ class SignIn(BaseModel):
 
     login: str = Field(max_length=64)
     password: str = Field(max_length=256)
+    code: str = Field(default="", max_length=64)
+
+
+def address_of(request: Request) -> str:
+    """Where a request comes from; behind a proxy on this machine, what the proxy says."""
+    return request.client.host if request.client else ADDRESS_UNKNOWN
 
 
 def router(hub: HasAccounts) -> APIRouter:
@@ -46,9 +52,16 @@ def router(hub: HasAccounts) -> APIRouter:
     @api.post("/sign-in", operation_id="sign_in")
     def sign_in(body: SignIn, request: Request, response: Response) -> dict[str, Any]:
         """Opens a session; the cookie is for this site alone, the csrf word for each change."""
-        address = request.client.host if request.client else ADDRESS_UNKNOWN
+        address = address_of(request)
         device = request.cookies.get(hub.accounts.device_cookie, "")
-        token, who = hub.accounts.sign_in(body.login, body.password, address, device)
+        token, who = hub.accounts.sign_in(
+            body.login,
+            body.password,
+            address,
+            device,
+            code=body.code,
+            agent=request.headers.get("user-agent", ""),
+        )
         _set(response, hub.accounts.cookie, token, SESSION_LONGEST)
         word = hub.accounts.devices.word(body.login)
         _set(response, hub.accounts.device_cookie, word, DEVICE_KNOWN)

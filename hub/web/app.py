@@ -21,7 +21,7 @@ from sqlalchemy import text
 from sqlalchemy.exc import SQLAlchemyError
 from starlette.datastructures import MutableHeaders
 from starlette.exceptions import HTTPException
-from starlette.responses import JSONResponse, Response, StreamingResponse
+from starlette.responses import JSONResponse, RedirectResponse, Response, StreamingResponse
 from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
@@ -32,7 +32,7 @@ from hub.problems import MEDIA_TYPE, Problem
 from hub.reach import hears, visible_rooms
 from hub.web import pages as watch_pages
 from hub.web.pages import Pages
-from hub.web.rights import admission
+from hub.web.rights import ElsewhereError, admission
 from hub.web.templating import STATIC_DIR
 from hub.web.views_board_make import room_json
 from hub.web.views_common import Viewer
@@ -49,6 +49,7 @@ STATIC_KEPT_S: Final = 365 * 86400
 """Static addresses carry their content's hash, so a year is safe."""
 API_ROUTERS: Final = (
     "hub.web.api_accounts",
+    "hub.web.api_account",
     "hub.web.api_booking",
     "hub.web.api_session",
     "hub.web.api_case",
@@ -131,6 +132,10 @@ def problem_answer(problem: Problem) -> JSONResponse:
 
 
 def _add_handlers(app: FastAPI, access: Access) -> None:
+    @app.exception_handler(ElsewhereError)
+    async def elsewhere(_: Request, error: ElsewhereError) -> Response:
+        return RedirectResponse(error.address, status_code=303)
+
     @app.exception_handler(Problem)
     async def refused(request: Request, problem: Problem) -> Response:
         if wants_page(request):

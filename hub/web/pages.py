@@ -195,6 +195,14 @@ def desk_router(pages: Pages) -> APIRouter:
     def devices(request: Request) -> Response:
         return pages.serve(request, Page("devices.html", "devices", source.devices, "board"))
 
+    @routes.get("/account")
+    def account(request: Request) -> Response:
+        viewer = pages.access.viewer(request)
+        if viewer is None:
+            return to_sign_in(request)
+        values = {"viewer": viewer, "v": source.account(viewer)}
+        return answer(request, "account.html", values=values)
+
     @routes.get("/sign-in")
     def sign_in(request: Request) -> Response:
         back = request.query_params.get("next", "/board")

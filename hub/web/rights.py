@@ -18,6 +18,7 @@ from fastapi import Request
 from starlette.routing import Mount, Route
 
 from hub.accounts.actor import ROLES
+from hub.accounts.factors import FACTOR_MISSING
 from hub.accounts.service import Accounts
 from hub.ports import allow
 from hub.problems import Problem
@@ -26,12 +27,21 @@ FILE: Final = Path(__file__).with_name("rights.toml")
 OUTSIDE: Final = frozenset({"open", "controller", "system"})
 """Nobody is signed in there: it is open, or a signature of its own is asked for."""
 ACCOUNT: Final = "account"
+ACCOUNT_PAGE: Final = "/account"
 WHERE: Final = frozenset({"any", "party", "home", "guest", "room"})
 API: Final = "/api/"
 
 
 class RightsError(Exception):
     """The table is wrong; the text says where."""
+
+
+class ElsewhereError(Exception):
+    """Another page comes first; `address` says which."""
+
+    def __init__(self, address: str) -> None:
+        super().__init__(address)
+        self.address = address
 
 
 @dataclass(frozen=True, slots=True)
@@ -110,7 +120,9 @@ def admission(accounts: Accounts) -> Callable[[Request], None]:
             return
         try:
             actor = accounts.actor(request)
-        except Problem:
+        except Problem as problem:
+            if problem.code == FACTOR_MISSING:
+                raise ElsewhereError(ACCOUNT_PAGE) from problem
             return  # the page itself shows the way to sign in
         allow(actor, tuple(sorted(right.roles)))
 

@@ -11,6 +11,7 @@ from typing import Any, Final, Protocol
 from starlette.requests import Request
 
 from hub.accounts.actor import Actor
+from hub.accounts.sessions import OpenSessions
 from hub.archive.service import Archive
 from hub.booking.service import Booking
 from hub.contingency.service import Contingency
@@ -25,6 +26,7 @@ from hub.recording.counts import Counting
 from hub.session.service import Sessions
 from hub.web.i18n import Both, Text, say
 from hub.web.templating import local, ymd
+from hub.web.views_account import ADMINISTERING, AccountView, account_view
 from hub.web.views_alarm_make import BoardData, alarms_of, closes_for, phase_text
 from hub.web.views_archive import ArchiveView, DueRow, PackageView
 from hub.web.views_archive_make import archive_view, due_rows, package_state, package_view
@@ -122,6 +124,18 @@ class ServiceViews:
 
     def __init__(self, hub: ConsoleHub) -> None:
         self._hub = hub
+
+    def account(self, viewer: Viewer) -> AccountView:
+        """The reader's own account, and what an administrator sees of the colleagues'."""
+        hub, factors = self._hub, self._hub.accounts.factors
+        sessions = OpenSessions(store=hub.store, facts=hub.facts)
+        people = hub.accounts.people(viewer.org) if viewer.may(ADMINISTERING) else []
+        return account_view(
+            viewer,
+            factors.standing(self._actor(viewer)),
+            sessions.of(viewer.person, csrf=viewer.csrf),
+            [(one, factors.standing(one), len(sessions.of(one.person))) for one in people],
+        )
 
     def board(self, viewer: Viewer) -> BoardView:
         """The reader's rooms, today's sessions, open alarms."""

@@ -6,6 +6,7 @@ from typing import Protocol
 
 from starlette.requests import Request
 
+from hub.web.views_account import AccountView
 from hub.web.views_archive import ArchiveView, PackageView
 from hub.web.views_board import BoardView
 from hub.web.views_booking import BookingsView, BookingView
@@ -33,6 +34,10 @@ class Access(Protocol):
 
 class ViewSource(Protocol):
     """One method per page; raises `NotThereError` and `NotAllowedError`."""
+
+    def account(self, viewer: Viewer) -> AccountView:
+        """The reader's own account."""
+        ...
 
     def board(self, viewer: Viewer) -> BoardView:
         """All rooms of all venues, today's sessions and the open alarms."""

@@ -8,6 +8,8 @@ from tests.mutants.planted import Planted
 
 _RIGHTS: Final = "tests/hub/api/test_rights.py"
 _LIMITER: Final = "tests/hub/accounts/test_limiter.py"
+_FACTOR: Final = "tests/hub/accounts/test_second_factor.py"
+_SESSIONS: Final = "tests/hub/accounts/test_sessions.py"
 _HEADERS: Final = "tests/hub/web/test_headers.py"
 
 ACCOUNTS: Final = (
@@ -76,6 +78,55 @@ ACCOUNTS: Final = (
         "            free = self._waiting < (TURNS_MAX if known else STRANGERS_MAX)\n",
         "            free = True\n",
         (f"{_LIMITER}::test_more_than_a_few_at_once_are_turned_away_and_the_known_later",),
+    ),
+    Planted(
+        "a code counts twice",
+        "hub/accounts/second_factor.py",
+        "        if same and step > after:\n",
+        "        if same:\n",
+        (f"{_FACTOR}::test_who_has_one_signs_in_with_it_and_each_code_opens_once",),
+    ),
+    Planted(
+        "the code is not asked for",
+        "hub/accounts/service.py",
+        "        if self._has_factor(actor) and not self._second(actor, code):\n",
+        "        if False:\n",
+        (f"{_FACTOR}::test_who_has_one_signs_in_with_it_and_each_code_opens_once",),
+    ),
+    Planted(
+        "a role without its second factor works on",
+        "hub/accounts/service.py",
+        "        if found.factor_missing and not request.url.path.startswith(WITHOUT_FACTOR):\n",
+        "        if False:\n",
+        (f"{_FACTOR}::test_a_role_that_must_have_one_may_do_nothing_but_set_it_up",),
+    ),
+    Planted(
+        "a recovery code opens again",
+        "hub/accounts/factors.py",
+        "            if used.rowcount != 1:\n                return False\n",
+        "            if used.rowcount != 1:\n                return len(code) > codes.DIGITS\n",
+        (f"{_FACTOR}::test_who_has_one_signs_in_with_it_and_each_code_opens_once",),
+    ),
+    Planted(
+        "the secret lies open",
+        "hub/accounts/second_factor.py",
+        "    return (nonce + AESGCM(key).encrypt(nonce, secret, person.encode())).hex()\n",
+        "    return secret.hex()\n",
+        (f"{_FACTOR}::test_a_sealed_secret_is_of_one_person_and_one_hub",),
+    ),
+    Planted(
+        "a new password leaves the others signed in",
+        "hub/accounts/service.py",
+        "        others = web_sessions.c.token_sha256 != kept\n",
+        '        others = web_sessions.c.token_sha256 == "none"\n',
+        (f"{_SESSIONS}::test_a_new_password_ends_the_others_and_opens_the_venues_key",),
+    ),
+    Planted(
+        "anybody ends anybody's session",
+        "hub/accounts/sessions.py",
+        "        mine = [web_sessions.c.person == whom.person, ",
+        "        mine = [",
+        (f"{_SESSIONS}::test_a_person_sees_where_he_is_signed_in_and_ends_one",),
     ),
 )
 """Planted where people sign in and act."""

@@ -270,6 +270,14 @@ class ErForm extends HTMLElement {
     let body = null;
     try { body = await answer.json(); } catch { body = null; }
     if (answer.ok) { this.succeeded(body || {}, form); return; }
+    // What is asked for only now: the field appears, and what was typed stays.
+    const asked = body?.code && form.querySelector(`[data-asked="${CSS.escape(body.code)}"]`);
+    if (asked?.hidden) {
+      asked.hidden = false;
+      this.show(null);
+      asked.querySelector("input").focus();
+      return;
+    }
     if (SECRET_REFUSED.has(answer.status)) askSecretAgain(form);
     const title = fill(words["broken.title"], { status: answer.status });
     this.show(problemNode(body && (body.title || body.what) ? body : {
@@ -278,6 +286,16 @@ class ErForm extends HTMLElement {
   }
   succeeded(body, form) {
     this.dataset.dirty = "";
+    const part = document.getElementById(this.dataset.answers || "");
+    if (part) { // shown once, in the page's own places
+      part.querySelectorAll("[data-answer]").forEach((one) =>
+        setText(one, [body[one.dataset.answer] ?? ""].flat().join("\n")));
+      part.hidden = false;
+      form.reset();
+      this.show(null);
+      part.scrollIntoView({ block: "nearest" });
+      return;
+    }
     const then = this.dataset.then;
     if (then && then.startsWith("/")) { location.assign(fill(then, body)); return; }
     const text = fill(then === "sent" ? words.sent : words.done, { time: NOW_TEXT() });

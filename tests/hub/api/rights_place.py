@@ -39,8 +39,16 @@ PACKAGE = "pk-0123456789ab"
 ORGS = {"hubei": "home", "changsha": "guest", "hunan": "stranger"}
 PARTY = {"home", "guest"}
 REFUSED = {401, 403, 404}
-LET_THROUGH = {"not_on_duty", "secret_wrong", "order_role", "no_key", "not_my_duty"}
-"""Refusals of the roster and of a PIN: role and organisation were right."""
+LET_THROUGH = {
+    "not_on_duty",
+    "secret_wrong",
+    "order_role",
+    "no_key",
+    "not_my_duty",
+    "sign_in_wrong",
+    "no_such_sign_in",
+}
+"""Refusals of the roster, of a PIN or password: role and organisation were right."""
 BLANK = " "
 POWER = {
     "fault": "power-1",
@@ -100,6 +108,12 @@ BODIES: dict[str, dict[str, Any]] = {
     "offer": {},
     "receipt": {"password": "x"},
     "sign-out": {},
+    "account/password": {"old": "x", "new": "x", "again": "y"},
+    "sessions/end": {},
+    "sessions/{ident}/end": {},
+    "second-factor": {"password": "x"},
+    "second-factor/confirm": {"code": "x"},
+    "second-factor/reset": {"reason": "x"},
 }
 """Bodies that are read and then stopped by something else than who sends them."""
 
@@ -174,6 +188,8 @@ def _session(town: Town) -> dict[str, str]:
         "alarm": f"{ctl}:{alarm}",
         "ctl": ctl,
         "digest": "0" * 64,
+        "ident": "0" * 16,
+        "login": "changsha.room_staff",
     }
 
 

@@ -58,6 +58,8 @@ LISTS = {
     "/api/v1/cases": ("case", "session"),
     "/api/v1/packages": ("package",),
     "/api/v1/me": (),
+    "/api/v1/account": (),
+    "/account": (),
     "/api/v1/people": (),
     "/board": ("session",),
     "/alarms": ("case",),

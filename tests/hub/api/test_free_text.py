@@ -20,7 +20,15 @@ from hub.free_text import free_text
 from hub.problems import MEDIA_TYPE, Problem
 from hub.session import commands
 from hub.store.tables_core import events
-from hub.web import api_accounts, api_archive, api_booking, api_case, api_devices, api_session
+from hub.web import (
+    api_account,
+    api_accounts,
+    api_archive,
+    api_booking,
+    api_case,
+    api_devices,
+    api_session,
+)
 from tests.hub.api.test_api import BODY, Person, TestClient
 
 NUMBER = "420106 19900101 123X"
@@ -39,6 +47,7 @@ APPROVED = {"reason": "抗洪", "approver": "HB-01"}
 
 # (file, field, route, a body in which everything else is as it must be)
 TYPED = (
+    ("api_account", "reason", "people/x/second-factor/reset", {}),
     ("api_archive", "remark", f"{SESSION}/appraisals", {"member": 1, "items": []}),
     ("api_booking", "reason", f"bookings/{PLACE}/decline", {}),
     ("api_booking", "reason", f"bookings/{PLACE}/withdraw", {}),
@@ -74,7 +83,15 @@ def api(hub: Hub) -> Iterator[TestClient]:
     def _problem(_request: Request, problem: Problem) -> JSONResponse:
         return JSONResponse(problem.document(), problem.status, media_type=MEDIA_TYPE)
 
-    routers = (api_accounts, api_booking, api_session, api_case, api_archive, api_devices)
+    routers = (
+        api_account,
+        api_accounts,
+        api_booking,
+        api_session,
+        api_case,
+        api_archive,
+        api_devices,
+    )
     for one in routers:
         app.include_router(one.router(hub))
     with TestClient(app, base_url="http://127.0.0.1") as made:

@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from starlette.requests import Request
 
+from hub.web.views_account import AccountView
 from hub.web.views_archive import ArchiveView, PackageView
 from hub.web.views_archive_make import archive_view, due_rows, package_view
 from hub.web.views_board import BoardView
@@ -16,6 +17,7 @@ from hub.web.views_devices import DevicesView, devices_view
 from hub.web.views_session import SessionListView, SessionView
 from hub.web.views_source import NotThereError
 from tests.hub.web import (
+    sample_account,
     sample_archive,
     sample_case,
     sample_rooms,
@@ -34,6 +36,9 @@ class SampleAccess:
 
 class SampleSource:
     """Answers as the services would."""
+
+    def account(self, viewer: Viewer) -> AccountView:
+        return sample_account.account()
 
     def board(self, viewer: Viewer) -> BoardView:
         return sample_views.board()

@@ -52,6 +52,7 @@ PAGES = (
     "/packages/pk-0123456789ab",
     "/devices",
     "/alarms",
+    "/account",
     "/sign-in",
 )
 STARTS_S = 10

@@ -6,6 +6,7 @@ entering members on a phone. Rooms are played by their own signed records.
 
 from __future__ import annotations
 
+import base64
 import shutil
 import socket
 import threading
@@ -22,6 +23,7 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption, PrivateFormat
 from cryptography.x509.oid import NameOID
 
+from hub.accounts import second_factor
 from hub.accounts.service import HOST_COOKIE, Accounts, hash_password
 from hub.web.app import create_app
 from tests.hub.booking.roomscript import Room, rooms_of
@@ -152,6 +154,36 @@ def test_over_tls_the_browser_keeps_a_cookie_no_page_can_read(browser: Any, tmp_
         context.close()
     finally:
         served.close()
+
+
+def test_a_second_factor_is_set_up_and_asked_for(browser: Any, served: Served) -> None:
+    page, complaints = page_of(browser, DESK), list[str]()
+    page.on("console", lambda one: complaints.append(one.text) if one.type == "warning" else None)
+    sign_in(page, served.url, "/board", "hubei.home_manager")
+    page.click('a.who[href="/account"]')
+    page.fill('[action$="/second-factor"] [name=password]', PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#a-secret", state="visible")
+    shown = page.inner_text("[data-answer=secret]").replace(" ", "")
+    secret = base64.b32decode(shown)
+    step = second_factor.step_of(served.town.clock.now.timestamp())
+    page.fill("[name=code]", second_factor.code_of(secret, step))
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#a-codes", state="visible")
+    assert len(page.inner_text("[data-answer=recovery_codes]").split()) == 10
+    served.town.clock.pass_s(30)
+    page.context.clear_cookies()
+    page.goto(f"{served.url}/sign-in?next=/board")
+    assert not page.is_visible("[name=code]")
+    page.fill("[name=login]", "hubei.home_manager")
+    page.fill("[name=password]", PASSWORD)
+    page.keyboard.press("Enter")
+    page.wait_for_selector("[name=code]", state="visible")
+    page.keyboard.type(second_factor.code_of(secret, step + 1))
+    page.keyboard.press("Enter")
+    page.wait_for_url("**/board")
+    assert complaints == []
+    page.close()
 
 
 def tab_to(page: Any, selector: str, steps_max: int = 80) -> int:
