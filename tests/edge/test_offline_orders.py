@@ -13,8 +13,9 @@ from edge.duty import DutyError
 from edge.tries import LOCK_MS, TRIES_MAX
 from hub import crypto
 from protocols.messages.acts import Order
-from protocols.messages.offline_code import code_text
+from protocols.messages.offline_code import CodeList, code_text
 from protocols.messages.order_text import order_text
+from protocols.messages.signed import parse_message
 from tests.edge.two_rooms import Room, TwoRooms
 from tests.system.room_hub import Person
 
@@ -147,9 +148,6 @@ def test_a_list_that_the_home_room_did_not_sign_counts_for_nothing(
 
 
 def resealed(raw: str, signer: Any) -> str:
-    from protocols.messages.offline_code import CodeList  # noqa: PLC0415
-    from protocols.messages.signed import parse_message  # noqa: PLC0415
-
     found = CodeList.read(parse_message(raw.encode(), limit=len(raw)))
     return found.seal([signer]).decode("ascii")
 

@@ -9,10 +9,12 @@ import base64
 import secrets
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any
 
 from edge.app import build
+from edge.clock import Clock
 from edge.code_side import KV_CODE_TRIES
 from edge.config import read_room_file
 from edge.service import RoomService
@@ -38,12 +40,31 @@ class Direct:
 
 
 @dataclass
+class Back:
+    """A clock whose wall was set back; its steady side cannot be."""
+
+    clock: Clock
+    by: timedelta
+
+    def mono_ms(self) -> int:
+        return self.clock.mono_ms()
+
+    def wall(self) -> datetime:
+        return self.clock.wall() - self.by
+
+    def trust(self) -> str:
+        return "none"
+
+
+@dataclass
 class Room:
     """One built room; `now` is the clock of the wrong codes."""
 
     rig: Rig
     now: list[int] = field(default_factory=lambda: [1_000_000])
     plans: int = 0
+    generation: int = 1
+    years_back: int = 0
     service: RoomService = field(init=False)
 
     def __post_init__(self) -> None:
@@ -59,6 +80,11 @@ class Room:
         tries = desk.codes.entry.tries
         tries.now_ms = lambda: self.now[0]
         tries.recall(self.service.journal.kv_get(KV_CODE_TRIES))
+        # This machine's own clock may be undisciplined: that is a test of its own.
+        self.service.intake.at_trust = lambda: "ntp"
+        if self.years_back:
+            back = Back(self.service.clock, timedelta(days=365 * self.years_back))
+            self.service.runtime.clock = self.service.journal.clock = back
         self.service.runtime.open()
         self.service.runtime.feed(self.service.intake.resume())
 
@@ -94,7 +120,9 @@ class Room:
         )
         body["certs"] += [base64.b64encode(one).decode("ascii") for one in certs]
         hub = [crypto.signer(keys.hub, "hub")]
-        raw = seal_plan(ctl=self.rig.ctl, generation=1, n=self.plans, body=body, signers=hub)
+        raw = seal_plan(
+            ctl=self.rig.ctl, generation=self.generation, n=self.plans, body=body, signers=hub
+        )
         self.service.runtime.feed(self.service.intake.plan(raw, retained=False))
 
     def events(self, *types: str) -> list[Event]:
@@ -105,10 +133,9 @@ class Room:
         types = [decode_event(row.line).type for row in fed.rows]
         return {**(dict(fed.answers[-1].result) if fed.answers else {}), "types": types}
 
-    def wrapped(self, kind: str, raw: bytes, *, re: str = "", retained: bool = False) -> bytes:
+    def wrapped(self, kind: str, raw: bytes, *, re: str = "", ctl: str = "") -> bytes:
         """The hub's wrapper around somebody's message."""
-        del retained
-        wrapper = CommandWrapper(self.rig.ctl, re, secrets.token_hex(16), kind, raw)
+        wrapper = CommandWrapper(ctl or self.rig.ctl, re, secrets.token_hex(16), kind, raw)
         return wrapper.seal([crypto.signer(self.rig.keys.hub, "hub")])
 
     def hub_sends(self, raw: bytes, *, retained: bool = False) -> dict[str, Any]:
