@@ -6,6 +6,7 @@ import argparse
 import json
 import signal
 import sys
+import threading
 import traceback
 from collections.abc import Callable, Sequence
 from pathlib import Path
@@ -46,6 +47,10 @@ COMMANDS: dict[str, tuple[str, str]] = {
     ),
 }
 """Words after `evalroom edge`: what each does, and an example."""
+ENROLL = (
+    "make this controller's keys and ask the hub to be let in by a one-time code",
+    "evalroom edge enroll /etc/evalroom/credentials --url https://hub.example.cn",
+)
 
 
 def main(argv: Sequence[str]) -> int:
@@ -151,6 +156,8 @@ def _edge(words: list[str]) -> int:
     if word in {"-h", "--help"}:
         _overview().print_help()
         return EX_OK
+    if word == "enroll":
+        return _enroll(words[1:])
     if word not in COMMANDS:
         expected = f"one of {', '.join(COMMANDS)}"
         return refuse("evalroom edge", "unknown command", expected=expected, got=word or "none")
@@ -164,8 +171,31 @@ def _edge(words: list[str]) -> int:
     return _clean(f"evalroom edge {word}", lambda: _do(word, args.config))
 
 
+def _enroll(words: list[str]) -> int:
+    from edge.enroll import enroll  # noqa: PLC0415 - only this command needs it
+
+    parser = Parser("evalroom edge enroll", description=ENROLL[0], example=(ENROLL[1],))
+    parser.add_argument("folder", type=Path, help="gets the controller's keys and identity")
+    parser.add_argument("--url", required=True, help="the hub's, https:// or http:// on loopback")
+    parser.add_argument("--code-file", type=Path, help="first line: the code (asked for)")
+    try:
+        args = parser.parse_args(words)
+    except SystemExit as stop:
+        return EX_USAGE if stop.code else EX_OK
+
+    def work() -> int:
+        if args.code_file is None:
+            code = input("登记码 / code: ")
+        else:
+            code = args.code_file.read_text(encoding="ascii").strip()
+        return enroll(args.folder, args.url, code, threading.Event().wait)
+
+    return _clean("evalroom edge enroll", work)
+
+
 def _overview() -> Parser:
-    words = "\n".join(f"  {word:<11}{purpose}" for word, (purpose, _) in COMMANDS.items())
+    known = {**COMMANDS, "enroll": ENROLL}
+    words = "\n".join(f"  {word:<11}{purpose}" for word, (purpose, _) in known.items())
     parser = Parser(
         "evalroom edge",
         description=f"The room controller.\n\n{words}\n\n`evalroom edge WORD --help` says more.",

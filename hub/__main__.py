@@ -1,4 +1,4 @@
-"""The commands: init serve backup restore user enroll release reopen-log erase; demo, verify."""
+"""The hub's commands, from `init` to `erase`; `demo` and `verify` beside them."""
 
 # ruff: noqa: PLC0415 - each command loads its own part only; `--help` answers at once
 
@@ -164,6 +164,32 @@ def _enroll(args: argparse.Namespace) -> int:
     return EX_OK
 
 
+def _claim(args: argparse.Namespace) -> int:
+    from hub.app import build
+    from hub.cli import claim
+    from hub.cli.enroll import Wish
+
+    decides = args.act in {"approve", "refuse"}
+    secret = _secrets(args.secret_file, [f"password of {args.by}"])[0] if decides else ""
+    hub = build(load(args.data), services=False)
+    try:
+        if args.act == "list":
+            print(json.dumps(claim.listed(hub), ensure_ascii=False, indent=1))
+        elif args.act == "make":
+            wish = Wish(args.org, args.room, args.name, args.stations)
+            print(claim.make(hub, wish, by=args.by))
+        else:
+            token, who = hub.accounts.sign_in(args.by, secret, COMMAND_LINE)
+            hub.accounts.sign_out(token)
+            if args.act == "approve":
+                print(claim.approve(hub, args.fingerprint, secret=secret, by=who.actor.post))
+            else:
+                claim.refuse(hub, args.fingerprint, actor=who.actor)
+    finally:
+        hub.close()
+    return EX_OK
+
+
 def _release(args: argparse.Namespace) -> int:
     from hub.app import build
     from hub.fleet.clones import release
@@ -241,6 +267,7 @@ COMMANDS: Final = {
     "restore": _restore,
     "user": _user,
     "enroll": _enroll,
+    "claim": _claim,
     "release": _release,
     "reopen-log": _reopen,
     "erase": _erase,

@@ -12,6 +12,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Final
 
+from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import Connection, func, select
 
 from hub import crypto
@@ -25,6 +26,8 @@ from hub.config import ConfigError
 from hub.keys.authority import key_pem, new_key
 from hub.store.tables_core import controllers, organisations, rooms, stations
 from protocols.messages.identity import controller_id, shard
+from protocols.messages.identity import kid as kid_of
+from protocols.messages.signed import Signer
 
 NAME_CHARS_MAX: Final = 40
 """As much as a tile of the board can show."""
@@ -65,48 +68,85 @@ def enroll(
             holds an enrolment.
         Problem: the secret opens no venue key.
     """
-    _refuse(hub, org, out)
-    _refuse_words(org, room, name)
-    _refuse_count(hub, f"{org}-{room}", count)
+    if (out / "id.json").exists():
+        raise ConfigError(
+            f"this folder holds an enrolment already\n  where: {out}\n  expected: a new folder\n"
+            "  got: id.json\n  do: choose another --out; keys are never overwritten"
+        )
+    check_room(hub, Wish(org, room, name, count))
     venue = hub.keys.venue_signer(org, secret)
-    ctl = controller_id(secrets.token_bytes(ENTROPY_BYTES))
-    seed = crypto.new_seed()
-    pub = crypto.public_of(seed)
+    seed, tls_key = crypto.new_seed(), new_key()
     seal_private, seal_public = crypto.new_seal_key()
-    kid = crypto.signer(seed, "controller").kid
-    tls_key = new_key()
+    keys = PublicKeys(crypto.public_of(seed), seal_public, tls_key.public_key())
+    wish = Wish(org, room, name, count)
+    made = register(hub, venue, wish, keys)
+    _write_folder(hub, out, keys=(seed, seal_private), cert=made.cert)
+    _write_tls(out, key=key_pem(tls_key), cert=made.tls, ca=hub.admission.authority.pem)
+    # Last, because with it the folder is whole.
+    private_file(out / "id.json", json.dumps(made.about, ensure_ascii=False, indent=1) + "\n")
+    return Enrolled(ctl=made.about["ctl"], place=made.about["place"], folder=out)
+
+
+@dataclass(frozen=True, slots=True)
+class Wish:
+    """The room a controller is for; `count` stations of one that is not there yet."""
+
+    org: str
+    room: str
+    name: str
+    count: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class PublicKeys:
+    """A controller's three public keys: Ed25519 and X25519 raw, and that of TLS."""
+
+    sign: bytes
+    seal: bytes
+    tls: ec.EllipticCurvePublicKey
+
+
+@dataclass(frozen=True, slots=True)
+class Registered:
+    """What a room is handed: who it is (`id.json`), its venue's certificate, its TLS one (PEM)."""
+
+    about: dict[str, Any]
+    cert: bytes
+    tls: bytes
+
+
+def register(hub: Hub, venue: Signer, wish: Wish, keys: PublicKeys) -> Registered:
+    """Makes a controller of these keys the one of its room; see `enroll` for what is checked."""
+    ctl = controller_id(secrets.token_bytes(ENTROPY_BYTES))
+    kid = kid_of(keys.sign)
     cert = hub.keys.certify_with(
         venue,
-        org,
+        wish.org,
         subject=ctl,
         kind="controller",
         roles=["controller"],
         kid=kid,
-        pub=pub.hex(),
+        pub=keys.sign.hex(),
     )
     with hub.store.write() as conn:
-        org_name = conn.execute(
-            select(organisations.c.name).where(organisations.c.id == org)
-        ).scalar_one()
-        place = add_room(conn, org=org, room=room, name=name, count=count or STATIONS)
+        named = select(organisations.c.name).where(organisations.c.id == wish.org)
+        org_name = conn.execute(named).scalar_one()
+        count = wish.count or STATIONS
+        place = add_room(conn, org=wish.org, room=wish.room, name=wish.name, count=count)
         _replace(hub, conn, place)
-        keys = {"sign_kid": kid, "sign_pub": pub.hex(), "seal_pub": seal_public.hex()}
-        row = {"ctl": ctl, "place": place, "org": org, "mqtt_user": ctl, "state": "enrolled"}
+        publics = {"sign_kid": kid, "sign_pub": keys.sign.hex(), "seal_pub": keys.seal.hex()}
+        row = {"ctl": ctl, "place": place, "org": wish.org, "mqtt_user": ctl, "state": "enrolled"}
         more = {"enrolled_at": hub.clock.wall(), "held": False}
-        conn.execute(controllers.insert().values({**row, **keys, **more}))
-        conn.execute(rooms.update().where(rooms.c.id == place).values(ctl=ctl, name=name))
-        admitted = hub.admission.admit(conn, ctl, tls_key.public_key())
+        conn.execute(controllers.insert().values({**row, **publics, **more}))
+        conn.execute(rooms.update().where(rooms.c.id == place).values(ctl=ctl, name=wish.name))
+        admitted = hub.admission.admit(conn, ctl, keys.tls)
         data = {"ctl": ctl, "place": place, "kids": [kid]}
         hub.facts.append(conn, type="controller.enrolled", session="", data=data)
-    write_broker_users(hub)
-    write_trust(hub)
-    about = _identity(hub, ctl=ctl, place=place, org=org)
-    about |= {"place_name": name, "org_name": org_name}
-    _write_folder(hub, out, keys=(seed, seal_private), cert=cert)
-    _write_tls(out, key=key_pem(tls_key), cert=admitted.pem, ca=hub.admission.authority.pem)
-    # Last, because with it the folder is whole.
-    private_file(out / "id.json", json.dumps(about, ensure_ascii=False, indent=1) + "\n")
-    return Enrolled(ctl=ctl, place=place, folder=out)
+    hub.store.after_commit(lambda: write_broker_users(hub))
+    hub.store.after_commit(lambda: _new_trust(hub))
+    about = _identity(hub, ctl=ctl, place=place, org=wish.org)
+    about |= {"place_name": wish.name, "org_name": org_name}
+    return Registered(about, cert, admitted.pem)
 
 
 def _write_folder(hub: Hub, out: Path, *, keys: tuple[bytes, bytes], cert: bytes) -> None:
@@ -150,7 +190,23 @@ def _identity(hub: Hub, *, ctl: str, place: str, org: str) -> dict[str, Any]:
     }
 
 
-def _refuse(hub: Hub, org: str, out: Path) -> None:
+def _new_trust(hub: Hub) -> None:
+    write_trust(hub)
+
+
+def check_room(hub: Hub, wish: Wish) -> None:
+    """Whether a controller may be made for this room.
+
+    Raises:
+        ConfigError: unknown organisation, an id or name no room can have, another number of
+            stations than the room has.
+    """
+    _refuse(hub, wish.org)
+    _refuse_words(wish.org, wish.room, wish.name)
+    _refuse_count(hub, f"{wish.org}-{wish.room}", wish.count)
+
+
+def _refuse(hub: Hub, org: str) -> None:
     with hub.store.read() as conn:
         known = conn.execute(select(organisations.c.id).order_by(organisations.c.id)).scalars()
         orgs = list(known)
@@ -158,11 +214,6 @@ def _refuse(hub: Hub, org: str, out: Path) -> None:
         raise ConfigError(
             f"no such organisation\n  where: --org\n  expected: one of {', '.join(orgs)}\n"
             f"  got: {org}\n  do: check the spelling"
-        )
-    if (out / "id.json").exists():
-        raise ConfigError(
-            f"this folder holds an enrolment already\n  where: {out}\n  expected: a new folder\n"
-            "  got: id.json\n  do: choose another --out; keys are never overwritten"
         )
 
 

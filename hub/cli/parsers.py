@@ -13,6 +13,7 @@ EXAMPLES: Final = """examples:
   evalroom hub init /srv/hub
   evalroom hub user add /srv/hub --org changsha --role home_manager --login zhang --secret-file s
   evalroom hub enroll /srv/hub --org changsha --room 2 --name 二室 --secret-file s --out room2
+  evalroom hub claim make /srv/hub --org changsha --room 2 --name 二室 --by li
   evalroom hub serve /srv/hub --port 8300
   evalroom hub backup /srv/hub /backup/hub-2026-11-24
   evalroom hub erase /srv/hub s-0123456789ab --by admin --reason '保存期届满'
@@ -106,6 +107,7 @@ def hub_parser() -> argparse.ArgumentParser:
     )
     _user_options(sub)
     _enroll_options(sub)
+    _claim_options(sub)
     _release_options(sub)
     _reopen_options(sub)
     _erase_options(sub)
@@ -158,6 +160,51 @@ def _enroll_options(sub: Any) -> None:
         "--secret-file", type=Path, help="first line: a venue manager's password (asked for)"
     )
     enroll.add_argument("--out", type=Path, required=True, help="new folder for the room's keys")
+
+
+def _claim_options(sub: Any) -> None:
+    claim = _command(
+        sub,
+        "claim",
+        "lets a room enrol itself by a one-time code",
+        "evalroom hub claim list /srv/hub",
+    )
+    acts = claim.add_subparsers(dest="act", required=True, parser_class=Parser)
+    make = _command(
+        acts,
+        "make",
+        "makes a code: once, for 24 hours",
+        "evalroom hub claim make /srv/hub --org changsha --room 2 --name 二室 --by li",
+    )
+    make.add_argument("data", type=Path, help=DATA_HELP)
+    make.add_argument("--org", required=True, help="organisation, for example changsha")
+    make.add_argument("--room", required=True, help="the room's short id, for example 2")
+    make.add_argument("--name", required=True, help="as on the door, for example 二室")
+    make.add_argument(
+        "--stations",
+        type=int,
+        metavar="N",
+        help=f"stations of a room that is not there yet, 1 to {STATIONS_MAX} ({STATIONS})",
+    )
+    make.add_argument("--by", required=True, help="your login, for the record")
+    listed = _command(acts, "list", "lists codes and who asks", "evalroom hub claim list /srv/hub")
+    listed.add_argument("data", type=Path, help=DATA_HELP)
+    for word, text in (
+        ("approve", "lets in the room that shows this fingerprint"),
+        ("refuse", "turns away whoever asks with this fingerprint"),
+    ):
+        decide = _command(
+            acts,
+            word,
+            text,
+            f"evalroom hub claim {word} /srv/hub --fingerprint 'ab12 …' --by changsha.home_manager",
+        )
+        decide.add_argument("data", type=Path, help=DATA_HELP)
+        decide.add_argument("--fingerprint", required=True, help="as the room shows it")
+        decide.add_argument("--by", required=True, help="your login; it is done in your name")
+        decide.add_argument(
+            "--secret-file", type=Path, help="first line: your password (asked for)"
+        )
 
 
 def _erase_options(sub: Any) -> None:

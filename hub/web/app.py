@@ -57,6 +57,7 @@ API_ROUTERS: Final = (
     "hub.web.api_archive",
     "hub.web.api_media",
     "hub.web.api_plans",
+    "hub.web.api_enrol",
 )
 SECURITY_HEADERS: Final = {
     "content-security-policy": (

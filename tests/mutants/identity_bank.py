@@ -8,6 +8,8 @@ from tests.mutants.planted import Planted
 
 _BROKER: Final = "tests/hub/test_broker_identity.py"
 _AUTHORITY: Final = "tests/hub/keys/test_authority.py"
+_ENROLLED: Final = "tests/hub/fleet/test_enrolments.py"
+_ENROLMENTS: Final = "hub/fleet/enrolments.py"
 _NATS: Final = "hub/broker/embedded.py"
 _MOSQUITTO: Final = "hub/broker/mosquitto.py"
 _KEYS: Final = "hub/keys/authority.py"
@@ -38,8 +40,8 @@ IDENTITY: Final = (
     Planted(
         "a room's certificate makes a broker",
         _KEYS,
-        "use = ExtendedKeyUsageOID.SERVER_AUTH if server else ExtendedKeyUsageOID.CLIENT_AUTH",
-        "use = ExtendedKeyUsageOID.ANY_EXTENDED_KEY_USAGE",
+        "x509.ExtendedKeyUsage([use])",
+        "x509.ExtendedKeyUsage([use, ExtendedKeyUsageOID.SERVER_AUTH])",
         (f"{_BROKER}::test_a_rooms_certificate_does_not_make_a_broker",),
     ),
     Planted(
@@ -57,6 +59,35 @@ IDENTITY: Final = (
         "    if not sound:\n",
         "    if False:\n",
         (f"{_AUTHORITY}::test_what_is_no_request_of_its_sender_is_refused",),
+    ),
+    # -- threat 2: a stolen code -----------------------------------------------------------------
+    Planted(
+        "a code counts for ever",
+        _ENROLMENTS,
+        "    if parts.clock.wall() > row.until_at:\n",
+        "    if False:\n",
+        (f"{_ENROLLED}::test_a_code_of_yesterday_is_refused_and_recorded",),
+    ),
+    Planted(
+        "a code counts twice",
+        _ENROLMENTS,
+        "    if row.state != OPEN and row.fingerprint != request.fingerprint:\n",
+        "    if False:\n",
+        (f"{_ENROLLED}::test_a_second_room_with_the_same_code_is_refused_and_recorded",),
+    ),
+    Planted(
+        "nobody proves that he has the key",
+        _ENROLMENTS,
+        "    if not request.proven(crypto.verify):\n",
+        "    if False:\n",
+        (f"{_ENROLLED}::test_whoever_has_not_the_key_or_not_the_code_is_refused",),
+    ),
+    Planted(
+        "nobody compares the fingerprint",
+        _ENROLMENTS,
+        'if one.fingerprint.replace(" ", "") == wanted',
+        "if wanted",
+        (f"{_ENROLLED}::test_nobody_is_let_in_without_the_venues_key_or_by_another_fingerprint",),
     ),
     # -- threat 3: another's topics --------------------------------------------------------------
     Planted(
