@@ -127,6 +127,9 @@ DOCUMENTS = (
     "README.zh-CN.md",
     "ARCHITECTURE.md",
     "CONTRIBUTING.md",
+    "SECURITY.md",
+    "docs/compliance/en303645.md",
+    "docs/compliance/dengbao-3.md",
     "deploy/README.md",
 )
 
