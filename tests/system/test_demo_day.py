@@ -13,6 +13,8 @@ import pytest
 
 from hub.demo.cli import HOME
 from hub.demo.people import Member, committee
+from protocols.evidence.checkpoint import cosigned_at, parse_note
+from protocols.evidence.verifier import verify_ed25519
 from tests.system.conftest import LivedDay
 from tests.system.day_runner import KEYS, SEED, assert_good, run
 
@@ -65,6 +67,26 @@ def test_the_package_is_checked_with_and_without_the_trust_file(lived_day: Lived
     assert known.returncode == 0, known.stdout + known.stderr
     alone = run("verify", lived_day.package)
     assert alone.returncode == 4, alone.stdout + alone.stderr
+
+
+def test_a_controller_of_every_venue_has_co_signed_the_log(lived_day: LivedDay) -> None:
+    """Over the real broker: taken up once, then signed with a proof each time, never refused."""
+    base = lived_day.folder / "hub" / "hub.sqlite"
+    with closing(sqlite3.connect(f"file:{base}?mode=ro", uri=True)) as record:
+        notes = dict(record.execute("SELECT size, note FROM log_checkpoint"))
+        lines = record.execute(
+            "SELECT ctl, pub, size, line FROM log_cosignature JOIN log_witness USING (ctl)"
+        ).fetchall()
+    signed = set()
+    for ctl, pub, size, line in lines:
+        note = parse_note(parse_note(notes[size]).checkpoint.text + b"\n" + line)
+        public = bytes.fromhex(pub)
+        assert cosigned_at(note, name=ctl, public=public, verify=verify_ed25519) is not None
+        signed.add(ctl)
+    types = _types(base)
+    assert signed == {ctl for ctl in lived_day.end["recorded"] if ctl.startswith("c-")}
+    assert "witness.began" in types
+    assert not types & {"witness.refused", "log.shrunk"}
 
 
 def test_no_name_and_no_number_of_a_member_lies_anywhere(lived_day: LivedDay) -> None:
