@@ -102,6 +102,8 @@ class IntakePort(Protocol):
 class WitnessPort(Protocol):
     """What this room signs of the hub's log; see `edge.witness`."""
 
+    @property
+    def contradicted(self) -> bool: ...  # noqa: D102
     def asked(self, payload: bytes, *, retained: bool) -> tuple[bytes, list[Turn]]: ...  # noqa: D102
 
 
@@ -259,10 +261,13 @@ class Uplink:
     def trouble(self) -> str:
         """What is wrong with the hub's answers, '' for nothing.
 
-        `ack_bad` until a good one comes, `rolled_back` where it was found since this start.
+        `ack_bad` until a good one comes, `log_refused` until this room could co-sign its log again,
+        `rolled_back` where it was found since this start.
         """
         if self.state.bad_reported:
             return "ack_bad"
+        if self.witness is not None and self.witness.contradicted:
+            return "log_refused"
         return "rolled_back" if self.state.lost_reported - self._told_before else ""
 
     def _report(self) -> None:

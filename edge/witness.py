@@ -44,6 +44,7 @@ class Witness:
         hub: the hub of the trust file.
         public, sign: this controller's signing key.
         wall_s: seconds since 1970, as well as this room knows; nobody decides anything by it.
+        contradicted: the last checkpoint asked about was refused; shown at the room's screen.
     """
 
     ctl: str
@@ -53,6 +54,7 @@ class Witness:
     sign: Sign
     wall_s: Callable[[], int]
     mono_ms: Callable[[], int]
+    contradicted: bool = False
     _quiet_until_ms: int = field(default=0)
 
     def asked(self, payload: bytes, *, retained: bool) -> tuple[bytes, list[Turn]]:
@@ -67,6 +69,7 @@ class Witness:
         held = self._held()
         public = bytes.fromhex(self.hub.pub)
         found = judge(held, question, hub=self.hub.id, public=public, verify=verify)
+        self.contradicted = found in REFUSALS
         if found is Answer.BEGIN:
             cause = "new_origin" if held is not None else "no_memory"
             return b"", [_note(BEGAN, question.note, held, cause)]

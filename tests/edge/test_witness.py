@@ -146,5 +146,10 @@ def test_the_answer_goes_out_on_its_topic_and_rubbish_is_refused_by_name(bench: 
 
     assert bench.uplink.arrived(DOWN_CHECKPOINT, question.encode(), retained=False) == []
     assert signed(parse_note(bench.cable.take(UP_COSIGN)[0]))
+    assert bench.uplink.trouble() == ""
+    bench.uplink.arrived(DOWN_CHECKPOINT, asked(20, 30, OTHER).encode(), retained=False)
+    assert bench.uplink.trouble() == "log_refused"
+    bench.uplink.arrived(DOWN_CHECKPOINT, asked(20, 30).encode(), retained=False)
+    assert bench.uplink.trouble() == ""
     (turn,) = bench.uplink.arrived(DOWN_CHECKPOINT, b"rubbish", retained=False)
     assert (turn.data["type"], turn.data["data"]["leaf"]) == ("wire.refused", DOWN_CHECKPOINT)
