@@ -21,6 +21,7 @@ from hub.cli.handout import write_broker_users
 from hub.config import Config, ConfigError
 from hub.keys.admission import HUB_USER
 from hub.transport import MqttTransport, certified
+from hub.web.limits import PatientHttp
 
 TICK_S: Final = 1.0
 """Pings, silence and timers are looked at each second; none is finer than five."""
@@ -172,6 +173,7 @@ def _run(hub: Hub, application: Any, listener: socket.socket, ready: Callable[[s
     scheme = "https" if config.tls_cert else "http"
     settings = uvicorn.Config(
         application,
+        http=PatientHttp,
         log_level="warning",
         access_log=False,
         ssl_certfile=config.tls_cert or None,

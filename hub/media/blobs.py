@@ -12,6 +12,7 @@ import hashlib
 import os
 import re
 import secrets
+import shutil
 from collections.abc import AsyncIterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,6 +21,7 @@ from typing import Final
 from sqlalchemy import Connection, select
 
 from hub.clock import Clock
+from hub.media.shares import Shares
 from hub.problems import Problem
 from hub.projection import Projector, StoredEvent
 from hub.store.engine import Store
@@ -27,6 +29,8 @@ from hub.store.tables_core import blob_refs, blobs
 
 BLOB_BYTES_MAX: Final = 64 * 1024 * 1024
 """A segment has at most 10 s; at 20 Mbit/s that is 25 MB."""
+FREE_BYTES_MIN: Final = 2 * 1024**3
+"""What media leave to the record itself: the database, its mirror and a package being built."""
 HASH: Final = re.compile(r"[0-9a-f]{64}\Z")
 
 
@@ -52,6 +56,7 @@ class Blobs:
         self.folder = folder
         self._store = store
         self._clock = clock
+        self._share = Shares(clock.mono_ms)
 
     def register(self, projector: Projector) -> None:
         """Reads which hashes rooms recorded."""
@@ -75,6 +80,10 @@ class Blobs:
                 do="send the SHA-256 of the file",
             )
         return self.folder / sha256[:2] / sha256
+
+    def free_bytes(self) -> int:
+        """What is left on the disk the files lie on."""
+        return shutil.disk_usage(self.folder).free
 
     def has(self, sha256: str) -> bool:
         """Whether the file is here."""
@@ -109,7 +118,8 @@ class Blobs:
         """Takes one upload.
 
         Raises:
-            Problem: 409 not recorded, 413 too large, 422 other bytes than recorded.
+            Problem: 409 not recorded, 413 too large, 422 other bytes than recorded, 503 the room
+                sends more than its share, 507 no room is left for media.
         """
         target = self.path(sha256)
         size = await asyncio.to_thread(self.expected_bytes, ctl, sha256)
@@ -120,12 +130,15 @@ class Blobs:
         if size > BLOB_BYTES_MAX:
             raise _wrong(413, sha256, expected=f"at most {BLOB_BYTES_MAX} bytes", got=str(size))
         target.parent.mkdir(parents=True, exist_ok=True, mode=0o700)
-        half = target.with_name(f".{secrets.token_hex(8)}.part")
-        try:
-            await _receive(half, sha256, size, chunks)
-            await asyncio.to_thread(self._keep, half, target, sha256)
-        finally:
-            half.unlink(missing_ok=True)
+        with self._share.of(ctl, size):
+            if self.free_bytes() - self._share.coming < FREE_BYTES_MIN:
+                raise _full(sha256)
+            half = target.with_name(f".{secrets.token_hex(8)}.part")
+            try:
+                await _receive(half, sha256, size, chunks)
+                await asyncio.to_thread(self._keep, half, target, sha256)
+            finally:
+                half.unlink(missing_ok=True)
         return Stored(sha256, size, fresh=True)
 
     def _keep(self, half: Path, target: Path, sha256: str) -> None:
@@ -200,6 +213,19 @@ def _sync_folder(folder: Path) -> None:
         os.fsync(handle)
     finally:
         os.close(handle)
+
+
+def _full(sha256: str) -> Problem:
+    return Problem(
+        507,
+        "media_no_space",
+        title="中心存储空间不足，暂不接收录像",
+        title_en="The hub has no space left for media",
+        where=f"media {sha256}",
+        expected=f"{FREE_BYTES_MIN} bytes free besides",
+        got="less",
+        do="free or add space on the hub; the room keeps the segment and sends it again",
+    )
 
 
 def _wrong(status: int, sha256: str, *, expected: str, got: str) -> Problem:

@@ -31,6 +31,7 @@ from hub.clock import iso_ms
 from hub.problems import MEDIA_TYPE, Problem
 from hub.reach import hears, visible_rooms
 from hub.web import pages as watch_pages
+from hub.web.limits import BodyLimits
 from hub.web.pages import Pages
 from hub.web.rights import ElsewhereError, admission
 from hub.web.templating import STATIC_DIR
@@ -205,6 +206,8 @@ def _http_problem(request: Request, status: int) -> Problem:
     titles = {
         404: ("没有这个地址", "No such address"),
         405: ("该地址不接受这种请求", "This address does not take this method"),
+        408: ("提交内容未在时限内到达", "The body did not arrive in time"),
+        413: ("提交内容过大", "The body is too large"),
     }
     title, title_en = titles.get(status, ("请求未能办理", "The request was not done"))
     return Problem(
@@ -355,6 +358,7 @@ def console(
     """
     passed = [] if admitted is None else [Depends(admitted)]
     app = Console(title="evalroom hub", docs_url=None, redoc_url=None, dependencies=passed)
+    app.add_middleware(BodyLimits)
     pages = Pages(source, access)
     app.mount("/static", KeptStatic(directory=STATIC_DIR), name="static")
     app.include_router(watch_pages.router(pages))

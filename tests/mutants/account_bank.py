@@ -10,6 +10,8 @@ _RIGHTS: Final = "tests/hub/api/test_rights.py"
 _LIMITER: Final = "tests/hub/accounts/test_limiter.py"
 _FACTOR: Final = "tests/hub/accounts/test_second_factor.py"
 _SESSIONS: Final = "tests/hub/accounts/test_sessions.py"
+_LIMITS: Final = "tests/hub/web/test_limits.py"
+_ROGUE: Final = "tests/hub/media/test_rogue.py"
 _HEADERS: Final = "tests/hub/web/test_headers.py"
 
 ACCOUNTS: Final = (
@@ -127,6 +129,53 @@ ACCOUNTS: Final = (
         "        mine = [web_sessions.c.person == whom.person, ",
         "        mine = [",
         (f"{_SESSIONS}::test_a_person_sees_where_he_is_signed_in_and_ends_one",),
+    ),
+    Planted(
+        "a body without end is read on",
+        "hub/web/limits.py",
+        "        if self._left < 0:\n",
+        "        if False:\n",
+        (f"{_LIMITS}::test_a_body_without_end_is_refused_whatever_length_it_says",),
+    ),
+    Planted(
+        "a body may drip for ever",
+        "hub/web/limits.py",
+        "            async with asyncio.timeout(max(0.0, min(self._piece_s, left_s))):\n",
+        "            async with asyncio.timeout(self._piece_s):\n",
+        (f"{_LIMITS}::test_a_body_that_drips_is_refused_after_its_time",),
+    ),
+    Planted(
+        "a head may drip for ever",
+        "hub/web/limits.py",
+        "        elif self._slow is None:\n",
+        "        elif False:\n",
+        (f"{_LIMITS}::test_a_head_that_never_ends_is_left_after_its_time",),
+    ),
+    Planted(
+        "media fill the disk",
+        "hub/media/blobs.py",
+        "            if self.free_bytes() - self._share.coming < FREE_BYTES_MIN:\n",
+        "            if False:\n",
+        (f"{_ROGUE}::test_media_leave_the_record_its_space",),
+    ),
+    Planted(
+        "one room may take all",
+        "hub/media/shares.py",
+        "        if share.uploads >= UPLOADS_AT_ONCE or share.bytes + size > DAY_BYTES_MAX:\n",
+        "        if False:\n",
+        (f"{_ROGUE}::test_a_room_has_its_share_at_once_and_in_a_day_and_others_have_theirs",),
+    ),
+    Planted(
+        "media nobody recorded are taken",
+        "hub/media/blobs.py",
+        "        if row is None:\n            raise Problem(\n                409,\n"
+        '                "media_not_recorded",',
+        "        if row is None:\n            return BLOB_BYTES_MAX\n            raise Problem(\n"
+        '                409,\n                "media_not_recorded",',
+        (
+            "tests/hub/media/test_media.py"
+            "::test_a_segment_is_taken_once_recorded_and_again_costs_nothing",
+        ),
     ),
 )
 """Planted where people sign in and act."""
