@@ -31,6 +31,7 @@ from hub.clock import iso_ms
 from hub.problems import MEDIA_TYPE, Problem
 from hub.reach import hears, visible_rooms
 from hub.web import pages as watch_pages
+from hub.web.api_described import described
 from hub.web.limits import BodyLimits
 from hub.web.pages import Pages
 from hub.web.rights import ElsewhereError, admission
@@ -110,6 +111,14 @@ class Console(FastAPI):
     def build_middleware_stack(self) -> ASGIApp:
         """The stack of FastAPI, whose outermost part answers failures, within the headers."""
         return SecurityHeaders(super().build_middleware_stack())
+
+    def openapi(self) -> dict[str, Any]:
+        """The description, with what FastAPI does not see: bodies we read, and how we refuse."""
+        made = self.openapi_schema is None
+        told: dict[str, Any] = super().openapi()
+        if made:
+            described(told)
+        return told
 
 
 class KeptStatic(StaticFiles):
