@@ -15,6 +15,7 @@ from tests.mutants.account_bank import ACCOUNTS
 from tests.mutants.gate_bank import GATE
 from tests.mutants.identity_bank import IDENTITY
 from tests.mutants.log_bank import LOG
+from tests.mutants.orders_bank import ORDERS
 from tests.mutants.planted import Planted
 
 _CURSOR: Final = "tests/protocols/messages/test_cursor.py"
@@ -239,5 +240,6 @@ BANK: Final = (
     *ACCOUNTS,
     *IDENTITY,
     *LOG,
+    *ORDERS,
 )
 """Every planted fault."""
