@@ -24,6 +24,8 @@ Stamp = Callable[[object], str]
 METHODS: Final = {"card": "读取证件", "two_staff": "两名工作人员核验"}
 PAPERS: Final = {"id_card": "居民身份证", "resident": "居民身份证", "passport": "护照"}
 VIAS: Final = {"hub": "中心签发", "screen": "现场屏幕签发", "code": "离线指令码"}
+NO_PERSON: Final = {"hub": "中心密钥，无人签名", "code": "离线指令码"}
+"""Who an order is by when no person's signature came with it."""
 CONSENTS: Final = {"lead": "组长"}
 CHECKS: Final = {"health": "健康申报", "recusal": "回避询问", "commitment": "承诺书"}
 GAP_KINDS: Final = {"media.gap": "缺口", "media.lost": "缺失", "media.damaged": "损坏"}
@@ -150,6 +152,8 @@ def post(person: object) -> str:
     if not isinstance(person, Mapping):
         return NONE
     name, role = str(person.get("post") or ""), str(person.get("role") or "")
+    if person.get("person") in NO_PERSON:
+        return NO_PERSON[str(person["person"])]
     if role == "system":
         return "评标系统"
     known = label("role", role) if role else ""

@@ -82,6 +82,8 @@ QUIET_TYPES: Final = frozenset(
     }
 )
 """Rows that only the whole timeline shows."""
+NO_PERSON: Final = frozenset({"hub", "code"})
+"""Who an order is by when its signature is the hub's, or when it came as an offline code."""
 STATEMENT_TYPES: Final = frozenset({"statement.received", "statement.accepted"})
 """The same signature as the hub and as each room recorded it, under one id."""
 TERM_FIELDS: Final = {
@@ -147,6 +149,8 @@ def _decision_text(data: Mapping[str, Any], options: Mapping[str, Text]) -> Text
 def _text(entry: Mapping[str, Any]) -> Text:
     key = f"ev.{entry['type']}"
     label = Both(entry["zh"], entry["en"][:1].upper() + entry["en"][1:])
+    if entry["type"] == "order.accepted" and person_of(entry["data"].get("by")) in NO_PERSON:
+        key = "ev.order.accepted.by"
     if not catalogue().has(key):
         return label
     values = dict.fromkeys(catalogue().fields(key), "–")
@@ -157,7 +161,7 @@ def _text(entry: Mapping[str, Any]) -> Text:
 def value_text(name: str, value: object) -> object:
     """A field's value in words where it is one of an official list."""
     if name in {"by", "decided_by", "second"}:
-        return by_text(value)
+        return by_whom(value)
     if name == "items" and isinstance(value, Sequence) and not isinstance(value, str):
         return joined_terms("item", value)
     if name == "reason":
@@ -204,6 +208,18 @@ def joined(parts: Sequence[Text], key: str = "list.and") -> Text:
     for part in parts:
         result = say(key, a=result, b=part) if result else part
     return result
+
+
+def by_whom(value: object) -> Text:
+    """The same; an order that no person signed says so (WIRE §1, §7)."""
+    person = person_of(value)
+    return say(f"by.{person}") if person in NO_PERSON else by_text(value)
+
+
+def person_of(value: object) -> str:
+    """The one who acted, '' where there are several or none."""
+    alone = value[0] if isinstance(value, list) and len(value) == 1 else value
+    return str(alone.get("person") or "") if isinstance(alone, Mapping) else ""
 
 
 def by_text(value: object) -> str:

@@ -8,8 +8,16 @@ from typing import Any, Final
 
 from hub.web.i18n import Both, Text, say
 from hub.web.views_common import Shape, State, Viewer, room_names
-from hub.web.views_events import by_text, joined, missing_text, reason_text
+from hub.web.views_events import (
+    by_text,
+    by_whom,
+    joined,
+    missing_text,
+    person_of,
+    reason_text,
+)
 from hub.web.views_session import OrderChoice, OrderRow
+from protocols.messages.acts import BY_HUB
 from protocols.policy.session import Phase, legal_orders
 
 ORDERING: Final = ("home_manager", "deputy")
@@ -57,8 +65,8 @@ def _order(one: Mapping[str, Any], names: Mapping[str, Text], posts: Mapping[str
 
 def _given_by(one: Mapping[str, Any], posts: Mapping[str, str]) -> Text:
     """The post that signed; on the room's screen also where."""
-    if one["via"] != "screen":
-        return by_text(one["by"])
+    if one["via"] != "screen" or person_of(one["by"]) == BY_HUB:
+        return by_whom(one["by"])
     post = posts.get(str(one["id"]), "")
     return say("orders.by_screen", post=post) if post else say("orders.via_screen")
 

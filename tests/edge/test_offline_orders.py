@@ -4,12 +4,14 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import pytest
 
 from edge.duty import DutyError
+from edge.screen.page import catalogue
 from edge.tries import LOCK_MS, TRIES_MAX
 from hub import crypto
 from protocols.messages.acts import Order
@@ -19,6 +21,7 @@ from protocols.messages.signed import parse_message
 from tests.edge.two_rooms import Room, TwoRooms
 from tests.system.room_hub import Person
 
+pytestmark = pytest.mark.slow  # two rooms are built for each
 WRONG = code_text(b"no code...")
 
 
@@ -259,3 +262,27 @@ def test_a_scanned_order_of_another_hand_is_refused(rooms: TwoRooms) -> None:
     forged = Order("b" * 32, "s-0123456789ab", 1, "open", staff.person).seal([staff.signer])
 
     assert refused(rooms.guest.typed(order_text(forged))) == "unsigned"
+
+
+# -- by the hub's key -----------------------------------------------------------------------
+def test_an_order_that_the_hub_signed_is_named_so_and_never_read_out(rooms: TwoRooms) -> None:
+    """It counts only where the trust file says so (WIRE §1); no person stands behind it."""
+    home = rooms.home
+    raw = Order("d" * 32, "s-0123456789ab", 1, "open", "hub").seal(
+        [crypto.signer(rooms.keys.hub, "hub")]
+    )
+    assert "order.refused" in home.hub_sends(home.wrapped("order", raw))["types"]
+    trust = replace(rooms.keys.trust(), hub_orders=True)
+    (home.rig.folder / "credentials" / "trust.json").write_bytes(trust.encode())
+    home.restart()
+    again = Order("e" * 32, "s-0123456789ab", 1, "open", "hub").seal(
+        [crypto.signer(rooms.keys.hub, "hub")]
+    )
+    assert home.hub_sends(home.wrapped("order", again))["ok"]
+
+    (shown,) = home.service.desk.view()["sessions"][0]["orders"]
+    assert [one["person"] for one in shown["by"]] == ["hub"]
+    words = catalogue()
+    assert words["by.hub"] == ("中心密钥，无人签名", "the hub's key, no person")
+    with pytest.raises(DutyError):
+        home.passed_on(1)

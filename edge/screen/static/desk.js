@@ -101,10 +101,17 @@ export function openMenu() {
   const here = session();
   const orders = here ? orderButtons(here) : [];
   if (orders.length)
-    groups.unshift(h("section", { class: "group" }, h("h3", {}, t("panel.group.orders")), h("div", { class: "menu" }, ...orders)));
+    groups.unshift(h("section", { class: "group" }, h("h3", {}, t("panel.group.orders")), lastOrder(here), h("div", { class: "menu" }, ...orders)));
   show(t("panel.title"), h("p", {}, t("panel.pick")), ...groups);
 }
 
+/* the newest order and who gave it: a person by post, the hub's key or a code by name */
+function lastOrder(here) {
+  const last = here.orders[here.orders.length - 1];
+  if (!last) return "";
+  const by = last.by.map((one) => (has(`by.${one.person}`) ? t(`by.${one.person}`) : one.post || role(one.role)));
+  return h("p", {}, t("order.last", { n: last.n, order: term("order", last.order), by: join(by) }));
+}
 function orderButtons(here) {
   const offline = (name) => button(t(`act.${name}`), () => openAct(name, {}));
   if (here.role !== "home") return [offline("order.typed")];

@@ -6,11 +6,13 @@ from typing import Any
 
 import pytest
 
+from hub.archive import wording
 from hub.web.i18n import catalogue
-from hub.web.views_events import missing_text, reason_text
+from hub.web.views_events import CaseWords, missing_text, reason_text, timeline_row
 from hub.web.views_orders_make import choices, orders
 from hub.web.views_session import OrderChoice
 from tests.hub.web import sample_views
+from tests.hub.web.test_names import entry
 
 HOME = sample_views.VIEWER.org
 DUTY = "home_manager"
@@ -45,6 +47,35 @@ def test_who_is_not_on_duty_as_manager_is_offered_no_order(duty: str) -> None:
     made = choices(waiting(0), sample_views.VIEWER, duty)
     assert made
     assert not any(one.enabled or one.partial for one in made)
+
+
+@pytest.mark.parametrize("via", ["hub", "screen"])
+def test_an_order_that_the_hub_s_key_signed_is_shown_as_such(via: str) -> None:
+    order = {
+        "id": "o-1",
+        "zh": "开始评标",
+        "en": "start",
+        "via": via,
+        "by": {"person": "hub", "post": "", "role": "", "org": ""},
+        "issued_at": "2026-11-24T15:00:00.000+08:00",
+        "at_venues": [],
+    }
+    row = orders({"venues": [], "orders": [order]})[0]
+    assert catalogue().render("zh", row.by) == "由中心密钥签发，无人签名"
+    assert catalogue().render("en", row.by) == "signed with the hub's key, by no person"
+
+
+@pytest.mark.parametrize(("person", "word"), [("hub", "由中心密钥签发"), ("code", "离线指令码")])
+def test_a_room_that_took_an_order_of_no_person_says_so_in_the_timeline(
+    person: str, word: str
+) -> None:
+    by = [{"person": person, "post": "", "role": "", "org": "hubei"}]
+    line = timeline_row(
+        entry("order.accepted", "changsha", order="start", by=by), {}, CaseWords({}, {})
+    )
+    assert word in catalogue().render("zh", line.text)
+    report = {"hub": "中心密钥，无人签名", "code": "离线指令码"}
+    assert wording.posts(by) == report[person]
 
 
 def refused(reason: str, missing: list[str]) -> str:
