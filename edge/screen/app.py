@@ -23,6 +23,7 @@ from edge.duty import DutyError
 from edge.screen.body import BodyError, read_act, read_order, read_passed_on, read_typed
 from edge.screen.page import render_page
 from edge.screen.port import ScreenPort
+from edge.screen.qr import qr_rows
 
 HERE: Final = Path(__file__).parent
 STREAMS_MAX: Final = 8
@@ -184,7 +185,12 @@ def _add_acts(app: FastAPI, port: ScreenPort) -> None:
     @app.post("/api/orders/passed-on")
     async def passed_on(request: Request) -> Response:
         raw = await request.body()
-        return await run_in_threadpool(_answered, lambda: port.passed_on(read_passed_on(raw)))
+
+        def work() -> dict[str, Any]:
+            shown = port.passed_on(read_passed_on(raw))
+            return {**shown, "qr": qr_rows(shown["text"])} if shown.get("ok") else shown
+
+        return await run_in_threadpool(_answered, work)
 
 
 def _answered(work: Callable[[], dict[str, Any]]) -> Response:

@@ -1,5 +1,5 @@
 /* The staff panel: choose an act, fill it in by touch, sign it with one PIN or two, see the answer. */
-import { condition, h, has, hms, icon, join, role, span, t, term, two, waiting } from "./lib.js";
+import { condition, h, has, hms, icon, join, role, span, squares, t, term, two, waiting } from "./lib.js";
 import { faultText, refresh, roomNow, shownState } from "./room.js";
 
 const ORDERING = ["home_manager", "deputy"]; // who may sign an order
@@ -314,7 +314,8 @@ function told(name, args, job, { ok, answer }) {
 function showCodes(what, answer, row) {
   show(what, h("p", { class: "big" }, `${answer.n} ${term("order", answer.order)}`), h("p", {}, t("codes.read")),
     ...answer.codes.map((one) => h("div", {}, h("p", {}, one.name),
-      h("p", { class: "big" }, one.code || t("codes.none")))), h("div", { class: "row" }, ...row));
+      h("p", { class: "big" }, one.code || t("codes.none")))),
+    h("p", {}, t("codes.scan")), squares(answer.qr), h("div", { class: "row" }, ...row));
 }
 function reasons(answer) {
   const code = answer.reason || answer.code;

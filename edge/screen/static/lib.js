@@ -23,6 +23,21 @@ export function icon(name, label = "") {
   svg.append(use);
   return svg;
 }
+/* a QR code from its rows of 0 and 1, dark on light in every theme, with the margin readers need */
+const QR_MARGIN = 4;
+export function squares(rows) {
+  const svg = document.createElementNS(SVG, "svg");
+  const side = rows.length + 2 * QR_MARGIN;
+  svg.setAttribute("class", "qr");
+  svg.setAttribute("viewBox", `0 0 ${side} ${side}`);
+  svg.setAttribute("role", "img");
+  svg.setAttribute("aria-label", "QR");
+  const path = document.createElementNS(SVG, "path");
+  path.setAttribute("d", rows.map((row, y) => [...row].map((dark, x) =>
+    (dark === "1" ? `M${x + QR_MARGIN} ${y + QR_MARGIN}h1v1h-1z` : "")).join("")).join(""));
+  svg.append(path);
+  return svg;
+}
 export function h(tag, attrs = {}, ...children) {
   const made = document.createElement(tag);
   for (const [name, value] of Object.entries(attrs)) {

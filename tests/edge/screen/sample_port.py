@@ -213,7 +213,7 @@ class SamplePort:
         self.typed.append(body)
         code = "04HM-ASW9-NF6Y-Y093-X"
         codes = [{"org": "changsha", "name": "长沙 二室", "code": code}]
-        return {"ok": True, "n": body["n"], "order": "open", "codes": codes}
+        return {"ok": True, "n": body["n"], "order": "open", "codes": codes, "text": "ER1ABC"}
 
     def duty(self) -> list[dict[str, str]]:
         if not self._people:

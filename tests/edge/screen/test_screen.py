@@ -134,6 +134,9 @@ def test_an_order_by_telephone_is_typed_and_shown(client: TestClient, port: Samp
     assert port.typed == [typed, wanted]
     assert shown.json()["codes"][0]["code"] == "04HM-ASW9-NF6Y-Y093-X"
     assert shown.headers["cache-control"] == "no-store"
+    rows = shown.json()["qr"]
+    assert {len(row) for row in rows} == {len(rows)}
+    assert rows[0][:8] == rows[6][:8] == "11111110"  # a corner as every QR code has it
 
 
 @pytest.mark.parametrize(
