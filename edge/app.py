@@ -264,7 +264,7 @@ class _Builder:
             entropy=secrets.token_bytes,
             link_up=side.pipe.up,
             waiting=uplink.waiting,
-            trouble=uplink.trouble,
+            trouble=lambda: side.trouble() or uplink.trouble(),
         )
         return RoomService(
             room=room,
@@ -283,6 +283,7 @@ class _Builder:
             watchdog=watchdog,
             fetcher=side.fetcher,
             lines=side.lines,
+            renewer=side.renewer,
         )
 
     def _sink(self, identifier: Identifier) -> Sink:

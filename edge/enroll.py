@@ -18,11 +18,11 @@ from pathlib import Path
 from typing import Any
 
 from cryptography import x509
-from cryptography.hazmat.primitives import hashes, serialization
+from cryptography.hazmat.primitives import serialization
 from cryptography.hazmat.primitives.asymmetric import ec
 from cryptography.hazmat.primitives.asymmetric.x25519 import X25519PrivateKey
-from cryptography.x509.oid import NameOID
 
+from edge import certificate
 from edge.config import ConfigError
 from edge.crypto import read_private, signer
 from edge.media.uploader import Target
@@ -77,9 +77,9 @@ def request_of(folder: Path, code: str) -> EnrolmentRequest:
         if not (folder / name).exists():
             write_private(folder / name, os.urandom(KEY_BYTES).hex() + "\n")
     if not (folder / "tls.csr").exists():
-        key = ec.generate_private_key(ec.SECP256R1())
-        write_private(folder / "tls.key", _pem(key))
-        write_private(folder / "tls.csr", csr_of(key))
+        write_private(folder / "tls.key", _pem(ec.generate_private_key(ec.SECP256R1())))
+        # Kept: each signature is another one, and people compare a fingerprint over all of it.
+        write_private(folder / "tls.csr", certificate.request(folder).decode("ascii"))
     public, sign = signer(read_private(folder / "sign.key"))
     seal = X25519PrivateKey.from_private_bytes(read_private(folder / "seal.key")).public_key()
     raw = seal.public_bytes(serialization.Encoding.Raw, serialization.PublicFormat.Raw)
@@ -105,13 +105,6 @@ def take(folder: Path, answer: dict[str, Any]) -> None:
         write_private(folder / name, raw.decode("utf-8"))
     identity = json.dumps(answer["id"], ensure_ascii=False, indent=1)
     write_private(folder / "id.json", identity + "\n")
-
-
-def csr_of(key: ec.EllipticCurvePrivateKey) -> str:
-    """A certificate request (PEM); the name is the hub's to give."""
-    name = x509.Name([x509.NameAttribute(NameOID.COMMON_NAME, "controller")])
-    made = x509.CertificateSigningRequestBuilder().subject_name(name).sign(key, hashes.SHA256())
-    return made.public_bytes(serialization.Encoding.PEM).decode("ascii")
 
 
 def write_private(path: Path, text: str) -> None:

@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import random
+import time
 from collections.abc import Callable
 from dataclasses import dataclass
+from datetime import UTC, datetime
 
 from edge.certificate import context
 from edge.clock import boot_id
@@ -16,6 +18,7 @@ from edge.media.spool import Spool
 from edge.media.uploader import Account, Target, Uploader
 from edge.pipe import Broker, Pipe
 from edge.plan_fetch import PlanFetcher
+from edge.renewal import Renewer
 from edge.uplink import PLAN_BODY
 from protocols.messages.identity import kid
 from protocols.messages.status import Will
@@ -32,6 +35,11 @@ class HubSide:
     fetcher: PlanFetcher
     uploader: Uploader
     pipe: Pipe
+    renewer: Renewer | None
+
+    def trouble(self) -> str:
+        """Why the broker cannot let us in, '' for no reason of ours."""
+        return "" if self.renewer is None else self.renewer.trouble()
 
     def switch_with(self, room: RoomFile, later: Later) -> None:
         """From here on a switch of lines reaches every part.
@@ -74,7 +82,28 @@ def build_hub_side(room: RoomFile, spool: Spool, inbox: Inbox, kept: bytes | Non
         authorization=account.authorization,
         source=line.source,
     )
-    return HubSide(lines, fetcher, uploader, _pipe(room, line, uploader, inbox))
+    pipe = _pipe(room, line, uploader, inbox)
+    return HubSide(lines, fetcher, uploader, pipe, _renewer(room, lines, account, pipe))
+
+
+def _renewer(room: RoomFile, lines: Lines, account: Account, pipe: Pipe) -> Renewer | None:
+    """Where certificates are shown, somebody keeps ours in force."""
+
+    def where() -> tuple[str, str]:
+        line = lines.line(lines.kept)
+        return line.url, line.source()
+
+    if not room.credentials.mqtt_tls:
+        return None
+    return Renewer(
+        folder=room.credentials.folder,
+        where=where,
+        account=f"Evalroom ctl={account.ctl},kid={account.kid}",
+        sign=account.sign,
+        up=pipe.up,
+        now=lambda: datetime.now(UTC),
+        mono_s=time.monotonic,
+    )
 
 
 def lines_of(room: RoomFile) -> Lines:

@@ -23,6 +23,7 @@ from edge.media.uploader import Uploader
 from edge.network import Prober
 from edge.pipe import Pipe
 from edge.plan_fetch import PlanFetcher
+from edge.renewal import Renewer
 from edge.runtime import Runtime
 from edge.screen.app import create_screen
 from edge.screen_port import RoomDesk
@@ -62,6 +63,7 @@ class RoomService:
     watchdog: Watchdog
     fetcher: PlanFetcher
     lines: Lines
+    renewer: Renewer | None = None
     _screen: uvicorn.Server | None = None
     _threads: list[threading.Thread] = field(default_factory=list)
 
@@ -90,6 +92,8 @@ class RoomService:
             one.start()
         self.uploader.start()
         self.fetcher.start()
+        if self.renewer is not None:
+            self.renewer.start()
         self.watchdog.ready()
         try:
             self.runtime.run()
@@ -192,6 +196,8 @@ class RoomService:
         self.inbox.close()
         self.desk.bell.close()
         self.fetcher.stop()
+        if self.renewer is not None:
+            self.renewer.stop()
         if self._screen is not None:
             self._screen.should_exit = True
         self.uploader.stop()

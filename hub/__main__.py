@@ -9,7 +9,7 @@ import getpass
 import json
 import logging
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
@@ -190,16 +190,28 @@ def _claim(args: argparse.Namespace) -> int:
     return EX_OK
 
 
+def _revoke(args: argparse.Namespace) -> int:
+    from hub.fleet.renewal import revoke
+
+    return _in_my_name(args, revoke)
+
+
 def _release(args: argparse.Namespace) -> int:
-    from hub.app import build
     from hub.fleet.clones import release
+
+    return _in_my_name(args, release)
+
+
+def _in_my_name(args: argparse.Namespace, act: Callable[..., dict[str, Any]]) -> int:
+    """Something done to a controller by whoever signs in, with a reason."""
+    from hub.app import build
 
     secret = _secrets(args.secret_file, [f"password of {args.by}"])[0]
     hub = build(load(args.data), services=False)
     try:
         token, who = hub.accounts.sign_in(args.by, secret, COMMAND_LINE)
         hub.accounts.sign_out(token)
-        made = release(hub, who.actor, args.ctl, args.reason)
+        made = act(hub, who.actor, args.ctl, args.reason)
     finally:
         hub.close()
     print(json.dumps({**made, "by": who.actor.post}))
@@ -270,6 +282,7 @@ COMMANDS: Final = {
     "claim": _claim,
     "release": _release,
     "reopen-log": _reopen,
+    "revoke": _revoke,
     "erase": _erase,
 }
 

@@ -130,6 +130,8 @@ EVENT_LABELS: dict[str, tuple[str, str]] = {
     "enrolment.offered": ("登记码已生成", "enrolment code made"),
     "enrolment.asked": ("控制器申请登记", "controller asks to be enrolled"),
     "enrolment.refused": ("控制器登记被拒绝", "enrolment refused"),
+    "controller.certified": ("控制器证书已更新", "controller's certificate renewed"),
+    "controller.revoked": ("控制器证书已吊销", "controller revoked"),
     "controller.enrolled": ("控制器已登记", "controller enrolled"),
     "user.created": ("账号已建立", "account created"),
     "user.role_changed": ("账号角色变更", "role changed"),

@@ -19,10 +19,11 @@ from hub import crypto
 from hub.app import Hub
 from hub.booking.body import PLACE
 from hub.broker import free_port
-from hub.cli.handout import private_file, write_broker_users, write_trust
+from hub.cli.handout import private_file, write_trust
 from hub.cli.initialise import ENTROPY_BYTES, add_room
 from hub.cli.parsers import STATIONS, STATIONS_MAX
 from hub.config import ConfigError
+from hub.fleet.broker_users import write_broker_users
 from hub.keys.authority import key_pem, new_key
 from hub.store.tables_core import controllers, organisations, rooms, stations
 from protocols.messages.identity import controller_id, shard

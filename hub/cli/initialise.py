@@ -20,9 +20,10 @@ from hub import crypto
 from hub.accounts.actor import SIGNING_ROLES, VENUE_KEY_ROLES
 from hub.accounts.service import hash_password
 from hub.app import POLICY, Hub, build
-from hub.cli.handout import write_broker_users, write_trust
+from hub.cli.handout import write_trust
 from hub.config import FILE, Config, ConfigError
 from hub.crypto import FULL, Derived, Stretch
+from hub.fleet.broker_users import write_broker_users
 from hub.keys.keyring import ROLE_VENUE
 from hub.problem_words import organisation_names
 from hub.store.engine import set_meta

@@ -110,6 +110,7 @@ def hub_parser() -> argparse.ArgumentParser:
     _claim_options(sub)
     _release_options(sub)
     _reopen_options(sub)
+    _revoke_options(sub)
     _erase_options(sub)
     return top
 
@@ -247,6 +248,20 @@ def _reopen_options(sub: Any) -> None:
     reopen.add_argument("--by", required=True, help="your login: it is done in your name")
     reopen.add_argument("--reason", required=True, help="why; it stays in the log for everybody")
     reopen.add_argument("--secret-file", type=Path, help="first line: your password (asked for)")
+
+
+def _revoke_options(sub: Any) -> None:
+    revoke = _command(
+        sub,
+        "revoke",
+        "lets a lost or stolen controller in nowhere any longer",
+        "evalroom hub revoke /srv/hub --ctl c-0123456789ab --by wang --reason '存储卡遗失'",
+    )
+    revoke.add_argument("data", type=Path, help=DATA_HELP)
+    revoke.add_argument("--ctl", required=True, help="controller, c- and 12 hex digits")
+    revoke.add_argument("--by", required=True, help="your login: it is done in your name")
+    revoke.add_argument("--reason", required=True, help="why; goes into the record")
+    revoke.add_argument("--secret-file", type=Path, help="first line: your password (asked for)")
 
 
 def _serve_options(serve: argparse.ArgumentParser) -> None:

@@ -24,11 +24,12 @@ from sqlalchemy import Connection, select
 from hub.app import CALENDARS, Hub, build
 from hub.booking import erasure
 from hub.broker import EmbeddedBroker, MosquittoBroker
-from hub.cli.handout import write_broker_users, write_trust
+from hub.cli.handout import write_trust
 from hub.cli.sole import LOCK, sole
 from hub.clock import iso_ms
 from hub.config import FILE, Config, ConfigError, load
 from hub.facts import insert_fact
+from hub.fleet.broker_users import write_broker_users
 from hub.store.engine import Store, get_meta, set_meta
 from hub.store.migrate import check, upgrade
 from hub.store.mirror import Line, Mirror

@@ -17,8 +17,8 @@ import uvicorn
 
 from hub.app import Hub
 from hub.broker import Broker, BrokerTls, BrokerUser, EmbeddedBroker, MosquittoBroker
-from hub.cli.handout import write_broker_users
 from hub.config import Config, ConfigError
+from hub.fleet.broker_users import write_broker_users
 from hub.keys.admission import HUB_USER
 from hub.transport import MqttTransport, certified
 from hub.web.limits import PatientHttp

@@ -18,6 +18,7 @@ from sqlalchemy import Connection, select
 
 from hub.config import Config
 from hub.keys.authority import (
+    LEEWAY,
     NAME_OF,
     Authority,
     Issued,
@@ -57,6 +58,18 @@ class Admission:
         row = {"serial": made.serial, "ctl": ctl, "from_at": made.from_at}
         conn.execute(tls_certificates.insert().values(**row, until_at=made.until_at, reason=""))
         return made
+
+    def youngest(self, conn: Connection, ctl: str, within: dt.timedelta) -> dt.datetime | None:
+        """When this controller's last certificate was made, if that was within this time."""
+        mine = (tls_certificates.c.ctl == ctl) & _COUNTS
+        last = conn.execute(
+            select(tls_certificates.c.from_at)
+            .where(mine)
+            .order_by(tls_certificates.c.from_at.desc())
+            .limit(1)
+        ).scalar()
+        made = None if last is None else last + LEEWAY
+        return made if made is not None and made > self._now() - within else None
 
     def shut_out(self, conn: Connection, ctl: str, reason: str) -> int:
         """Revokes every certificate of a controller; returns how many counted until now."""

@@ -81,15 +81,18 @@ def router(hub: HasMedia) -> APIRouter:
     return api
 
 
-def controller_of(hub: HasMedia, sha256: str, header: str) -> str:
-    """The controller behind a signed upload, or behind a request for a plan by its hash."""
+def controller_of(hub: HasMedia, sha256: str, header: str, prefix: bytes = PUT_PREFIX) -> str:
+    """The controller behind a signed upload, or behind a request for a plan by its hash.
+
+    `prefix`: what the hash was signed for; a signature for one use is none for another.
+    """
     found = _AUTH.match(header)
     hub.media.path(sha256)
     if found is not None:
         ctl, kid, sig = found["ctl"], found["kid"], bytes.fromhex(found["sig"])
         with hub.store.read() as conn:
             key = hub.keys.controller_key(conn, ctl)
-        message = PUT_PREFIX + sha256.encode("ascii")
+        message = prefix + sha256.encode("ascii")
         if key is not None and key[0] == kid and crypto.verify(key[1], sig, message):
             return ctl
     raise Problem(

@@ -22,6 +22,8 @@ CODE_BYTES: Final = 20
 """160 random bits are 32 letters and digits without a remainder."""
 CODE_HOURS: Final = 24
 REQUEST_BYTES_MAX: Final = 8_192
+TLS_PREFIX: Final = b"er1/tls\x00"
+"""Before the hash of a certificate request in the signature of a room that asks for another one."""
 FINGERPRINT_CHARS: Final = 32
 """128 bits: whoever wants other keys with the same fingerprint has 2^128 pairs to try."""
 

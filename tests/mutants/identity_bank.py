@@ -10,6 +10,9 @@ _BROKER: Final = "tests/hub/test_broker_identity.py"
 _AUTHORITY: Final = "tests/hub/keys/test_authority.py"
 _ENROLLED: Final = "tests/hub/fleet/test_enrolments.py"
 _ENROLMENTS: Final = "hub/fleet/enrolments.py"
+_RENEWED: Final = "tests/hub/fleet/test_renewal.py"
+_ROOM: Final = "tests/edge/test_certificate.py"
+_ROOMS: Final = "edge/certificate.py"
 _NATS: Final = "hub/broker/embedded.py"
 _MOSQUITTO: Final = "hub/broker/mosquitto.py"
 _KEYS: Final = "hub/keys/authority.py"
@@ -118,6 +121,34 @@ IDENTITY: Final = (
         "signal.SIGTERM if self._revoked_anew else signal.SIGHUP",
         "signal.SIGHUP",
         (f"{_BROKER}::test_a_revoked_room_is_thrown_out_at_once_and_does_not_come_back",),
+    ),
+    Planted(
+        "a revoked room gets another certificate",
+        "hub/fleet/renewal.py",
+        '.values(state="revoked")',
+        '.values(state="enrolled")',
+        (f"{_RENEWED}::test_a_revoked_room_is_out_within_seconds_and_gets_no_other_certificate",),
+    ),
+    Planted(
+        "nobody renews in time",
+        _ROOMS,
+        "(ends - begins) * 2 / 3",
+        "(ends - begins)",
+        (f"{_ROOM}::test_a_certificate_is_due_at_two_thirds_of_its_life",),
+    ),
+    Planted(
+        "a room takes a certificate that is not its own",
+        _ROOMS,
+        "fresh.public_key() != before.public_key() or fresh.subject != before.subject",
+        "False",
+        (f"{_ROOM}::test_what_is_not_ours_never_takes_its_place",),
+    ),
+    Planted(
+        "a room takes a certificate of anybody",
+        _ROOMS,
+        "        fresh.verify_directly_issued_by(authority)\n",
+        "        del authority\n",
+        (f"{_ROOM}::test_what_is_not_ours_never_takes_its_place",),
     ),
     Planted(
         "the list of the revoked is empty",
