@@ -58,6 +58,7 @@ NONCE_BYTES = 16
 ASKS_KEPT = 8
 # Whoever can write to our topics must not be able to fill the record and the disk with it.
 REFUSED_MS = 60_000
+ANSWER_MS = 60_000  # a hub that speaks with us answers a birth at once, busy in seconds
 PLAN_BODY = "plan-body"
 """Leaf under which the fetcher brings a body; no topic of the broker ends in it."""
 NOTICE_MS = 60_000  # what is older has been heard of by other means, or is no longer news (WIRE §3)
@@ -155,6 +156,7 @@ class Uplink:
     last_ping_ms: int | None = None
     answered_ms: int | None = None
     _up: bool = False
+    _up_ms: int = 0
     _asked: dict[str, int] = field(default_factory=dict)
     _gaps: dict[tuple[str, int], int] = field(default_factory=dict)
     _told_before: frozenset[str] = frozenset()
@@ -177,7 +179,7 @@ class Uplink:
 
     def link(self, *, up: bool) -> None:
         """The connection came up (birth, then what waits) or went down."""
-        self._up = up
+        self._up, self._up_ms = up, self.mono_ms()
         self.last_ping_ms = None
         if not up:
             self.state = on_disconnect(self.state)
@@ -262,12 +264,17 @@ class Uplink:
         """What is wrong with the hub's answers, '' for nothing.
 
         `ack_bad` until a good one comes, `log_refused` until this room could co-sign its log again,
-        `rolled_back` where it was found since this start.
+        `rolled_back` where it was found since this start, `unanswered` where the hub is there and
+        has had time to answer this connection's birth: one of another wire version does not.
         """
         if self.state.bad_reported:
             return "ack_bad"
         if self.witness is not None and self.witness.contradicted:
             return "log_refused"
+        answered_ms = -1 if self.answered_ms is None else self.answered_ms
+        waited_ms = self.mono_ms() - self._up_ms
+        if self.last_ping_ms is not None and answered_ms < self._up_ms and waited_ms > ANSWER_MS:
+            return "unanswered"
         return "rolled_back" if self.state.lost_reported - self._told_before else ""
 
     def _report(self) -> None:

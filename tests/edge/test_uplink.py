@@ -299,6 +299,24 @@ def test_what_is_wrong_with_the_hubs_answers_is_shown_in_the_room(bench: Bench) 
     assert again.trouble() == ""
 
 
+def test_a_hub_of_another_wire_version_is_told_apart_from_one_that_is_not_there(
+    bench: Bench,
+) -> None:
+    """It pings and leaves the birth unanswered; with the first answer the screen is calm again."""
+    bench.uplink.link(up=True)
+    bench.now[0] += 61_000
+    assert bench.uplink.trouble() == "", "nobody is there: that is the network's to say"
+
+    bench.uplink.arrived(DOWN_PING, Ping("5" * 32).encode(), retained=False)
+    assert bench.uplink.trouble() == "unanswered"
+    bench.ack()
+    assert bench.uplink.trouble() == ""
+
+    bench.uplink.link(up=True)
+    bench.uplink.arrived(DOWN_PING, Ping("6" * 32).encode(), retained=False)
+    assert bench.uplink.trouble() == "", "it has a minute"
+
+
 def test_a_row_is_confirmed_by_its_hash_only(bench: Bench) -> None:
     """The hash of nothing counts where this room has declared a hole, and nowhere else."""
     write(bench, 3)

@@ -236,3 +236,22 @@ def test_the_hubs_facts_are_sealed_and_chained(hub: Hub) -> None:
         (actor,) = ring.signers(sealed, crypto.verify)
         assert actor.principal.kind == "hub"
         assert decode_event(raw).seq == seq
+
+
+def test_a_room_of_another_wire_version_is_refused_in_words_until_it_is_updated(
+    hub: Hub, clock: HandClock, room: Any
+) -> None:
+    """Not a failure: the hub pings it, answers nothing, and says which versions these are."""
+    stream = room.open()
+    wire = scripted.Wire()
+    hub.fleet.transport = wire
+    hub.ingest.handle(room.topic(UP_ST), room.birth(stream, wire=2))
+    assert hub.rooms.link(room.ctl).refused == "wire 2, this hub speaks 1"
+    clock.go(6)
+    hub.fleet.tick()
+    assert {name.rsplit("/", 1)[1] for name, *_ in wire.sent} == {"ping"}
+
+    hub.ingest.handle(room.topic(UP_ST), room.birth(stream))
+
+    assert hub.rooms.link(room.ctl).refused == ""
+    assert "ack" in {name.rsplit("/", 1)[1] for name, *_ in wire.sent}
