@@ -127,7 +127,21 @@ IDENTITY: Final = (
         "hub/fleet/renewal.py",
         '.values(state="revoked")',
         '.values(state="enrolled")',
-        (f"{_RENEWED}::test_a_revoked_room_is_out_within_seconds_and_gets_no_other_certificate",),
+        (f"{_RENEWED}::test_a_revoked_controller_is_on_no_list_and_its_signature_is_nobodys",),
+    ),
+    Planted(
+        "a revoked certificate is on no list",
+        "hub/fleet/renewal.py",
+        "hub.admission.shut_out(conn, ctl, reason.strip())",
+        "1",
+        (f"{_RENEWED}::test_a_revoked_controller_is_on_no_list_and_its_signature_is_nobodys",),
+    ),
+    Planted(
+        "an upload's signature renews a certificate",
+        "hub/web/api_media.py",
+        "message = prefix + sha256",
+        'message = b"er1/tls\\0" + sha256',
+        (f"{_RENEWED}::test_a_revoked_controller_is_on_no_list_and_its_signature_is_nobodys",),
     ),
     Planted(
         "nobody renews in time",

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import datetime as dt
+import hashlib
+import json
 import ssl
 import subprocess
 import sys
@@ -13,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from cryptography import x509
 from sqlalchemy import delete, select, update
 
 from edge import certificate
@@ -21,13 +24,16 @@ from edge.crypto import read_private, signer
 from edge.renewal import AGAIN_S, DOWN_S, Renewer
 from hub.app import Hub
 from hub.config import load
+from hub.fleet.renewal import revoke
+from hub.problems import Problem
 from hub.store.tables_core import controllers, tls_certificates
+from hub.web.api_media import controller_of
+from protocols.messages.enrolment import TLS_PREFIX
 from protocols.messages.identity import kid
 from protocols.messages.topics import topic
 from tests.torture.plain_mqtt import Peer
 
 WITHIN_S = 30.0
-pytestmark = pytest.mark.system
 
 
 @dataclass
@@ -90,6 +96,7 @@ def site(hub_data: Path, room_folder: Path, open_hub: Callable[..., Hub]) -> Ite
             serving.terminate()
 
 
+@pytest.mark.system
 def test_a_certificate_is_renewed_while_the_old_one_is_connected(site: Site) -> None:
     site.age()
     old = site.connected("old")
@@ -106,6 +113,7 @@ def test_a_certificate_is_renewed_while_the_old_one_is_connected(site: Site) -> 
     assert not site.renewer.look(), "one in six hours"
 
 
+@pytest.mark.system
 def test_an_expired_certificate_and_a_forgotten_one_are_renewed_too(site: Site) -> None:
     site.age()
     site.shift = dt.timedelta(days=100)
@@ -125,6 +133,7 @@ def test_an_expired_certificate_and_a_forgotten_one_are_renewed_too(site: Site) 
     assert site.connected("again").refused == 0
 
 
+@pytest.mark.system
 def test_a_revoked_room_is_out_within_seconds_and_gets_no_other_certificate(
     site: Site, accounts: dict[str, dict[str, Any]], tmp_path: Path
 ) -> None:
@@ -147,3 +156,32 @@ def test_a_revoked_room_is_out_within_seconds_and_gets_no_other_certificate(
     with site.hub.store.read() as conn:
         state = select(controllers.c.state).where(controllers.c.ctl == site.ctl)
         assert conn.execute(state).scalar_one() == "revoked"
+
+
+def test_a_revoked_controller_is_on_no_list_and_its_signature_is_nobodys(
+    open_hub: Callable[..., Hub], accounts: dict[str, dict[str, Any]], room_folder: Path
+) -> None:
+    hub = open_hub(mqtt_tls=True)
+    ctl = read_credentials(room_folder).ctl
+    public, sign = signer(read_private(room_folder / "sign.key"))
+    csr = certificate.request(room_folder)
+    digest = hashlib.sha256(csr).hexdigest()
+    signature = sign(TLS_PREFIX + digest.encode("ascii")).hex()
+    header = f"Evalroom ctl={ctl},kid={kid(public)},sig={signature}"
+    assert controller_of(hub, digest, header, TLS_PREFIX) == ctl
+    with pytest.raises(Problem, match="upload_not_signed"):
+        controller_of(hub, digest, header)  # signed for another use
+    signed_in = {
+        login: hub.accounts.sign_in(login, accounts[login]["password"], "127.0.0.1")[1].actor
+        for login in ("changsha.technician", "hunan.technician")
+    }
+
+    with pytest.raises(Problem, match="other_organisation"):
+        revoke(hub, signed_in["hunan.technician"], ctl, "存储卡遗失")
+    assert revoke(hub, signed_in["changsha.technician"], ctl, "存储卡遗失")["certificates"] == 1
+
+    assert ctl not in json.loads(hub.config.broker_users.read_text(encoding="utf-8"))
+    listed = x509.load_pem_x509_crl(hub.config.revoked_certs.read_bytes())
+    assert [one.serial_number for one in listed] == [certificate.own(room_folder).serial_number]
+    with pytest.raises(Problem, match="upload_not_signed"):
+        controller_of(hub, digest, header, TLS_PREFIX)
