@@ -51,13 +51,13 @@ class Shares:
         share.uploads += 1
         share.bytes += size
         self.coming += size
+        kept = False
         try:
             yield
-        except BaseException:
-            share.bytes -= size
-            raise
+            kept = True
         finally:
             share.uploads -= 1
+            share.bytes -= 0 if kept else size
             self.coming -= size
 
 
