@@ -82,8 +82,8 @@ class CursorState:
     epochs: Mapping[str, EpochCursor] = field(default_factory=dict)
     bad_reported: bool = False
     lost_reported: frozenset[str] = frozenset()
-    ahead: Mapping[str, tuple[int, str, int]] = field(default_factory=dict)
-    """Epoch -> generation, run and n of the newest ack of a run that has not proved itself yet."""
+    ahead: Mapping[str, tuple[int, str, int, int]] = field(default_factory=dict)
+    """Epoch -> generation, run, highest n and highest `upto` of a run not proved yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -182,9 +182,11 @@ def on_ack(
     if ack.upto and not declared and known is not None and known != ack.hash:
         return on_bad_ack(state, f"another hash at {ack.epoch} {ack.upto}")
     fresh = same_run or (state.ask != "" and ack.re == state.ask)
-    # The ack that proves a run may be older than one of it that has moved this epoch already.
-    generation, run, n = state.ahead.get(ack.epoch, (0, "", 0))
-    overtaken = (generation, run) == (ack.generation, ack.run) and ack.n < n
+    # The ack that proves a run may be older than one of it that has moved this epoch already, or
+    # answer an older batch that was delivered again. Only a run that asks again takes a word back.
+    generation, run, n, upto = state.ahead.get(ack.epoch, (0, "", 0, 0))
+    said_more = ack.n < n or (ack.upto < upto and not ack.resend)
+    overtaken = (generation, run) == (ack.generation, ack.run) and said_more
     state = replace(state, bad_reported=False)
     if fresh:
         # Only a run that proved to be the present one may brake, and may rewind from now on.
@@ -199,10 +201,11 @@ def _ahead(state: CursorState, ack: Ack, *, fresh: bool) -> CursorState:
     """Remembers an ack of a run that has not proved itself; there is one place for each epoch."""
     if fresh:
         return state
-    said = (ack.generation, ack.run, ack.n)
+    said = (ack.generation, ack.run, ack.n, ack.upto)
     before = state.ahead.get(ack.epoch, said)
-    newest = max(said, before) if before[:2] == said[:2] else said
-    return replace(state, ahead={**state.ahead, ack.epoch: newest})
+    if before[:2] == said[:2]:
+        said = (*said[:2], max(said[2], before[2]), max(said[3], before[3]))
+    return replace(state, ahead={**state.ahead, ack.epoch: said})
 
 
 def _place(

@@ -144,6 +144,26 @@ def test_the_ack_that_proves_a_run_rewinds_nothing_behind_a_newer_one_of_it(stat
     ), "what is newer still counts"
 
 
+def test_an_old_batch_that_proves_a_run_rewinds_nothing_behind_what_the_run_has_said(state):
+    """A batch that comes twice is acknowledged at its own end, not where the hub stands."""
+    for n, upto in ((2, 70), (3, 55)):
+        state, _ = take(state, ack(upto, run=RUN2, n=n, re="d" * 32))
+
+    state, out = take(state, ack(20, run=RUN2, n=4))
+    assert out == (Ignored("behind"),)
+    assert (state.run, state.n, state.epochs[EPOCH].acked) == (RUN2, 4, 70)
+    assert take(state, ack(20, run=RUN2, n=5, resend=True))[1] == (
+        Rewound(EPOCH, acked=70, upto=20, generation=1),
+    ), "a hub that lost rows within its run asks for them"
+
+
+def test_a_run_that_proves_itself_by_asking_again_rewinds(state):
+    state, _ = take(state, ack(70, run=RUN2, n=2, re="d" * 32))
+
+    _, out = take(state, ack(20, run=RUN2, n=3, resend=True))
+    assert out == (Rewound(EPOCH, acked=70, upto=20, generation=1),)
+
+
 def test_a_newer_ack_of_another_run_or_epoch_hides_no_rewind(state):
     for other in (ack(60, run="e" * 16, n=3, re=""), ack(50, run=RUN2, n=3, re="", epoch=OLD)):
         before, _ = take(state, other)
