@@ -179,6 +179,41 @@ SECTIONS = (
         ("tests/mutants/test_bank.py", "-k", "noticed"),
     ),
     Section(
+        "transparency",
+        "no change of a log of a thousand rows and no fork goes unseen",
+        command=("tests.transparency",),
+        rests_on=("protocols", "hub/transparency", "edge/witness.py"),
+    ),
+    Section(
+        "refusals",
+        "no altered, old or foreign order, command or code counts",
+        command=("tests.edge.refusals", "--messages", "1000"),
+        rests_on=ROOM,
+    ),
+    Section(
+        "strangers",
+        "nothing of a stranger or on another's topic arrives",
+        ("tests/hub/test_broker_identity.py", "-rP"),
+    ),
+    Section(
+        "rights",
+        "each role of each organisation gets what the table says",
+        command=("tests.bench.rights",),
+    ),
+    Section(
+        "sign-in",
+        "strangers lock nobody out, codes count once",
+        ("tests/hub/accounts",),
+    ),
+    Section(
+        "attack",
+        "no request makes the hub fail, no room fills it",
+        (
+            *("tests/hub/api/test_fuzzed.py", "tests/hub/web/test_limits.py"),
+            "tests/hub/media/test_rogue.py",
+        ),
+    ),
+    Section(
         "days",
         "a whole day, also of deaths, ends with a sound package",
         ("tests/system/test_demo_day.py", "tests/system/test_demo_torture.py"),
