@@ -122,7 +122,8 @@ def _document(record: SessionRecord, event: Event) -> None:
 
 
 def _order(record: SessionRecord, event: Event) -> None:
-    seen = record.orders.setdefault(str(event.data.get("id", "")), {}).setdefault(event.ctl, Seen())
+    name = str(event.data.get("id") or event.data.get("named") or "")
+    seen = record.orders.setdefault(name, {}).setdefault(event.ctl, Seen())
     if event.type == "order.accepted":
         seen.accepted_at = event.at
         return

@@ -237,6 +237,8 @@ def order_refused(work: Work) -> None:
     """An order whose signature does not hold: recorded, told, nothing else.
 
     An order that was answered before and is sent again is old by now; its first answer stands.
+    Anyone may have written the id of one that was not: it is no answer to the genuine order of that
+    name, which may still come, on paper if the hub keeps it back.
     """
     if _repeated(work):
         return
@@ -245,7 +247,8 @@ def order_refused(work: Work) -> None:
     work.emit(
         "order.refused",
         "" if session is None else session.id,
-        id=str(work.data.get("id", "")),
+        id="",
+        named=str(work.data.get("id", "")),
         order=str(work.data.get("order") or ""),
         reason=reason,
         missing=[],

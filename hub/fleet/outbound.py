@@ -371,11 +371,14 @@ class Fleet:
         if event.type == "phase.changed":
             ident, state = str(event.data.get("order", "")), "acted"
         else:
-            ident, state = str(event.data["id"]), ANSWERS[event.type]
+            # An order that did not prove itself is named only: it is answered, its name is not.
+            named = event.data.get("named", "") if event.type == "order.refused" else ""
+            ident, state = str(event.data["id"] or named), ANSWERS[event.type]
         row = conn.execute(
             select(outgoing.c.state).where(outgoing.c.ctl == stored.ctl, outgoing.c.id == ident)
         ).one_or_none()
-        if row is None or RANK[state] <= RANK[row.state]:
+        proven = event.type == "order.accepted" and row is not None and row.state == "refused"
+        if row is None or (RANK[state] <= RANK[row.state] and not proven):
             return
         conn.execute(
             outgoing.update()

@@ -233,10 +233,20 @@ def test_a_broken_signature_is_recorded() -> None:
             "text": "no valid signature",
         },
     )
-    assert room.only("order.refused")["text"] == "no valid signature"
+    told = room.only("order.refused")
+    assert (told["text"], told["id"], told["named"]) == ("no valid signature", "", "b")
     room.feed("order_refused", {"session": "s-x"})
     assert room.last[0].session == ""
     refused(room, "unsigned")
+
+
+def test_a_forgery_does_not_use_up_the_name_of_the_genuine_order() -> None:
+    room = Bench().begin()
+    room.feed("order_refused", {"id": "first", "session": SESSION, "reason": "unsigned"})
+    assert "first" not in room.state.answers
+    room.order("open", id="first")
+    assert room.answer() == {"ok": True}
+    assert room.state.answers["first"] == "accepted"
 
 
 # -- statements ------------------------------------------------------------------------------

@@ -146,4 +146,4 @@ def test_a_board_that_dies_is_one_loss_and_one_return(rig: Rig) -> None:
     rig.kill_room()
     rig.start_room()
     old = hub.order(SESSION, 1, "close")
-    assert hub.wait("order.refused", id=old).data["reason"] == "old_n"
+    assert hub.wait("order.refused", named=old).data["reason"] == "old_n"

@@ -61,10 +61,10 @@ def test_orders_that_are_not_genuine_move_nothing(rig: Rig) -> None:
     ]
     for reason, order, signer in cases:
         hub.send("order", order.seal([signer.signer]), name=order.id)
-        assert hub.wait("order.refused", id=order.id).data["reason"] == reason
+        assert hub.wait("order.refused", named=order.id).data["reason"] == reason
     good = Order("e" * 32, SESSION, 9, "close", manager.person).seal([manager.signer])
     hub.send("order", flipped(good), name="e" * 32)
-    assert hub.wait("order.refused", id="e" * 32).data["reason"] == "unsigned"
+    assert hub.wait("order.refused", named="e" * 32).data["reason"] == "unsigned"
     override = Command("f" * 32, "locker.override", {"locker": 1}, Expect("locker:1"))
     hub.send("command", override.seal([rig.keys.staff.signer]), name="f" * 32)
     assert "two persons" in hub.wait("cmd.refused", id="f" * 32).data["reason"]

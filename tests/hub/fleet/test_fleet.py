@@ -190,6 +190,24 @@ def test_a_refusal_keeps_its_reason(hub: Hub, room: Any) -> None:
     assert states[room.ctl]["reason"] == "members_missing"
 
 
+@pytest.mark.usefixtures("wire")
+def test_what_only_bore_an_orders_name_is_refused_and_the_order_may_still_come(
+    hub: Hub, room: Any
+) -> None:
+    stream = room.open()
+    with hub.store.write() as conn:
+        hub.fleet.send(conn, room.ctl, "order", ORDER, b"raw")
+    forged = {"id": "", "named": ORDER, "order": "start", "reason": "unsigned", "missing": []}
+    room.write(stream, "order.refused", forged, session=SESSION)
+    hub.ingest.handle(room.topic(UP_EV), room.batch(stream))
+    hub.projector.run_pending()
+    assert _state(hub) == "refused"
+    room.write(stream, "order.accepted", {"id": ORDER}, session=SESSION)
+    hub.ingest.handle(room.topic(UP_EV), room.batch(stream))
+    hub.projector.run_pending()
+    assert _state(hub) == "accepted"
+
+
 def test_an_unknown_kind_is_our_own_mistake(hub: Hub, room: Any) -> None:
     with pytest.raises(ValueError, match="expected one of"), hub.store.write() as conn:
         hub.fleet.send(conn, room.ctl, "wish", ORDER, b"")
