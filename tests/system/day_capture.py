@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import json
 import threading
 from pathlib import Path
 
 import paho.mqtt.client as mqtt
 from paho.mqtt.enums import CallbackAPIVersion
+
+from hub.config import load
+from hub.transport import certified
 
 LOOK_S = 0.2
 
@@ -32,12 +34,13 @@ class Capture:
         self._thread.join()
 
     def _run(self) -> None:
-        port, users = self._data / "broker" / "port", self._data / "keys" / "mqtt-users.json"
-        while not (port.exists() and users.exists()):
+        port, own = self._data / "broker" / "port", self._data / "keys" / "hub.pem"
+        while not (port.exists() and own.exists()):
             if self._ended.wait(LOOK_S):
                 return
+        config = load(self._data)
         client = mqtt.Client(CallbackAPIVersion.VERSION2, "capture", protocol=mqtt.MQTTv311)
-        client.username_pw_set("hub", json.loads(users.read_text("utf-8"))["hub"])
+        client.tls_set_context(certified(config.authority_cert, config.hub_cert))
         client.reconnect_delay_set(1, 1)
         client.on_connect = lambda *_: client.subscribe("er/1/#", qos=1)
         with self._into.open("wb") as out:
