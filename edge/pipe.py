@@ -107,6 +107,7 @@ class Pipe:
         client.on_subscribe = self._subscribed
         client.on_disconnect = self._disconnected
         client.on_socket_open = _send_at_once
+        client.on_socket_register_write = _written_by_its_thread
         client.on_message = self._message
         return client
 
@@ -206,6 +207,14 @@ class Pipe:
 
     def _message(self, _client: mqtt.Client, _userdata: Any, message: mqtt.MQTTMessage) -> None:
         self.on_bytes(message.topic, bytes(message.payload), retained=bool(message.retain))
+
+
+def _written_by_its_thread(*_: object) -> None:
+    """Leaves what is to be sent to the connection's own thread.
+
+    Without it paho writes from whichever thread publishes, while its own reads: OpenSSL takes one
+    at a time, and a room ended with its memory in disorder.
+    """
 
 
 def _send_at_once(_client: mqtt.Client, _userdata: object, line: Any) -> None:

@@ -5,11 +5,15 @@ from __future__ import annotations
 import random
 import threading
 from collections.abc import Callable
+from pathlib import Path
 
+import paho.mqtt.client as mqtt
 import pytest
 
 from edge.pipe import BACKOFF_S, HURRY_S, Broker, Pipe
-from tests.system.room_rig import free_port
+from hub.broker import BrokerUser, EmbeddedBroker
+from protocols.messages.identity import shard
+from tests.system.room_rig import free_port, until
 
 TRIES = 10
 
@@ -81,3 +85,42 @@ def test_a_line_that_is_back_spreads_the_rooms_over_some_seconds() -> None:
 
     assert short == [0.5 * HURRY_S]
     assert told[4] == 0.5 * 2 * HURRY_S, "and the waits grow again from there"
+
+
+CTL = "c-0123456789ab"
+WORD = "a-word-of-sixteen"
+OWN = f"er/1/{shard(CTL)}/{CTL}"
+
+
+def test_what_others_send_is_written_by_the_connections_own_thread(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """OpenSSL takes one at a time: a write from another thread while this one reads ends a room."""
+    writers: set[str] = set()
+    write = mqtt.Client._packet_write
+
+    def told(client: mqtt.Client) -> mqtt.MQTTErrorCode:
+        writers.add(threading.current_thread().name)
+        return write(client)
+
+    monkeypatch.setattr(mqtt.Client, "_packet_write", told)
+    links: list[bool] = []
+    broker = EmbeddedBroker(tmp_path / "broker", [BrokerUser(CTL, WORD)])
+    broker.start()
+    pipe = Pipe(
+        broker=Broker("127.0.0.1", broker.port, CTL, WORD, CTL),
+        subscriptions=[(f"{OWN}/down/ack", 1)],
+        will=(f"{OWN}/up/st", b"{}"),
+        on_link=lambda *, up: links.append(up),
+        on_bytes=lambda *_, **__: None,
+        chance=lambda: 0.0,
+    )
+    try:
+        pipe.start()
+        until("the line is up", pipe.up, within_s=30)
+        assert all(pipe.send(f"{OWN}/up/tm", b"{}", qos=0) for _ in range(100))
+        until("all is written", lambda: not pipe._client.want_write(), within_s=30)
+    finally:
+        pipe.stop()
+        broker.stop()
+    assert writers == {"mqtt"}
