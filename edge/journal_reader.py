@@ -174,6 +174,20 @@ class JournalReader:
             for data in self._said("record.gap")
         ]
 
+    def gap_row(self, epoch: str, first: int) -> Row | None:
+        """The newest sound row that declares the hole from `first` on; None where none does."""
+        for named, seq, line, digest in self.port.execute(
+            "SELECT epoch.epoch, event.seq, event.line, event.hash"
+            " FROM event JOIN epoch ON epoch.n = event.n"
+            " WHERE event.type = 'record.gap' ORDER BY event.id DESC"
+        ):
+            if event_hash(line) != digest:
+                continue
+            data = decode_event(line).data
+            if (data["epoch"], data["from"]) == (epoch, first):
+                return Row(str(named), int(seq), str(digest), bytes(line))
+        return None
+
     def rolled_back(self) -> list[str]:
         """Epochs of which this journal has said that the hub has more than it."""
         return [str(data["epoch"]) for data in self._said("journal.rolled_back")]

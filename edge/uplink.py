@@ -442,11 +442,24 @@ class Uplink:
                 return False
             end, cause = hole
             self._declare_gap(plan.epoch, plan.first, end, cause)
+        elif self.state.epochs[plan.epoch].tries:
+            self._tell_gap_again(plan)
         chance = int.from_bytes(self.entropy(4), "big")
         self.state = on_hole(
             self.state, epoch=plan.epoch, last=end, now_ms=self.mono_ms(), entropy=chance
         )
         return True
+
+    def _tell_gap_again(self, plan: SendPlan) -> None:
+        """The hub stays in front of a hole that was declared: it may have lost the declaration.
+
+        A hub from an old backup asks for what it has heard of; nobody may name the epoch in which
+        the hole was declared, for the row that would may be the hole of another. Where the hub has
+        it, it says so; where not, it asks for that epoch's rows.
+        """
+        row = self.journal.gap_row(plan.epoch, plan.first)
+        if row is not None:
+            self._publish(UP_EV, self._batch(row.epoch, [row]))
 
     def _declare_gap(self, epoch: str, first: int, last: int, cause: str) -> None:
         if (epoch, first) not in self._gaps:

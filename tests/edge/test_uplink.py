@@ -366,6 +366,35 @@ def test_a_gap_whose_own_record_has_rotted_is_declared_again(bench: Bench) -> No
     assert {(one["epoch"], one["from"]) for one in gaps} == {(epoch, 3), (declared, 2)}
 
 
+def test_a_hub_that_stays_in_front_of_a_hole_is_told_of_it_again(bench: Bench) -> None:
+    """It came back from an old backup, and no row names the epoch that declares the hole."""
+    batches(bench)
+    bench.ack()
+    write(bench, 3)
+    epoch = bench.journal.epoch
+    bench.journal.port.execute(
+        "UPDATE event SET line = x'00' WHERE seq = 3 AND n = (SELECT n FROM epoch WHERE epoch = ?)",
+        (epoch,),
+    )
+    bench.uplink.link(up=False)
+    bench.uplink.link(up=True)
+    declared = bench.journal.epoch
+    bench.ack(epoch=declared)
+    bench.ack(epoch=epoch, upto=4, hash=bench.journal.row_hash(epoch, 4))
+    batches(bench)
+
+    asked = {"run": "b" * 32, "generation": 2, "resend": True, "epoch": epoch, "upto": 2}
+    bench.ack(**asked, hash=bench.journal.row_hash(epoch, 2))
+    assert batches(bench) == [(4, 4)], "first it goes on behind the hole"
+    bench.now[0] += 60_000
+    bench.uplink.tick()
+    assert batches(bench) == [(2, 2)], "then it tells of the hole again"
+    told = {"run": "b" * 32, "generation": 2, "resend": True, "epoch": declared, "upto": 0}
+    (turn,) = bench.ack(**told, hash=GENESIS)
+    assert turn.data["type"] == "hub.rollback"
+    assert batches(bench) == [(1, 2)]
+
+
 def test_a_restored_hub_hears_that_rows_were_pruned(bench: Bench) -> None:
     """Row 1 opens the epoch and is always there: what is asked for begins behind it."""
     write(bench, 3)
