@@ -220,6 +220,8 @@ def _listener(config: Config) -> Iterator[socket.socket]:
 
 
 def _end(_signal: int, _frame: object) -> None:
+    # Said twice, it would break into the closing that the first word has begun.
+    signal.signal(signal.SIGTERM, signal.SIG_IGN)
     raise SystemExit(0)
 
 
