@@ -19,12 +19,16 @@ def _handler() -> Iterator[None]:
 
 @pytest.mark.usefixtures("_handler")
 def test_a_second_word_to_stop_breaks_into_nothing() -> None:
-    signal.signal(signal.SIGTERM, serving._end)
-    closed = False
-    with pytest.raises(SystemExit) as ended:
+    closed = []
+
+    def run() -> None:
+        signal.signal(signal.SIGTERM, serving._end)
         try:
             signal.raise_signal(signal.SIGTERM)
         finally:
             signal.raise_signal(signal.SIGTERM)
-            closed = True
-    assert (ended.value.code, closed) == (0, True)
+            closed.append(True)
+
+    with pytest.raises(SystemExit) as ended:
+        run()
+    assert (ended.value.code, closed) == (0, [True])
