@@ -108,6 +108,8 @@ class Pipe:
         client.on_disconnect = self._disconnected
         client.on_socket_open = _send_at_once
         client.on_socket_register_write = _written_by_its_thread
+        # What paho makes for a thread of its own: without it the loop would look once a second.
+        client._sockpairR, client._sockpairW = _wake_pair()  # noqa: SLF001
         client.on_message = self._message
         return client
 
@@ -207,6 +209,14 @@ class Pipe:
 
     def _message(self, _client: mqtt.Client, _userdata: Any, message: mqtt.MQTTMessage) -> None:
         self.on_bytes(message.topic, bytes(message.payload), retained=bool(message.retain))
+
+
+def _wake_pair() -> tuple[socket.socket, socket.socket]:
+    """Two ends by which who sends wakes who writes."""
+    pair = socket.socketpair()
+    for end in pair:
+        end.settimeout(0)
+    return pair
 
 
 def _written_by_its_thread(*_: object) -> None:
