@@ -59,6 +59,11 @@ def test_any_bagit_tool_accepts_the_bag(tmp_path, good):
     assert bagit.Bag(str(write(tmp_path, good))).is_valid()
 
 
+def test_rows_that_follow_one_another_in_stream_and_log_are_one_line():
+    rows = {4: ("c-1", "e", 1), 5: ("c-1", "e", 2), 7: ("c-1", "e", 3), 8: ("c-2", "e", 4)}
+    assert make.log_places(rows) == b"c-1 e 1 2 4\nc-1 e 3 1 7\nc-2 e 4 1 8\n"
+
+
 def test_the_program_alone_finds_it_sound(folder):
     code, said = run(folder, "package", "--trust", "trust.json", "--lang", "en")
 

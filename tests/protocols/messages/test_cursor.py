@@ -157,6 +157,13 @@ def test_an_old_batch_that_proves_a_run_rewinds_nothing_behind_what_the_run_has_
     ), "a hub that lost rows within its run asks for them"
 
 
+def test_what_one_unproven_run_said_binds_no_other(state):
+    for run in (RUN2, "e" * 16):
+        state, _ = take(state, ack(70, run=run, n=3, re="d" * 32))
+    _, out = take(state, ack(20, run=RUN2, n=1))
+    assert [type(one) for one in out] == [Rewound]
+
+
 def test_a_run_that_proves_itself_by_asking_again_rewinds(state):
     state, _ = take(state, ack(70, run=RUN2, n=2, re="d" * 32))
 

@@ -160,6 +160,13 @@ def test_orders_end_and_waive() -> None:
     assert record.state.answers == {"o1": "accepted", "o2": "accepted", "o3": "needs"}
 
 
+def test_an_order_confirmed_in_a_session_not_known_is_answered_and_moves_nothing() -> None:
+    record = Record()
+    before = record.state.sessions
+    record.write("order.confirmed", "s-unknown", id="o9", n=1, order="open", code_order="c1")
+    assert (record.state.answers["o9"], record.state.sessions) == ("accepted", before)
+
+
 def test_answers_are_kept_in_order_and_bounded() -> None:
     record = Record()
     for number in range(COMMANDS_KEPT + 5):
