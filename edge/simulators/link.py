@@ -60,9 +60,11 @@ class Link:
         self.control.unlink(missing_ok=True)
         control = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
         control.bind(str(self.control))
-        control.listen()
         listeners: dict[socket.socket, Route | None] = {control: None}
         try:
+            # Who reaches the control socket reaches the lines too.
+            self._plug(listeners)
+            control.listen()
             while not self._stop.is_set():
                 self._plug(listeners)
                 for ready in select.select(list(listeners), [], [], WAIT_S)[0]:
