@@ -95,9 +95,16 @@ OWN = f"er/1/{shard(CTL)}/{CTL}"
 def test_what_others_send_is_written_by_the_connections_own_thread(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """OpenSSL takes one at a time: a write from another thread while this one reads ends a room."""
+    """OpenSSL takes one at a time: a write from another thread while this one reads ends a room.
+
+    And it is written at once: by itself this connection looks again in ten minutes only.
+    """
     writers: set[str] = set()
-    write = mqtt.Client._packet_write
+    write, loop = mqtt.Client._packet_write, mqtt.Client.loop_forever
+    seldom = {"timeout": 600.0}
+    monkeypatch.setattr(
+        mqtt.Client, "loop_forever", lambda client, **more: loop(client, **seldom, **more)
+    )
 
     def told(client: mqtt.Client) -> mqtt.MQTTErrorCode:
         writers.add(threading.current_thread().name)
