@@ -274,7 +274,9 @@ def test_a_broker_that_is_killed_while_it_starts_is_started_again(
     def spawn_and_kill(broker: Broker) -> None:
         spawn(broker)
         if doomed.pop(0):
-            os.kill(broker.pid or broker._process.pid, signal.SIGKILL)  # type: ignore[union-attr]
+            assert broker._process is not None
+            broker._process.kill()
+            broker._process.wait(WAIT_S)  # else it may answer once more while it dies
 
     monkeypatch.setattr(kind, "_spawn", spawn_and_kill)
     with kind(tmp_path / "broker", USERS) as again:
