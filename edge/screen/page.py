@@ -18,14 +18,24 @@ LANGS: Final = ("zh", "en")
 _HASH_CHARS: Final = 12  # enough to tell two releases of one file apart
 
 
+def _once(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    """The pairs as a dict; a key that comes twice would silently take the other's sentence."""
+    found: dict[str, Any] = {}
+    for key, value in pairs:
+        if key in found:
+            raise ValueError(f"words.json {key!r}: expected it once, got it twice")
+        found[key] = value
+    return found
+
+
 @cache
 def catalogue() -> dict[str, tuple[str, str]]:
     """Every sentence of the screen, `key -> (zh, en)`; official words under `term.`.
 
     Raises:
-        ValueError: an entry is not two sentences.
+        ValueError: an entry is not two sentences, or comes twice.
     """
-    own = json.loads((HERE / "words.json").read_text("utf-8"))
+    own = json.loads((HERE / "words.json").read_text("utf-8"), object_pairs_hook=_once)
     for key, pair in own.items():
         if not (isinstance(pair, list) and len(pair) == len(LANGS)):
             raise ValueError(f"words.json {key!r}: expected [zh, en], got {pair!r}")

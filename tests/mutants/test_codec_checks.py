@@ -26,7 +26,7 @@ TESTS: Final = {
     "megatec": ("test_megatec",),
 }
 """Which tests answer for which codec; the first alone where one is enough."""
-STEP: Final = 1 if os.environ.get("EVALROOM_PROPERTIES") == "long" else 5
+STEP: Final = 1 if os.environ.get("EVALROOM_PROPERTIES") == "long" else 10
 """A fault costs a second of a core, and there are two hundred of them."""
 
 pytestmark = pytest.mark.slow

@@ -75,7 +75,7 @@ const ACTS = {
   // Orders where no line is left: read out at home, typed or scanned at a guest's.
   "order.passed_on": { group: "", path: "/api/orders/passed-on", manager: true, fields: [
     pick("n", () => session().orders.map((one) => [one.n, `${one.n} ${term("order", one.order)}`]).reverse())] },
-  "order.typed": { group: "", path: "/api/orders/typed", fields: [free("text", { chars: 4096 })] },
+  "order.typed": { group: "", path: "/api/orders/typed", fields: [free("text", { chars: 4096, label: "order_text" })] },
 };
 const onDuty = () => (shownState().duty || []).filter((one) => one.session === shownState().current);
 const nobody = () => h("p", { class: "big" }, t(session() ? "panel.no_duty" : "panel.no_session"));
@@ -138,7 +138,7 @@ export function openAct(name, known) {
   update();
 }
 function ask(field, args, update) {
-  const label = h("span", {}, t(field.free && field.name === "reason" ? "f.reason_free" : `f.${field.name}`));
+  const label = h("span", {}, t(`f.${field.label || (field.free && field.name === "reason" ? "reason_free" : field.name)}`));
   if (field.free) {
     const input = h("input", { type: "text", maxlength: field.chars || 200, autocomplete: "off" });
     input.addEventListener("input", () => {

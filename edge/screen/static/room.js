@@ -142,6 +142,7 @@ function drawCard(session) {
   if (["swipe_card", "declare_items", "deposit", "confirm_deposit", "sit_down"].includes(key))
     parts.push(subSteps(key, shown));
   parts.push(gateList(session));
+  if (calm) parts.push(...byTelephone(session));
   const act = BUTTON_OF[key];
   if (act && args.no) {
     const label = act === "identify.two_staff" ? t("btn.no_card") : t(`act.${act}`);
@@ -156,6 +157,14 @@ function subSteps(key, shown) {
   return h("ol", { class: "sub" }, ...[1, 2, 3].map((n, i) => h("li", {
     class: i < at ? "dn" : i === at ? "cur" : "", "aria-current": i === at ? "step" : undefined,
   }, h("i", {}, String(n)), t(`sub.${n}`, shown))));
+}
+/* no line left: how an order still comes in, or goes out to the guest venues */
+function byTelephone(session) {
+  if (!session || session.phase === "closed" || state.strip.network !== "bad") return [];
+  const act = session.role === "home" ? "order.passed_on" : "order.typed";
+  if (session.role === "home" && !session.orders.length) return [];
+  return [h("p", { class: "say" }, t(`lost.${act}`)), h("div", { class: "btns" },
+    h("button", { class: "btn go", type: "button", "data-act": act }, t(`act.${act}`)))];
 }
 /* why the door stays shut: the conditions of the member the sentence is about, or of the start */
 function gateList(session) {

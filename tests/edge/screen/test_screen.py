@@ -12,6 +12,7 @@ import pytest
 import yaml
 
 from edge.room_rules.acts import ACTS
+from edge.screen import page
 from edge.screen.app import HEADERS, create_screen
 from edge.screen.page import catalogue
 from protocols.policy.faults import NETWORK_RUNGS, UNSTABLE, power_what
@@ -217,6 +218,15 @@ def test_every_sentence_exists_in_both_languages_with_the_same_values() -> None:
         assert zh.strip() and en.strip(), key  # noqa: PT018 - one fact
         assert fields(zh) == fields(en), key
         assert key == "other_lang" or not re.search(r"[\u3400-\u9fff]", en), key
+
+
+def test_a_sentence_that_is_written_twice_is_refused(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    (tmp_path / "words.json").write_text('{"f.text": ["现象", "seen"], "f.text": ["码", "code"]}')
+    monkeypatch.setattr(page, "HERE", tmp_path)
+    with pytest.raises(ValueError, match=r"'f\.text': expected it once"):
+        page.catalogue.__wrapped__()
 
 
 def test_every_act_order_step_and_sentence_has_its_words() -> None:
