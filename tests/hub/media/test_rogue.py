@@ -96,6 +96,7 @@ def _box(kind: bytes, *inside: bytes) -> bytes:
     return (len(body) + 8).to_bytes(4, "big") + kind + body
 
 
+@pytest.mark.slow
 def test_crafted_clips_are_kept_and_given_back_and_nothing_reads_them(
     hub: Hub, client: TestClient, room: Any, accounts: dict[str, dict[str, Any]]
 ) -> None:
@@ -119,6 +120,7 @@ def test_crafted_clips_are_kept_and_given_back_and_nothing_reads_them(
         assert client.get(f"/api/v1/media/{digest}").content == crafted
 
 
+@pytest.mark.slow
 def test_the_hub_has_no_program_that_could_read_a_clip() -> None:
     """No decoder is named anywhere in the hub: what does not run needs no sandbox."""
     words = {"ffmpeg", "ffprobe", "imageio_ffmpeg", "gst-launch-1.0", "cv2"}
