@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from datetime import timedelta
+from pathlib import Path
 from typing import Any
 
 import pytest
@@ -17,7 +18,6 @@ from hub.store.tables_business import booking, booking_identity
 from hub.store.tables_core import events
 from protocols.messages.event import decode_event
 from tests.hub.booking.town import Town, booked, members_of
-from tests.hub.enrolled_hub import make_folder
 
 DAYS = 90
 
@@ -104,11 +104,9 @@ def test_a_restored_backup_loses_them_again(town: Town) -> None:
 
 
 @pytest.mark.parametrize("days", ["0", "3651", '"90"'])
-def test_a_time_that_cannot_be_is_an_error(tmp_path_factory: Any, days: str) -> None:
-    folder = tmp_path_factory.mktemp("hub") / "data"
-    make_folder(folder)
-    file = folder / "hub.toml"
+def test_a_time_that_cannot_be_is_an_error(hub_data: Path, days: str) -> None:
+    file = hub_data / "hub.toml"
     kept = [line for line in file.read_text("utf-8").splitlines() if "identity_keep" not in line]
     file.write_text("\n".join([*kept, f"identity_keep_days = {days}"]) + "\n", "utf-8")
     with pytest.raises(ConfigError, match="identity_keep_days"):
-        load(folder)
+        load(hub_data)
