@@ -7,6 +7,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.mutants.bank import BANK
 from tests.named_tests import NAMED, missing, rows
 from tests.source import ROOT
 
@@ -57,6 +58,13 @@ def test_every_threat_has_its_row_with_a_test_or_the_word_that_there_is_none_yet
     assert [row[0] for row in found] == [str(n) for n in range(1, 22)]
     assert {len(row) for row in found} == {4}
     assert [row[0] for row in found if not NAMED.search(row[3]) and "not yet" not in row[3]] == []
+
+
+def test_each_threat_has_a_test_that_fails_when_a_control_is_taken_out() -> None:
+    noticed = {tuple(name.partition("[")[0].split("::")) for one in BANK for name in one.tests}
+
+    for row in rows(THREATS.read_text(encoding="utf-8"), r"\d+"):
+        assert noticed & set(NAMED.findall(row[3])), f"threat {row[0]}: none of its tests"
 
 
 def test_every_provision_has_its_row_with_a_status_and_its_tests() -> None:

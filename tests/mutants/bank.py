@@ -17,6 +17,7 @@ from tests.mutants.identity_bank import IDENTITY
 from tests.mutants.log_bank import LOG
 from tests.mutants.orders_bank import ORDERS
 from tests.mutants.planted import Planted
+from tests.mutants.threat_bank import THREATS
 
 _CURSOR: Final = "tests/protocols/messages/test_cursor.py"
 _RECORDING: Final = "tests/protocols/messages/test_recording.py"
@@ -241,5 +242,6 @@ BANK: Final = (
     *IDENTITY,
     *LOG,
     *ORDERS,
+    *THREATS,
 )
 """Every planted fault."""

@@ -2,6 +2,7 @@
 
 import itertools
 
+import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
@@ -90,10 +91,12 @@ def test_half_a_header_waits_and_is_dropped_when_quiet() -> None:
     assert line.flush() == []
 
 
-def test_the_buffer_is_bounded_whatever_comes() -> None:
+@pytest.mark.parametrize("portion", [HEAD + b"\x14\x7e", HEAD + b"\xff\x7e", b"\x00" * 7, HEAD])
+def test_the_buffer_is_bounded_whatever_comes(portion: bytes) -> None:
+    """Frames that fail, frames longer than any, noise, headers alone."""
     line = cutter()
     for _ in range(100):
-        line.receive_data(HEAD + b"\x14" + b"\x7e")
+        line.receive_data(portion)
         assert line.pending <= line.frame_bytes_max
 
 
