@@ -10,7 +10,7 @@ from datetime import UTC, datetime
 
 from edge.certificate import context
 from edge.clock import boot_id
-from edge.config import ConfigError, RoomFile
+from edge.config import ConfigError, Credentials, RoomFile
 from edge.crypto import read_private, signer
 from edge.inbox import Arrived, Inbox, LinkChanged, Observed
 from edge.lines import FIRST, SECOND, Line, Lines
@@ -20,7 +20,7 @@ from edge.pipe import Broker, Pipe
 from edge.plan_fetch import PlanFetcher
 from edge.renewal import Renewer
 from edge.uplink import PLAN_BODY
-from protocols.messages.identity import kid
+from protocols.messages.identity import client_id, kid
 from protocols.messages.status import Will
 from protocols.messages.topics import UP_ST, room_subscriptions, topic
 
@@ -52,7 +52,7 @@ class HubSide:
         def use(line: Line, left: Callable[[], None]) -> None:
             self.uploader.switch(Target.read(line.url, line.source))
             self.fetcher.switch(line.url, line.source)
-            self.pipe.switch(_broker(room, line))
+            self.pipe.switch(_broker(room.credentials, line))
             left()
 
         self.lines.use = lambda line, left: later("network.switch", lambda: use(line, left))
@@ -132,14 +132,13 @@ def _account(room: RoomFile) -> Account:
     return Account(ctl=me.ctl, kid=kid(public), sign=sign)
 
 
-def _broker(room: RoomFile, line: Line) -> Broker:
-    me = room.credentials
+def _broker(me: Credentials, line: Line) -> Broker:
     return Broker(
         host=line.mqtt_host,
         port=line.mqtt_port,
         user=me.mqtt_user,
         password=me.mqtt_password,
-        client_id=me.ctl,
+        client_id=client_id(me.ctl, read_private(me.folder / "sign.key")),
         source=line.source,
         tls=(lambda: context(me.folder)) if me.mqtt_tls else None,
     )
@@ -178,7 +177,7 @@ def _pipe(room: RoomFile, line: Line, uploader: Uploader, inbox: Inbox) -> Pipe:
         inbox.put(Arrived(topic.removeprefix(prefix), payload, retained))
 
     return Pipe(
-        broker=_broker(room, line),
+        broker=_broker(me, line),
         subscriptions=room_subscriptions(me.ctl),
         will=(birth, Will(ctl=me.ctl, boot=boot_id()).encode()),
         on_link=link,

@@ -39,7 +39,7 @@ class MqttTransport:
         host, port: the broker.
         user, password: who the hub is there, where the broker asks for that.
         tls: shows the hub's certificate and checks the broker's; see `certified`.
-        client_id: the hub's id; a second hub with the same one is thrown out by the broker.
+        client_id: known to nobody else, for whoever has the same one throws this connection out.
         on_message: gets (topic, payload); must be quick and must not raise.
         on_connected: runs after every successful subscription.
     """

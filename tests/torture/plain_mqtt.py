@@ -49,6 +49,7 @@ class Peer:
 
     With `tls` name and password are given only if there is a password; a broker that lets nobody
     in without a certificate may end the connection before it answers: `refused` is -1 then.
+    `client` is what it calls itself; its user's name, where nothing is said.
     """
 
     address: tuple[str, int]
@@ -59,6 +60,7 @@ class Peer:
     will: tuple[str, bytes] | None = None
     level: int = V3_1_1
     tls: ssl.SSLContext | None = None
+    client: str = ""
     refused: int = field(init=False)
     line: socket.socket = field(init=False)
     _bytes: bytes = b""
@@ -72,7 +74,7 @@ class Peer:
         flags = (HAS_NAME | HAS_PASSWORD if named else 0) | (CLEAN if self.clean else 0)
         body = text("MQTT") + bytes([self.level, flags | (WILL_QOS_1_RETAINED if self.will else 0)])
         body += self.keepalive_s.to_bytes(2, "big") + self._properties()
-        body += text(self.user)
+        body += text(self.client or self.user)
         if self.will is not None:
             body += self._properties() + text(self.will[0]) + text(self.will[1])
         body += text(self.user) + text(self.password) if named else b""

@@ -7,7 +7,7 @@ import shutil
 import threading
 import time
 from collections.abc import Callable, Iterator
-from dataclasses import replace
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -16,7 +16,10 @@ import pytest
 from paho.mqtt.enums import CallbackAPIVersion
 from sqlalchemy import select
 
+from edge import hub_side
 from edge.certificate import context
+from edge.config import read_credentials
+from edge.pipe import Pipe
 from hub.app import Hub, build
 from hub.cli.enroll import enroll
 from hub.cli.serving import Running
@@ -27,6 +30,8 @@ from protocols.messages.signed import parse_message
 from protocols.messages.topics import UP_EV, UP_ST, UP_TM, parse_topic, room_subscriptions
 from tests.hub import scripted_room as scripted
 from tests.hub.booking.town import CHEAP
+from tests.system.room_rig import until
+from tests.torture.plain_mqtt import Peer
 
 WITHIN_S = 20.0
 
@@ -152,6 +157,86 @@ def test_a_room_is_recorded_over_tls_until_its_place_is_given_to_another(
     batch = following.room.batch(again)
     assert acked(following, batch)
     following.close()
+
+
+@dataclass
+class Victim:
+    """A room's own connection, as its program makes it: no client of the test's own."""
+
+    room: Any
+    folder: Path
+    port: int
+    mqtt_tls: bool
+    inbox: queue.Queue[bytes] = field(default_factory=queue.Queue)
+    links: list[bool] = field(default_factory=list)
+    pipe: Pipe = field(init=False)
+
+    def __post_init__(self) -> None:
+        line = hub_side.Line("first", "127.0.0.1", self.port, "http://127.0.0.1")
+        me = read_credentials(self.folder)
+        if self.mqtt_tls:
+            me = replace(me, mqtt_tls=True, mqtt_password="")
+        self.pipe = Pipe(
+            broker=hub_side._broker(me, line),
+            subscriptions=room_subscriptions(self.room.ctl),
+            will=(self.room.topic(UP_ST), b"gone"),
+            on_link=lambda *, up: self.links.append(up),
+            on_bytes=lambda name, raw, **_: self.inbox.put(raw) if "down/ack" in name else None,
+            chance=lambda: 0.0,
+        )
+        self.pipe.start()
+        until("the room is connected", self.pipe.up, within_s=WITHIN_S)
+
+    def acked(self, batch: bytes) -> bool:
+        """Over this connection, in both directions."""
+        for _ in range(10):
+            self.pipe.send(self.room.topic(UP_EV), batch, qos=1)
+            try:
+                return bool(self.inbox.get(timeout=WITHIN_S / 10))
+            except queue.Empty:
+                continue
+        return False
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("mqtt_tls", [True, False], ids=["tls", "password"])
+def test_an_enrolled_rogue_ends_nobodys_connection_by_calling_itself_by_anothers_name(
+    run: Callable[..., Running],
+    room_folder: Path,
+    accounts: dict[str, dict[str, Any]],
+    *,
+    mqtt_tls: bool,
+) -> None:
+    running = run(mqtt_tls=mqtt_tls)
+    hub, line = running.hub, running.transport
+    secret = accounts["hunan.home_manager"]["password"]
+    out = room_folder.parent / "rogue"
+    rogue = enroll(hub, org="hunan", room="2", name="二室", secret=secret, out=out)
+    room = scripted.ScriptedRoom(room_folder)
+    victim = Victim(room, room_folder, _port(running), mqtt_tls)
+    stream = room.open()
+    assert victim.acked(room.batch(stream))
+    lost: list[object] = []
+    assert line is not None
+    line._client.on_disconnect = lambda *words: lost.append(words)
+    tls = context(out) if mqtt_tls else None
+    password = "" if mqtt_tls else scripted.ScriptedRoom(out).mqtt["password"]
+    address = ("127.0.0.1", _port(running))
+    own = Peer(address, rogue.ctl, password, tls=tls)
+    while own.refused:  # it was enrolled a moment ago
+        own.vanish()
+        own = Peer(address, rogue.ctl, password, tls=tls)
+
+    for name in (room.ctl, hub.config.hub, "hub", f"{room.ctl}-", f"{hub.config.hub}-{'0' * 32}"):
+        said = Peer(address, rogue.ctl, password, tls=tls, client=name)
+        assert said.refused == 0, "only its own name is checked, and it is its own"
+        said.vanish()
+
+    room.write(stream)
+    assert victim.acked(room.batch(stream, 2))
+    own.vanish()
+    victim.pipe.stop()
+    assert (victim.links[:1], victim.links.count(False), lost) == ([True], 1, [])
 
 
 @pytest.mark.slow

@@ -37,6 +37,13 @@ def test_kid_golden_vector():
     assert not identity.is_kid(7)
 
 
+def test_a_client_s_id_is_its_own_name_and_what_only_its_key_tells():
+    mine = identity.client_id("c-0123456789ab", bytes(32))
+
+    assert mine == "c-0123456789ab-5e610b62159f5480b004794f28ee04b3"
+    assert identity.client_id("c-0123456789ab", bytes(31) + b"\1") != mine
+
+
 def test_a_key_id_needs_a_raw_key():
     with pytest.raises(LocalError, match="32 bytes"):
         identity.kid(b"short")
