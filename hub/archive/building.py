@@ -20,7 +20,7 @@ from hub.session_record import fold
 from hub.transparency import proofs
 from protocols.evidence.package import bag_files, sign_package, standalone_source
 from protocols.evidence.tally import HUB_TYPE
-from protocols.evidence.verifier import CERTIFICATES, CLAIMED_TRUST, SESSION_FILE, TAGS
+from protocols.evidence.verifier import CERTIFICATES, CLAIMED_TRUST, CODES, SESSION_FILE, TAGS
 from protocols.messages.signed import Signer
 
 BAG_VERSION: Final = "evalroom-package/1"
@@ -53,6 +53,7 @@ class Sources:
     decisions: dict[str, Any]
     streams: list[StreamFiles]
     certificates: bytes
+    codes: bytes
     media: list[dict[str, Any]]
 
 
@@ -125,6 +126,7 @@ def read(parts: Parts, link: SessionLink, *, org: str) -> Sources:
             decisions=records.decisions_json(conn, link.session),
             streams=files,
             certificates=selection.certificate_lines(conn, link.orgs),
+            codes=selection.code_lines(conn, link.session, org, events),
             media=list(selection.segments(files)),
         )
 
@@ -187,6 +189,7 @@ def _records(folder: Folder, parts: Parts, sources: Sources) -> None:
             "data/record/calendar.json": records.as_json(calendar),
             CLAIMED_TRUST: parts.keys.trust().encode(),
             CERTIFICATES: sources.certificates,
+            **({CODES: sources.codes} if sources.codes else {}),
         }
     )
 

@@ -13,6 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, func, or_, select
 
 from hub.booking_link import SessionLink
+from hub.keys.codes import DRAWN
 from hub.store.tables_core import certificates, epochs, events, seals
 from protocols.evidence.package import (
     RowInfo,
@@ -118,6 +119,23 @@ def certificate_lines(conn: Connection, orgs: tuple[str, ...]) -> bytes:
         .order_by(certificates.c.made_at, certificates.c.kid)
     )
     return b"".join(certificate_line(bytes(raw)) for raw in rows.scalars())
+
+
+def code_lines(conn: Connection, session: str, venue: str, shown: Iterable[Event]) -> bytes:
+    """The lists of hashes that were drawn for a venue, where its room took an order by code.
+
+    All of them, whoever told them: which counts is a matter of its signature.
+    """
+    if not any(one.type == "order.accepted" and one.data.get("via") == "code" for one in shown):
+        return b""
+    rows = conn.execute(
+        select(events.c.raw)
+        .where(events.c.type == DRAWN, events.c.session == session)
+        .order_by(events.c.id)
+    ).scalars()
+    told = (decode_event(bytes(raw)).data for raw in rows)
+    raws = [str(one.get("raw", "")).encode() for one in told if one.get("venue") == venue]
+    return b"".join(certificate_line(raw) for raw in raws)
 
 
 def _windows(conn: Connection, session: str, ctl: str) -> list[Window]:

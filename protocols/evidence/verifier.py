@@ -16,6 +16,7 @@ from __future__ import annotations
 
 import base64
 import bisect
+import contextlib
 import functools
 import hashlib
 import json
@@ -57,6 +58,7 @@ BAGIT = b"BagIt-Version: 1.0\nTag-File-Character-Encoding: UTF-8\n"
 SESSION_FILE = "data/record/session.json"
 CLAIMED_TRUST = "data/keys/trust.json"
 CERTIFICATES = "data/keys/certificates.jsonl"
+CODES = "data/keys/codes.jsonl"
 CHECKPOINT = "data/checkpoints/checkpoint.txt"
 LOG_PLACES = "data/checkpoints/places.txt"
 LOG_PROOF = "data/checkpoints/proof.txt"
@@ -161,6 +163,15 @@ TEXTS = {
     "gap": ("已申报的记录缺口", "a declared gap in the record"),
     "act_form": ("指令或声明格式不正确", "a signed act is malformed"),
     "act": ("指令或声明的签名无效", "the signature of an act does not hold"),
+    "no_codes": (
+        "缺少主场现场所签的离线指令码校验值",
+        "the hashes of the offline codes, signed by the home room, are missing",
+    ),
+    "code": (
+        "离线指令码不在主场现场为此指令所签的校验值之内",
+        "the offline code is none that the home room drew and signed for this order",
+    ),
+    "code_twice": ("离线指令码重复使用", "an offline code was used a second time"),
     "by_hub": ("由中心密钥签发", "signed with the hub's key"),
     "no_streams": ("缺少现场记录", "the rooms' record is missing"),
     "no_room": ("缺少现场控制器的记录", "no room's record"),
@@ -624,6 +635,34 @@ def read_signature(raw: bytes) -> tuple[Message, str, bytes, str]:
     return message, text_of(header, "org"), public, text_of(header, "sha256", HEX64)
 
 
+CODE_TEXT = re.compile(r"(?:[0-9A-HJKMNP-TV-Z]{4}-){4}[0-9A-HJKMNP-TV-Z]\Z")
+CODE_LETTERS = "0123456789ABCDEFGHJKMNPQRSTVWXYZ"  # Crockford's base32
+CODE_BYTES, HASH_BYTES = 10, 32
+
+
+def code_digest(session: str, venue: str, data: Mapping[str, Any]) -> tuple[str, int, bytes]:
+    """What a list must hold for an order by code: word, number, hash. `FormError` if malformed."""
+    word, n, text = text_of(data, "order"), count_of(data, "n"), text_of(data, "code", CODE_TEXT)
+    if word == "end":
+        word = f"end.{text_of(data, 'committee')}"
+    number = 0
+    for letter in text.replace("-", "")[:-1]:  # the last one checks the ear, not the code
+        number = number << 5 | CODE_LETTERS.index(letter)
+    said = (session.encode(), venue.encode(), f"{n}.{word}".encode())
+    parts = (b"er1/code", *said, number.to_bytes(CODE_BYTES, "big"))
+    return word, n, hashlib.sha256(b"\x00".join(parts)).digest()
+
+
+def code_listed(message: Message, word: str, n: int, digest: bytes) -> bool:
+    """Whether a list has this hash in its one place: the line of the word, ascending by number."""
+    for line in message.lines:
+        name, _, packed = line.partition(b" ")
+        if name == word.encode():
+            hashes = unbase64(packed.decode("utf-8", "replace"))
+            return hashes[HASH_BYTES * (n - 1) : HASH_BYTES * n] == digest
+    return False
+
+
 # --- the log: RFC 6962 and C2SP --------------------------------------------------------------
 # A leaf says of one recorded row where it stands and what its hash is. One proof serves all rows of
 # the package: the heads of those parts of the tree that hold none of them, from left to right.
@@ -1084,6 +1123,7 @@ class _Check:
             self.check_links(stream)
             self.check_holes(stream)
             self.check_acts(stream, keys)
+        self.check_codes(keys)
         if self.streams:
             self.check_recorders()
         self.check_media()
@@ -1666,6 +1706,80 @@ class _Check:
         self.counts["acts"] = self.counts.get("acts", 0) + 1
         if all(who.kind == "hub" for who, _ in signers):
             self.say(SOUND, name, "by_hub", str(message.header.get("id")))
+
+    def check_codes(self, keys: Keys) -> None:
+        """Orders by code: each code is one the home room drew for that order and venue, once."""
+        orders = [
+            (stream, seq, event["data"])
+            for stream in self.streams.values()
+            for seq, event in stream.events.items()
+            if event.get("type") == "order.accepted"
+            and isinstance(event.get("data"), dict)
+            and event["data"].get("via") == "code"
+        ]
+        if not orders:
+            return
+        if CODES not in self.names:
+            if CODES not in self.listed:
+                self.say(INCOMPLETE, CODES, "no_codes")
+            return
+        drawn = self.code_lists()
+        used: set[bytes] = set()
+        for stream, seq, data in orders:
+            name = f"{stream.folder}/events.jsonl#{seq}"
+            try:
+                digest = self.drawn_digest(keys, drawn, (stream, seq), data)
+            except ValueError as error:
+                self.say(ALTERED, name, "code", str(error))
+                continue
+            if digest in used:
+                self.say(ALTERED, name, "code_twice")
+            used.add(digest)
+        self.counts["codes"] = len(used)
+
+    def code_lists(self) -> list[Message]:
+        """The signed lists of hashes that the package brings; whose they are is asked later."""
+        found = []
+        for number, line in self.numbered(CODES):
+            try:
+                raw = unbase64(text_of(load_object(line), "raw"))
+            except ValueError as error:
+                self.say(ALTERED, f"{CODES}:{number}", "form", str(error))
+                raise _Stop from None
+            # What some room told that is no list proves nothing and spoils nothing.
+            with contextlib.suppress(ValueError):
+                found.append(parse_message(raw, "er1/codes"))
+        return found
+
+    def drawn_digest(
+        self, keys: Keys, drawn: list[Message], place: tuple[Stream, int], data: Mapping[str, Any]
+    ) -> bytes:
+        """The hash of an order's code in a list that counts there. `FormError` if in none."""
+        stream, seq = place
+        venues = {
+            who.org
+            for who in keys.known.values()
+            if who.kind == "controller" and who.subject == stream.ctl
+        }
+        for venue in venues:
+            word, n, digest = code_digest(self.session, venue, data)
+            for message in drawn:
+                named = (message.header.get("session"), message.header.get("venue"))
+                if named != (self.session, venue) or not code_listed(message, word, n, digest):
+                    continue
+                if self.by_home_room(keys, message, stream, seq):
+                    return digest
+        raise FormError(f"{data.get('order')} {data.get('n')}")
+
+    def by_home_room(self, keys: Keys, message: Message, stream: Stream, seq: int) -> bool:
+        """Whether a controller that the home venue certified signed this."""
+        for kid, role, sig in message.sigs:
+            who = self.counts_at(keys, kid, stream, seq)
+            if who is None or (who.kind, who.org) != ("controller", self.home_org):
+                continue
+            if role in who.roles and verify_ed25519(who.pub, sig, message.payload()):
+                return True
+        return False
 
     def check_media(self) -> None:
         """Every recorded segment is there under its own hash, or its absence was declared."""

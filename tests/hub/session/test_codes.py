@@ -3,13 +3,19 @@
 from __future__ import annotations
 
 import base64
+from pathlib import Path
 from typing import Any
 
 import pytest
 from sqlalchemy import select
 
+from hub.archive import building
+from hub.archive.folder import Folder
+from hub.booking_link import link_of
 from hub.store.tables_business import session_plan
 from hub.store.tables_core import plans
+from protocols.evidence.package import certificate_line
+from protocols.evidence.verifier import CODES
 from protocols.messages.bodies import Keyring
 from protocols.messages.offline_code import CODE_BYTES, SLOTS, CodeList, judge_codes
 from protocols.messages.plan import read_plan
@@ -98,6 +104,34 @@ def test_an_order_that_came_by_code_is_shown_as_done_when_its_signed_one_is_conf
     assert shown["acted"]
     with ready.store.read() as conn:
         assert ready.fleet.states(conn, sent["id"])[guest.ctl]["state"] == "accepted"
+
+
+def test_a_package_with_an_order_by_code_brings_the_lists_that_were_drawn_for_its_venue(
+    ready: Town, tmp_path: Path
+) -> None:
+    rooms = rooms_of(ready)
+    guest = rooms["changsha"]
+    lists = [told(ready, rooms["hubei"], fill=fill) for fill in (1, 2)]
+    told(ready, rooms["hubei"], "hunan")
+    assert CODES not in packed(ready, guest, tmp_path / "before"), "nothing came as a code"
+
+    code = {"n": 1, "order": "open", "via": "code", "code": "0" * 17}
+    guest.mine("order.accepted", {"id": "c0de", "by": [], "members": [], "raw": "", **code})
+
+    signers = [room_signer(ready, "hubei")]
+    expected = b"".join(certificate_line(one.seal(signers)) for one in lists)
+    assert packed(ready, guest, tmp_path / "after")[CODES] == expected
+
+
+def packed(town: Town, room: Room, folder: Path) -> dict[str, bytes]:
+    """The records of a package of the room's venue."""
+    with town.store.read() as conn:
+        link = link_of(conn, room.session)
+    assert link is not None
+    sources = building.read(town, link, org=room.org)
+    building._records(Folder(folder), town, sources)
+    files = [one for one in folder.rglob("*") if one.is_file()]
+    return {one.relative_to(folder).as_posix(): one.read_bytes() for one in files}
 
 
 def venue(town: Town, room: Room) -> dict[str, Any]:
