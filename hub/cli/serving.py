@@ -19,7 +19,7 @@ from hub.app import Hub
 from hub.broker import Broker, BrokerTls, BrokerUser, EmbeddedBroker, MosquittoBroker
 from hub.config import Config, ConfigError
 from hub.crypto import read_private
-from hub.fleet.broker_users import write_broker_users
+from hub.fleet.broker_users import drop_expired, write_broker_users
 from hub.keys.admission import HUB_USER
 from hub.transport import MqttTransport, certified
 from hub.web.limits import PatientHttp
@@ -27,6 +27,8 @@ from protocols.messages.identity import client_id
 
 TICK_S: Final = 1.0
 """Pings, silence and timers are looked at each second; none is finer than five."""
+EXPIRY_TICKS: Final = 60
+"""So often is looked whether a certificate has run out: a minute is nothing to one of 90 days."""
 SHUTDOWN_S: Final = 3
 """Live streams never end by themselves; a stopping hub waits this long for them."""
 
@@ -42,6 +44,7 @@ class Running:
     _stopping: threading.Event = field(default_factory=threading.Event)
     _timer: threading.Thread | None = None
     _users_stamp: int = 0
+    _ticks: int = 0
 
     def start(self) -> None:
         """Reads what is stored, starts the projector, broker, line and timers."""
@@ -100,12 +103,18 @@ class Running:
     def _tick(self) -> None:
         while not self._stopping.wait(TICK_S):
             for act in (
+                self._expired,
                 self._new_users,
                 self.hub.ingest.tick,
                 self.hub.fleet.tick,
                 *self.hub.timers,
             ):
                 self.hub.guard.run(act)
+
+    def _expired(self) -> None:
+        self._ticks += 1
+        if self._ticks % EXPIRY_TICKS == 0:
+            drop_expired(self.hub)
 
     def _new_users(self) -> None:
         """`hub enroll` may have added a controller while we run."""

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import contextlib
+import datetime as dt
+import json
 import queue
 import shutil
 import threading
@@ -21,9 +24,11 @@ from edge.certificate import context
 from edge.config import read_credentials
 from edge.pipe import Pipe
 from hub.app import Hub, build
+from hub.cli import serving
 from hub.cli.enroll import enroll
 from hub.cli.serving import Running
 from hub.config import load
+from hub.keys.authority import CONTROLLER_DAYS
 from hub.store.tables_core import events, outgoing
 from protocols.messages.bodies import Ack, CommandWrapper, Ping
 from protocols.messages.signed import parse_message
@@ -34,6 +39,7 @@ from tests.system.room_rig import until
 from tests.torture.plain_mqtt import Peer
 
 WITHIN_S = 20.0
+SAID_S = 3.0
 
 
 class Line:
@@ -157,6 +163,53 @@ def test_a_room_is_recorded_over_tls_until_its_place_is_given_to_another(
     batch = following.room.batch(again)
     assert acked(following, batch)
     following.close()
+
+
+@pytest.mark.slow
+def test_whose_certificate_runs_out_while_he_is_connected_is_heard_no_more(
+    run: Callable[..., Running],
+    room_folder: Path,
+    accounts: dict[str, dict[str, Any]],
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setattr(serving, "EXPIRY_TICKS", 1)
+    running = run(mqtt_tls=True)
+    hub = running.hub
+    line = Line(scripted.ScriptedRoom(room_folder), _port(running), certificate=room_folder)
+    stream = line.room.open()
+    line.room.write(stream)
+    assert acked(line, line.room.batch(stream))
+    now = hub.admission._now
+    hub.admission._now = lambda: now() + dt.timedelta(minutes=30)
+    secret = accounts["hunan.home_manager"]["password"]
+    out = room_folder.parent / "later"
+    enroll(hub, org="hunan", room="2", name="二室", secret=secret, out=out)
+    another = Line(scripted.ScriptedRoom(out), _port(running), certificate=out)
+    begun = another.room.open()
+    assert acked(another, another.room.batch(begun))
+
+    # The brokers' own clock stays: what it refuses at a connect is not what is asked here.
+    hub.admission._now = lambda: now() + dt.timedelta(days=CONTROLLER_DAYS, minutes=5)
+    until("the list is without it", lambda: _listed(hub) == {"hub", another.room.ctl})
+
+    def unheard() -> bool:
+        """A new row of the one does not arrive, though one that the other says later does."""
+        line.room.write(stream)
+        said = line.client.publish(line.room.topic(UP_EV), line.room.batch(stream), qos=1)
+        with contextlib.suppress(RuntimeError):  # NATS has hung up
+            said.wait_for_publish(SAID_S)  # Mosquitto takes what it will not pass on
+        another.room.write(begun)
+        assert acked(another, another.room.batch(begun)), "whoever has days left stays"
+        return len(_rows(hub, line.room.ctl)) < len(stream.lines)
+
+    until("the broker has read the list", unheard)
+    assert unheard()
+    another.close()
+    line.close()
+
+
+def _listed(hub: Hub) -> set[str]:
+    return set(json.loads(hub.config.broker_users.read_text(encoding="utf-8")))
 
 
 @dataclass
