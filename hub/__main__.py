@@ -104,7 +104,7 @@ def _backup(args: argparse.Namespace) -> int:
 def _restore(args: argparse.Namespace) -> int:
     from hub.cli.restore import restore
 
-    made = restore(args.file, args.data, mirror=args.mirror, wait_s=args.wait)
+    made = restore(args.file, args.data, mirror=args.mirror, revoked=args.revoked, wait_s=args.wait)
     print(json.dumps(made, ensure_ascii=False))
     return EX_OK
 

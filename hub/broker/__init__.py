@@ -7,11 +7,12 @@ the hub acknowledges after its own commit, so a broker that forgets costs time, 
 """
 
 from hub.broker.embedded import EmbeddedBroker
-from hub.broker.mosquitto import QUEUED_MAX, MosquittoBroker
+from hub.broker.mosquitto import QUEUED_MAX, REVOKED, MosquittoBroker
 from hub.broker.process import Broker, BrokerError, BrokerTls, BrokerUser, free_port
 
 __all__ = [
     "QUEUED_MAX",
+    "REVOKED",
     "Broker",
     "BrokerError",
     "BrokerTls",

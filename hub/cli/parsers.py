@@ -99,6 +99,11 @@ def hub_parser() -> argparse.ArgumentParser:
         help="mirror.jsonl of the lost hub: what came after the backup (none)",
     )
     restore.add_argument(
+        "--revoked",
+        type=Path,
+        help="crl.pem that the broker's machine still has: who was revoked after the backup (none)",
+    )
+    restore.add_argument(
         "--wait",
         type=int,
         default=0,

@@ -23,13 +23,14 @@ from sqlalchemy import Connection, select
 
 from hub.app import CALENDARS, Hub, build
 from hub.booking import erasure
-from hub.broker import EmbeddedBroker, MosquittoBroker
+from hub.broker import REVOKED, EmbeddedBroker, MosquittoBroker
 from hub.cli.handout import write_trust
 from hub.cli.sole import LOCK, sole
 from hub.clock import iso_ms
 from hub.config import FILE, Config, ConfigError, load
 from hub.facts import insert_fact
 from hub.fleet.broker_users import write_broker_users
+from hub.fleet.renewal import relearn
 from hub.store.engine import Store, get_meta, set_meta
 from hub.store.migrate import check, upgrade
 from hub.store.mirror import Line, Mirror
@@ -45,6 +46,7 @@ COPIED: Final = (FILE, "trust.json", "demo-accounts.json")
 COPIED_FOLDERS: Final = ("keys", "packages", "demo-system")
 FOLDER_MODE: Final = 0o700
 BROKER_FOLDER: Final = "broker"
+REVOKED_FILE: Final = "keys/crl.pem"
 END_FIRST: Final = (
     "end that hub (and keep what starts it again from doing so), or name another folder; "
     "--wait S waits for it to end"
@@ -105,7 +107,12 @@ def _copied(folder: Path) -> list[str]:
 
 
 def restore(
-    source: Path, data: Path, *, mirror: Path | None = None, wait_s: float = 0
+    source: Path,
+    data: Path,
+    *,
+    mirror: Path | None = None,
+    revoked: Path | None = None,
+    wait_s: float = 0,
 ) -> dict[str, Any]:
     """Makes a data folder of a backup and the mirror; returns what was done and what is lost.
 
@@ -113,6 +120,7 @@ def restore(
         source: folder of `backup`.
         data: new folder; a damaged hub's folder is moved aside and its mirror and media used.
         mirror: the lost hub's mirror, if it lies elsewhere.
+        revoked: its list of revoked certificates, if a broker elsewhere still has it.
         wait_s: how long to wait for a hub that still runs from the folder to end.
 
     Raises:
@@ -127,15 +135,21 @@ def restore(
             kind(data / BROKER_FOLDER).end_left()
         aside = _move_aside(data)
         if aside is None:
-            return _fill(source, data, manifest, mirror=mirror, aside=None)
+            return _fill(source, data, manifest, mirror=mirror, revoked=revoked, aside=None)
         data.mkdir(mode=FOLDER_MODE)
         # Whoever keeps the hub running may start it before the new folder is whole.
         with sole(data):
-            return _fill(source, data, manifest, mirror=mirror, aside=aside)
+            return _fill(source, data, manifest, mirror=mirror, revoked=revoked, aside=aside)
 
 
 def _fill(
-    source: Path, data: Path, manifest: dict[str, Any], *, mirror: Path | None, aside: Path | None
+    source: Path,
+    data: Path,
+    manifest: dict[str, Any],
+    *,
+    mirror: Path | None,
+    revoked: Path | None,
+    aside: Path | None,
 ) -> dict[str, Any]:
     """Makes the new folder; `aside` is the damaged hub's."""
     shutil.copy2(source / "hub.sqlite", data / "hub.sqlite")
@@ -152,7 +166,14 @@ def _fill(
     config = load(data)
     found = _find_mirror(config, mirror, aside)
     replay = _replay(config, found, after=int(manifest["mirror_n"]))
-    _finish(config, manifest, replay, found)
+    left = [*_lists_left(aside), *([revoked] if revoked is not None else [])]
+    lists = [source / REVOKED_FILE, *left]
+    if config.mqtt_tls and found is None and not left:
+        replay.lost.append(
+            "revocations after the backup: revoke those controllers again, or restore with "
+            "--revoked and the list that the broker's machine has"
+        )
+    shut_out = _finish(config, manifest, replay, found, lists)
     return {
         "hub": config.hub,
         "backup_of": manifest["made_at"],
@@ -161,6 +182,7 @@ def _fill(
         "facts": replay.facts,
         "blobs": linked,
         "lost": replay.lost,
+        "revoked_again": shut_out,
         "moved_aside": str(aside) if aside else "",
     }
 
@@ -245,6 +267,14 @@ def _newer_files(aside: Path, data: Path) -> None:
         )
 
 
+def _lists_left(aside: Path | None) -> list[Path]:
+    """Lists of revoked certificates in what is left of the damaged hub."""
+    if aside is None:
+        return []
+    choices = (aside / REVOKED_FILE, aside / BROKER_FOLDER / REVOKED)
+    return [path for path in choices if path.is_file()]
+
+
 def _find_mirror(config: Config, given: Path | None, aside: Path | None) -> Path | None:
     """The mirror to replay: given, or where the configuration puts it."""
     usual = config.mirror_file
@@ -316,9 +346,24 @@ def _see_media(hub: Hub, conn: Connection) -> None:
         conn.execute(blobs.update().where(blobs.c.sha256 == row.sha256).values(**fresh))
 
 
-def _finish(config: Config, manifest: dict[str, Any], replay: Replay, found: Path | None) -> None:
-    """Marks the hub as restored, drops what is not there, and writes the restore down."""
+def _finish(
+    config: Config,
+    manifest: dict[str, Any],
+    replay: Replay,
+    found: Path | None,
+    lists: list[Path],
+) -> list[str]:
+    """Marks the hub as restored, drops what is not there, and writes the restore down.
+
+    Returns:
+        The controllers that the database took for enrolled and a list names as revoked.
+    """
     hub = build(config, services=False)
+    useless = [path for path in lists[1:] if hub.admission.listed(path) is None]
+    replay.lost += [
+        f"{path}: it is no list of revoked certificates of this hub" for path in useless
+    ]
+    shut_out = relearn(hub, lists)
     with hub.store.write() as conn:
         set_meta(conn, "restored", "1")
         _see_media(hub, conn)
@@ -330,6 +375,7 @@ def _finish(config: Config, manifest: dict[str, Any], replay: Replay, found: Pat
             "facts": replay.facts,
             "lost": replay.lost,
             "erased_again": erased,
+            "revoked_again": shut_out,
             "generation": int(get_meta(conn, "generation", "1")),
         }
         hub.facts.append(conn, type="hub.restored", session="", data=data)
@@ -339,3 +385,4 @@ def _finish(config: Config, manifest: dict[str, Any], replay: Replay, found: Pat
     write_broker_users(hub)
     write_trust(hub)
     hub.close()
+    return shut_out

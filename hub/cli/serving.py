@@ -20,6 +20,7 @@ from hub.broker import Broker, BrokerTls, BrokerUser, EmbeddedBroker, MosquittoB
 from hub.config import Config, ConfigError
 from hub.crypto import read_private
 from hub.fleet.broker_users import drop_expired, write_broker_users
+from hub.fleet.renewal import relearn
 from hub.keys.admission import HUB_USER
 from hub.transport import MqttTransport, certified
 from hub.web.limits import PatientHttp
@@ -49,6 +50,8 @@ class Running:
     def start(self) -> None:
         """Reads what is stored, starts the projector, broker, line and timers."""
         hub = self.hub
+        if hub.config.mqtt_tls:
+            relearn(hub, [hub.config.revoked_certs])
         hub.rooms.rebuild()
         hub.projector.run_pending()
         hub.projector.reread()

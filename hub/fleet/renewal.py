@@ -3,12 +3,15 @@
 from __future__ import annotations
 
 import datetime as dt
+from collections.abc import Iterable
+from pathlib import Path
 from typing import Any, Final
 
-from sqlalchemy import select
+from sqlalchemy import Connection, select
 
 from hub.fleet.broker_users import write_broker_users
 from hub.free_text import free_text
+from hub.keys.admission import RELEARNT
 from hub.keys.authority import RequestError, read_request
 from hub.ports import Actor, allow, by, refuse
 from hub.store.tables_core import controllers
@@ -97,10 +100,36 @@ def revoke(hub: Any, actor: Actor, ctl: str, reason: str) -> dict[str, Any]:
                 do="从设备页进入",
             )
         allow(actor, REVOKING, org="" if "administrator" in actor.roles else row.org)
-        count = hub.admission.shut_out(conn, ctl, reason.strip())
-        conn.execute(controllers.update().where(mine).values(state="revoked"))
-        data = {"ctl": ctl, "certificates": count, "reason": reason.strip(), "by": by(actor)}
-        hub.facts.append(conn, type="controller.revoked", session="", data=data)
+        count = _shut_out(hub, conn, ctl, reason.strip(), by(actor))
         hub.store.after_commit(lambda: write_broker_users(hub))
         hub.store.after_commit(hub.rooms.refresh)
     return {"ctl": ctl, "certificates": count}
+
+
+def relearn(hub: Any, paths: Iterable[Path]) -> list[str]:
+    """Revokes again whoever lists of revoked certificates name and the database has forgotten.
+
+    Such a list outlives a database that was lost: it lies with the keys and at the broker.
+
+    Args:
+        hub: its store, facts and admission.
+        paths: of lists; what is there and not this authority's says nothing.
+
+    Returns:
+        The controllers that were still let in.
+    """
+    lists = [hub.admission.listed(path) or {} for path in paths]
+    listed = {serial: since for one in lists for serial, since in one.items()}
+    with hub.store.write() as conn:
+        found: list[str] = hub.admission.relearn(conn, listed)
+        for ctl in found:
+            _shut_out(hub, conn, ctl, RELEARNT, "hub")
+    return found
+
+
+def _shut_out(hub: Any, conn: Connection, ctl: str, reason: str, who: object) -> int:
+    count: int = hub.admission.shut_out(conn, ctl, reason)
+    conn.execute(controllers.update().where(controllers.c.ctl == ctl).values(state="revoked"))
+    data = {"ctl": ctl, "certificates": count, "reason": reason, "by": who}
+    hub.facts.append(conn, type="controller.revoked", session="", data=data)
+    return count

@@ -7,7 +7,7 @@ that know no other.
 from __future__ import annotations
 
 import datetime as dt
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from functools import cached_property
 from pathlib import Path
 from typing import Final
@@ -17,7 +17,9 @@ from cryptography.hazmat.primitives.asymmetric import ec
 from sqlalchemy import Connection, select
 
 from hub.config import Config
+from hub.crypto import CryptoError
 from hub.keys.authority import (
+    CONTROLLER_DAYS,
     LEEWAY,
     NAME_OF,
     Authority,
@@ -32,6 +34,8 @@ from hub.store.tables_core import controllers, tls_certificates
 HUB_USER: Final = "hub"
 OWN_LEFT: Final = dt.timedelta(days=365)
 """Before this much is left, the broker and the hub get new certificates at a start."""
+RELEARNT: Final = "listed as revoked"
+"""Reason of what a list of revoked certificates says and the database had lost."""
 _COUNTS: Final = tls_certificates.c.revoked_at.is_(None)
 
 
@@ -118,15 +122,37 @@ class Admission:
         return NAME_OF.format(name=HUB_USER, serial=f"{cert.serial_number:x}")
 
     def _write_revoked(self, conn: Connection, now: dt.datetime) -> None:
-        """Only when the list is another one: the broker starts anew for it."""
+        """Only when the list is another one: the broker starts anew for it.
+
+        It never gets shorter: a database that came back from a backup does not know of all of them.
+        """
         query = select(tls_certificates.c.serial, tls_certificates.c.revoked_at)
         rows = conn.execute(query.where(~_COUNTS).order_by(tls_certificates.c.serial)).all()
         path = self._config.revoked_certs
-        if path.exists():
-            listed = x509.load_pem_x509_crl(path.read_bytes())
-            ours = listed.issuer == self.authority.cert.subject
-            if ours and {f"{one.serial_number:x}" for one in listed} == {
-                one.serial for one in rows
-            }:
-                return
-        write_whole(path, self.authority.revoked([(one[0], one[1]) for one in rows], now))
+        listed = self.listed(path)
+        merged = {**(listed or {}), **{one.serial: one.revoked_at for one in rows}}
+        if listed is None or set(listed) != set(merged):
+            write_whole(path, self.authority.revoked(sorted(merged.items()), now))
+
+    def listed(self, path: Path) -> dict[str, dt.datetime] | None:
+        """What a list of revoked certificates says, number -> since; None if it is not ours."""
+        try:
+            return self.authority.read_revoked(path.read_bytes())
+        except (OSError, CryptoError):
+            return None
+
+    def relearn(self, conn: Connection, listed: Mapping[str, dt.datetime]) -> list[str]:
+        """Revokes what a list names and the database does not know as revoked; whose they were."""
+        known = {one.serial: one for one in conn.execute(select(tls_certificates))}
+        found = []
+        for serial, since in listed.items():
+            row = known.get(serial)
+            if row is None:
+                # Issued and revoked while nothing was kept that is left now: nobody's, but listed.
+                until = since + dt.timedelta(days=CONTROLLER_DAYS)
+                values = {"serial": serial, "ctl": "", "from_at": since, "until_at": until}
+                values |= {"revoked_at": since, "reason": RELEARNT}
+                conn.execute(tls_certificates.insert().values(values))
+            elif row.revoked_at is None:
+                found.append(row.ctl)
+        return sorted(set(found))

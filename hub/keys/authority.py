@@ -76,7 +76,7 @@ class Authority:
         return self._issue(public, "broker", now, OWN_DAYS, server=(hub,))
 
     def revoked(self, serials: Iterable[tuple[str, dt.datetime]], now: dt.datetime) -> bytes:
-        """The list (PEM) of certificates that count no more.
+        """The list (PEM) of certificates that count no more; its number is how many they are.
 
         It never grows old by itself: an old list would shut every room out, and whoever could keep
         a new one from the broker could as well keep the old one there.
@@ -91,10 +91,27 @@ class Authority:
             .last_update(now - LEEWAY)
             .next_update(now + dt.timedelta(days=AUTHORITY_DAYS))
         )
-        for serial, since in serials:
+        rows = list(serials)
+        for serial, since in rows:
             one = x509.RevokedCertificateBuilder().serial_number(int(serial, 16))
             made = made.add_revoked_certificate(one.revocation_date(since).build())
+        made = made.add_extension(x509.CRLNumber(len(rows)), critical=False)
         return made.sign(self.key, hashes.SHA256()).public_bytes(serialization.Encoding.PEM)
+
+    def read_revoked(self, pem: bytes) -> dict[str, dt.datetime]:
+        """Number in hex -> since when, of a list that this authority signed.
+
+        Raises:
+            CryptoError: no list, or another's.
+        """
+        try:
+            listed = x509.load_pem_x509_crl(pem)
+            ours = listed.is_signature_valid(self.cert.public_key())  # type: ignore[arg-type]
+        except (ValueError, TypeError) as error:
+            raise CryptoError(f"expected a list of revoked certificates, got {error}") from error
+        if not ours:
+            raise CryptoError("expected a list that this hub's authority signed, got another's")
+        return {f"{one.serial_number:x}": one.revocation_date_utc for one in listed}
 
     def _issue(
         self,

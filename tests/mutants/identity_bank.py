@@ -132,7 +132,7 @@ IDENTITY: Final = (
     Planted(
         "a revoked certificate is on no list",
         "hub/fleet/renewal.py",
-        "hub.admission.shut_out(conn, ctl, reason.strip())",
+        "hub.admission.shut_out(conn, ctl, reason)",
         "1",
         (f"{_RENEWED}::test_a_revoked_controller_is_on_no_list_and_its_signature_is_nobodys",),
     ),
