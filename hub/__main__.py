@@ -96,15 +96,33 @@ def _overrides(args: argparse.Namespace) -> dict[str, Any]:
 def _backup(args: argparse.Namespace) -> int:
     from hub.cli.restore import backup
 
-    made = backup(load(args.data), args.file)
+    phrase = _phrase(args.passphrase_file)
+    made = backup(load(args.data), args.file, phrase=phrase)
+    if phrase is None:
+        print(
+            f"the hub's keys lie in {args.file / 'keys'} in the clear: who has this backup can "
+            "pose as the hub. do: keep it locked away, or make it with --passphrase-file",
+            file=sys.stderr,
+        )
     print(json.dumps(made, ensure_ascii=False))
     return EX_OK
+
+
+def _phrase(path: Path | None) -> str | None:
+    return None if path is None else _secrets(path, ["passphrase"])[0]
 
 
 def _restore(args: argparse.Namespace) -> int:
     from hub.cli.restore import restore
 
-    made = restore(args.file, args.data, mirror=args.mirror, revoked=args.revoked, wait_s=args.wait)
+    made = restore(
+        args.file,
+        args.data,
+        mirror=args.mirror,
+        revoked=args.revoked,
+        phrase=_phrase(args.passphrase_file) or "",
+        wait_s=args.wait,
+    )
     print(json.dumps(made, ensure_ascii=False))
     return EX_OK
 

@@ -85,6 +85,11 @@ def hub_parser() -> argparse.ArgumentParser:
     )
     backup.add_argument("data", type=Path, help=DATA_HELP)
     backup.add_argument("file", type=Path, help="new folder for the backup")
+    backup.add_argument(
+        "--passphrase-file",
+        type=Path,
+        help="first line: what the backup's keys are wrapped with (none: not at all)",
+    )
     restore = _command(
         sub,
         "restore",
@@ -97,6 +102,11 @@ def hub_parser() -> argparse.ArgumentParser:
         "--mirror",
         type=Path,
         help="mirror.jsonl of the lost hub: what came after the backup (none)",
+    )
+    restore.add_argument(
+        "--passphrase-file",
+        type=Path,
+        help="first line: what the backup's keys were wrapped with (none)",
     )
     restore.add_argument(
         "--revoked",

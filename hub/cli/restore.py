@@ -26,8 +26,10 @@ from hub.booking import erasure
 from hub.broker import REVOKED, EmbeddedBroker, MosquittoBroker
 from hub.cli.handout import write_trust
 from hub.cli.sole import LOCK, sole
+from hub.cli.wrapped_keys import WRAPPED, check_phrase, unwrap_keys, wrap_keys, write_keys
 from hub.clock import iso_ms
 from hub.config import FILE, Config, ConfigError, load
+from hub.crypto import FULL, Stretch
 from hub.facts import insert_fact
 from hub.fleet.broker_users import write_broker_users
 from hub.fleet.renewal import relearn
@@ -43,7 +45,8 @@ MANIFEST: Final = "backup.json"
 PAGES_PER_STEP: Final = 1_000
 """Pages copied before writers get a turn; 4 MB."""
 COPIED: Final = (FILE, "trust.json", "demo-accounts.json")
-COPIED_FOLDERS: Final = ("keys", "packages", "demo-system")
+KEYS: Final = "keys"
+COPIED_FOLDERS: Final = (KEYS, "packages", "demo-system")
 FOLDER_MODE: Final = 0o700
 BROKER_FOLDER: Final = "broker"
 REVOKED_FILE: Final = "keys/crl.pem"
@@ -62,12 +65,33 @@ class Replay:
     lost: list[str] = field(default_factory=list)
 
 
-def backup(config: Config, target: Path) -> dict[str, Any]:
+@dataclass(frozen=True, slots=True)
+class Asked:
+    """What is restored from: the backup, its keys if they were wrapped, and what lies elsewhere."""
+
+    source: Path
+    manifest: dict[str, Any]
+    keys: dict[str, bytes]
+    mirror: Path | None
+    revoked: Path | None
+
+
+def backup(
+    config: Config, target: Path, *, phrase: str | None = None, stretch: Stretch = FULL
+) -> dict[str, Any]:
     """Copies a hub, running or not, into a new folder; returns what is in it.
 
+    Args:
+        config: the hub's.
+        target: a new folder.
+        phrase: wraps the keys; without one they lie there as they do in the hub's own folder.
+        stretch: what a guess at the phrase costs.
+
     Raises:
-        ConfigError: the folder exists, or the database is not a file.
+        ConfigError: the folder exists, the database is not a file, or the phrase is too short.
     """
+    if phrase is not None:
+        check_phrase(phrase)
     if target.exists():
         raise ConfigError(
             f"there is something already\n  where: {target}\n  expected: a new folder\n"
@@ -87,13 +111,16 @@ def backup(config: Config, target: Path) -> dict[str, Any]:
         if (config.data / name).exists():
             shutil.copy2(config.data / name, half / name)
     for name in COPIED_FOLDERS:
-        if (config.data / name).is_dir():
+        if (config.data / name).is_dir() and (name != KEYS or phrase is None):
             shutil.copytree(config.data / name, half / name)
+    if phrase is not None:
+        wrap_keys(config.data / KEYS, half / WRAPPED, phrase, stretch)
     manifest = {
         "hub": config.hub,
         "made_at": iso_ms(datetime.now(UTC)),
         "mirror_n": _mirror_n(half / "hub.sqlite"),
         "blobs": link_blobs(config.blobs, half / "blobs"),
+        "keys": "clear" if phrase is None else "wrapped",
     }
     (half / MANIFEST).write_text(json.dumps(manifest, indent=1) + "\n", encoding="utf-8")
     os.sync()  # the rename must not outrun the files it names
@@ -112,6 +139,8 @@ def restore(
     *,
     mirror: Path | None = None,
     revoked: Path | None = None,
+    phrase: str = "",
+    stretch: Stretch = FULL,
     wait_s: float = 0,
 ) -> dict[str, Any]:
     """Makes a data folder of a backup and the mirror; returns what was done and what is lost.
@@ -121,13 +150,15 @@ def restore(
         data: new folder; a damaged hub's folder is moved aside and its mirror and media used.
         mirror: the lost hub's mirror, if it lies elsewhere.
         revoked: its list of revoked certificates, if a broker elsewhere still has it.
+        phrase: opens the backup's keys where they are wrapped.
+        stretch: what a guess at the phrase costs.
         wait_s: how long to wait for a hub that still runs from the folder to end.
 
     Raises:
         ConfigError: the backup cannot be used, a hub runs from the folder, or the mirror does not
             fit.
     """
-    manifest = _manifest(source)
+    asked = Asked(source, _manifest(source), _wrapped(source, phrase, stretch), mirror, revoked)
     data.mkdir(parents=True, exist_ok=True, mode=FOLDER_MODE)
     with sole(data, wait_s=wait_s, do=END_FIRST):
         # A broker that outlived its hub writes into a folder that is about to be another one.
@@ -135,23 +166,22 @@ def restore(
             kind(data / BROKER_FOLDER).end_left()
         aside = _move_aside(data)
         if aside is None:
-            return _fill(source, data, manifest, mirror=mirror, revoked=revoked, aside=None)
+            return _fill(asked, data, aside=None)
         data.mkdir(mode=FOLDER_MODE)
         # Whoever keeps the hub running may start it before the new folder is whole.
         with sole(data):
-            return _fill(source, data, manifest, mirror=mirror, revoked=revoked, aside=aside)
+            return _fill(asked, data, aside=aside)
 
 
-def _fill(
-    source: Path,
-    data: Path,
-    manifest: dict[str, Any],
-    *,
-    mirror: Path | None,
-    revoked: Path | None,
-    aside: Path | None,
-) -> dict[str, Any]:
+def _wrapped(source: Path, phrase: str, stretch: Stretch) -> dict[str, bytes]:
+    """The backup's keys where they are wrapped; opened first: a wrong phrase moves nothing."""
+    path = source / WRAPPED
+    return unwrap_keys(path, phrase, stretch) if path.is_file() else {}
+
+
+def _fill(asked: Asked, data: Path, *, aside: Path | None) -> dict[str, Any]:
     """Makes the new folder; `aside` is the damaged hub's."""
+    source, manifest = asked.source, asked.manifest
     shutil.copy2(source / "hub.sqlite", data / "hub.sqlite")
     for name in _copied(source):
         if (source / name).exists():
@@ -159,21 +189,21 @@ def _fill(
     for name in COPIED_FOLDERS:
         if (source / name).is_dir():
             shutil.copytree(source / name, data / name)
+    write_keys(asked.keys, data / KEYS)
     linked = link_blobs(source / "blobs", data / "blobs")
     if aside is not None:
         _newer_files(aside, data)
         linked = max(linked, link_blobs(aside / "blobs", data / "blobs"))
     config = load(data)
-    found = _find_mirror(config, mirror, aside)
+    found = _find_mirror(config, asked.mirror, aside)
     replay = _replay(config, found, after=int(manifest["mirror_n"]))
-    left = [*_lists_left(aside), *([revoked] if revoked is not None else [])]
-    lists = [source / REVOKED_FILE, *left]
+    left = [*_lists_left(aside), *([asked.revoked] if asked.revoked is not None else [])]
     if config.mqtt_tls and found is None and not left:
         replay.lost.append(
             "revocations after the backup: revoke those controllers again, or restore with "
             "--revoked and the list that the broker's machine has"
         )
-    shut_out = _finish(config, manifest, replay, found, lists)
+    shut_out = _finish(config, manifest, replay, found, left)
     return {
         "hub": config.hub,
         "backup_of": manifest["made_at"],
@@ -359,7 +389,7 @@ def _finish(
         The controllers that the database took for enrolled and a list names as revoked.
     """
     hub = build(config, services=False)
-    useless = [path for path in lists[1:] if hub.admission.listed(path) is None]
+    useless = [path for path in lists if hub.admission.listed(path) is None]
     replay.lost += [
         f"{path}: it is no list of revoked certificates of this hub" for path in useless
     ]
