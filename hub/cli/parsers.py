@@ -147,8 +147,8 @@ def _init_options(sub: Any) -> None:
     init.add_argument(
         "--checkpoint",
         choices=("none", "cosigned"),
-        default="none",
-        help="cosigned: packages need the log's checkpoint, co-signed by home and guest (none)",
+        default="cosigned",
+        help="what a package needs: the log's checkpoint, co-signed by home and guest (cosigned)",
     )
     init.add_argument(
         "--clock-offset-file", default="", help="drills only: seconds added to the clock (none)"

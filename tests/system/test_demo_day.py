@@ -63,6 +63,11 @@ def test_what_must_happen_on_the_day_is_on_the_record(lived_day: LivedDay) -> No
 
 
 def test_the_package_is_checked_with_and_without_the_trust_file(lived_day: LivedDay) -> None:
+    """Its checkpoint too: a hub's trust file asks for one that home and guest co-signed."""
+    trust = json.loads(Path(lived_day.trust).read_text(encoding="utf-8"))
+    assert trust["checkpoint"] == "cosigned"
+    pinned = {one["ctl"] for one in trust["witnesses"]}
+    assert {ctl for ctl in lived_day.end["recorded"] if ctl.startswith("c-")} <= pinned
     known = run("verify", lived_day.package, "--trust", lived_day.trust)
     assert known.returncode == 0, known.stdout + known.stderr
     alone = run("verify", lived_day.package)

@@ -92,10 +92,13 @@ def test_init_makes_a_hub_once(tmp_path: Path, capsys: pytest.CaptureFixture[str
     assert (config.port, config.url, config.demo) == (8400, "http://127.0.0.1:8400", False)
     assert f"next: evalroom hub user add {data} --org" in capsys.readouterr().out
     trust = TrustFile.decode(config.trust.read_bytes())
-    assert (trust.checkpoint, trust.hub_orders, trust.venues) == ("none", False, ())
+    assert (trust.checkpoint, trust.hub_orders, trust.venues) == ("cosigned", False, ())
     assert config.hub_key.stat().st_mode & 0o077 == 0
     assert main(["hub", "init", str(data)]) == 64
     assert "there is a hub already" in _say(capsys)
+    assert main(["hub", "init", str(tmp_path / "bare"), "--checkpoint", "none"]) == 0
+    trust = TrustFile.decode(load(tmp_path / "bare").trust.read_bytes())
+    assert trust.checkpoint == "none"
 
 
 def test_what_nobody_can_type_is_not_asked_for(
