@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Final
 
 from tests.mutants.account_bank import ACCOUNTS
+from tests.mutants.admission_bank import ADMISSION
 from tests.mutants.gate_bank import GATE
 from tests.mutants.identity_bank import IDENTITY
 from tests.mutants.log_bank import LOG
@@ -243,5 +244,6 @@ BANK: Final = (
     *LOG,
     *ORDERS,
     *THREATS,
+    *ADMISSION,
 )
 """Every planted fault."""
