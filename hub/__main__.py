@@ -13,12 +13,11 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any, Final
 
+from hub.accounts.account_log import COMMAND_LINE
 from hub.cli.parsers import EX_USAGE, Parser, hub_parser, verify_parser
 from hub.config import Config, ConfigError, load
 
 EX_OK: Final = 0
-COMMAND_LINE: Final = "command line"
-"""Where a sign-in without a browser comes from."""
 EX_SOFTWARE: Final = 70  # sysexits.h: our fault
 
 
@@ -129,13 +128,17 @@ def _restore(args: argparse.Namespace) -> int:
 
 def _user(args: argparse.Namespace) -> int:
     from hub.app import build
-    from hub.cli.people import add_user, reset_user
+    from hub.cli.people import add_user, log_lines, reset_user
 
     hub = build(load(args.data), services=False)
     try:
         if args.act == "list":
             for one in hub.accounts.people(args.org):
                 print(f"{one.post}\t{one.login}\t{one.org}\t{','.join(one.roles)}")
+            return EX_OK
+        if args.act == "log":
+            for line in log_lines(hub, login=args.login, days=args.days):
+                print(line)
             return EX_OK
         names = ["new password", "new PIN", *([f"password of {args.by}"] if args.by else [])]
         secrets = _secrets(args.secret_file, names)

@@ -88,7 +88,8 @@ class Hub:
         return self.config.data
 
     def close(self) -> None:
-        """Gives the database back."""
+        """Writes what was only counted, and gives the database back."""
+        self.accounts.log.flush()
         self.store.close()
 
 
@@ -287,4 +288,4 @@ def _react(hub: Hub) -> None:
         store=hub.store, clock=hub.clock, keys=hub.keys, fleet=hub.fleet, log=hub.event_log
     )
     hub.ingest.on_leaf(UP_COSIGN, witnesses.heard)
-    hub.timers += [hub.event_log.tick, witnesses.tick]
+    hub.timers += [hub.event_log.tick, witnesses.tick, hub.accounts.log.tick]

@@ -14,6 +14,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, func, select
 
 from hub.accounts import second_factor as codes
+from hub.accounts.account_log import FACTS_OF, AccountLog
 from hub.accounts.actor import ROLES, Actor
 from hub.facts import Facts
 from hub.problems import Problem
@@ -41,6 +42,7 @@ class Factors:
     Args:
         store: the database.
         facts: gets what changed.
+        log: the accounts' own log; gets it too.
         key: of this hub, 32 bytes; seals the secrets.
         wall: the machine's own wall clock.
         needed: roles whose people must have one.
@@ -51,6 +53,7 @@ class Factors:
         *,
         store: Store,
         facts: Facts,
+        log: AccountLog,
         key: bytes,
         wall: Callable[[], datetime],
         needed: Iterable[str] = (),
@@ -58,7 +61,8 @@ class Factors:
         self.needed_of = frozenset(needed)
         if not self.needed_of <= set(ROLES):
             raise ValueError(f"second factor: unknown roles {sorted(self.needed_of - set(ROLES))}")
-        self._store, self._facts, self._key, self._wall = store, facts, key, wall
+        self._store, self._facts, self._log = store, facts, log
+        self._key, self._wall = key, wall
 
     def missing(self, roles: Iterable[str], *, confirmed: bool) -> bool:
         """Whether a person of these roles must set one up first."""
@@ -174,6 +178,8 @@ class Factors:
         signer = {"person": by.person, "post": by.post, "org": by.org}
         data = {"person": whom.person, "post": whom.post, "org": whom.org, "by": signer, **more}
         self._facts.append(conn, type=what, session="", data=data)
+        other = "" if by.person == whom.person else by.post
+        self._log.write(conn, what.removeprefix(FACTS_OF), whom.login, by=other)
 
 
 def _wrong_code(status: int) -> Problem:

@@ -125,15 +125,15 @@ class Turns:
 
 
 def _pair(login: str, address: str, device: str) -> str:
-    return f"device:{login}:{device}" if device else f"login:{login}@{_net(address)}"
+    return f"device:{login}:{device}" if device else f"login:{login}@{net_of(address)}"
 
 
 def _from(address: str) -> str:
-    return f"from:{_net(address)}"
+    return f"from:{net_of(address)}"
 
 
-def _net(address: str) -> str:
-    """An address as far as it tells one machine from another."""
+def net_of(address: str) -> str:
+    """An address as far as it tells one machine from another: of IPv6 the network."""
     try:
         found = ipaddress.ip_address(address)
     except ValueError:

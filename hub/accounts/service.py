@@ -8,10 +8,9 @@ database signs nobody in. Lifetimes run on the machine's clock, which no demonst
 from __future__ import annotations
 
 import hashlib
-import re
 import secrets
 from collections.abc import Iterable, Sequence
-from datetime import timedelta
+from datetime import datetime, timedelta
 from functools import cache
 from typing import Any, Final
 
@@ -21,10 +20,12 @@ from sqlalchemy import Connection, Row, select
 from sqlalchemy.exc import IntegrityError
 from starlette.requests import Request
 
+from hub.accounts.account_log import EXPIRED, NOBODY, SIGNED_IN, SIGNED_OUT, AccountLog
 from hub.accounts.actor import ROLES, Actor, SignedIn
 from hub.accounts.devices import DEVICE_COOKIE, Devices
 from hub.accounts.factors import Factors, code_needed, factor_missing, wrong_code
 from hub.accounts.limiter import Limiter, Turns
+from hub.accounts.names import check_names
 from hub.accounts.refusals import busy, too_many, wrong
 from hub.clock import Clock
 from hub.facts import Facts
@@ -48,9 +49,6 @@ SESSIONS_PER_PERSON_MAX: Final = 16
 PASSWORD_CHARS_MIN: Final = 12
 PASSWORD_CHARS_MAX: Final = 256
 ENTROPY_BYTES: Final = 6
-LOGIN: Final = re.compile(r"[a-z][a-z0-9._-]{0,63}\Z")
-POST: Final = re.compile(r"[A-Z]{2,4}-[0-9]{2,3}\Z")
-"""A post and its number stand on every screen; names and telephones do not."""
 ADDRESS_CHARS_MAX: Final = 64
 AGENT_CHARS_MAX: Final = 120
 OWN_ACCOUNT: Final = "own account"
@@ -95,12 +93,13 @@ class Accounts:
         self._turns = Turns()
         secret = secret or secrets.token_bytes(TOKEN_BYTES)
         self.devices = Devices(secret)
+
+        def wall() -> datetime:
+            return self._clock.wall()  # whichever clock that is then: a test turns it later
+
+        self.log = AccountLog(store=store, wall=wall)
         self.factors = Factors(
-            store=store,
-            facts=facts,
-            key=secret,
-            wall=lambda: self._clock.wall(),  # noqa: PLW0108 - a test turns the clock later
-            needed=needed,
+            store=store, facts=facts, log=self.log, key=secret, wall=wall, needed=needed
         )
         # Unknown logins cost the same time as known ones.
         self._nobody = _nobody()
@@ -141,10 +140,12 @@ class Accounts:
             good = _matches(row.password if row is not None else self._nobody, password)
         if row is None or not good or not row.active:
             self._limiter.failed(login, address, now_ms, device=known)
+            self.log.failed(NOBODY if row is None else login, address)
             raise wrong()
         actor = _actor(row)
         if self._has_factor(actor) and not self._second(actor, code):
             self._limiter.failed(login, address, now_ms, device=known)
+            self.log.failed(login, address)
             raise wrong_code()
         self._limiter.succeeded(login, address, device=known)
         return self._open_session(actor, address=address, agent=agent)
@@ -178,6 +179,7 @@ class Accounts:
             good = _matches(stored, password)
         if not good:
             self._limiter.failed(actor.login, address, now_ms, device=OWN_ACCOUNT)
+            self.log.failed(actor.login, address)
             raise wrong(403)
         self._limiter.succeeded(actor.login, address, device=OWN_ACCOUNT)
 
@@ -200,12 +202,21 @@ class Accounts:
                     agent=agent[:AGENT_CHARS_MAX],
                 )
             )
+            self.log.write(conn, SIGNED_IN, actor.login, address=address, agent=agent)
         return token, SignedIn(actor=actor, csrf=csrf, token_sha256=digest)
 
-    def sign_out(self, token: str) -> None:
+    def sign_out(self, token: str, *, what: str = SIGNED_OUT) -> None:
         """Ends a session; an unknown one is ended already."""
+        own = web_sessions.c.token_sha256 == _digest(token)
         with self._store.write(mirrored=False) as conn:
-            conn.execute(web_sessions.delete().where(web_sessions.c.token_sha256 == _digest(token)))
+            found = select(users.c.login, web_sessions.c.address, web_sessions.c.agent)
+            found = found.join(users, users.c.person == web_sessions.c.person).where(own)
+            row = conn.execute(found).one_or_none()
+            if row is None:
+                return
+            conn.execute(web_sessions.delete().where(own))
+            where = {"address": row.address or "", "agent": row.agent or ""}
+            self.log.write(conn, what, row.login, **where)
 
     def signed_in(self, token: str) -> SignedIn | None:
         """Who this cookie belongs to, or None."""
@@ -227,7 +238,7 @@ class Accounts:
         if row is None or not row.active:
             return None
         if now - row.seen_at > SESSION_IDLE or now - row.since > SESSION_LONGEST:
-            self.sign_out(token)
+            self.sign_out(token, what=EXPIRED)
             return None
         if now - row.seen_at > SEEN_EVERY:
             with self._store.write(mirrored=False) as conn:
@@ -296,6 +307,12 @@ class Accounts:
             ).one_or_none()
         return None if row is None else _actor(row)
 
+    def any_by_login(self, login: str) -> Actor | None:
+        """A user by login name, active or not."""
+        with self._store.read() as conn:
+            row = conn.execute(select(users).where(users.c.login == login)).one_or_none()
+        return None if row is None else _actor(row)
+
     def by_person(self, person: str) -> Actor | None:
         """A user by person id, active or not."""
         with self._store.read() as conn:
@@ -327,7 +344,7 @@ class Accounts:
         Raises:
             Problem: 422 unknown role, no login, no post; 409 login or post taken.
         """
-        _check_names(login, post)
+        check_names(login, post)
         unknown = sorted(set(roles) - set(ROLES))
         if unknown or not roles:
             raise bad_request(
@@ -381,27 +398,6 @@ class Accounts:
         ends = (post.rsplit("-", 1)[1] for post in taken.scalars())
         numbers = [int(end) for end in ends if end.isdecimal()]
         return f"{prefix}-{max(numbers, default=0) + 1:02d}"
-
-
-def _check_names(login: str, post: str) -> None:
-    if LOGIN.match(login) is None:
-        raise bad_request(
-            "login_invalid",
-            what="the login cannot be used",
-            where="user.login",
-            expected="1 to 64 of a-z 0-9 . _ -, beginning with a letter",
-            got=login,
-            do="choose another",
-        )
-    if POST.match(post) is None:
-        raise bad_request(
-            "post_invalid",
-            what="the post cannot be used",
-            where="user.post",
-            expected="2 to 4 capital letters, a hyphen and a number, such as HB-07",
-            got=post,
-            do="choose another; no names, no telephone numbers",
-        )
 
 
 def hash_password(password: str) -> str:

@@ -8,6 +8,7 @@ from typing import Final
 
 from sqlalchemy import select
 
+from hub.accounts.account_log import FACTS_OF, AccountLog
 from hub.accounts.actor import Actor
 from hub.facts import Facts
 from hub.problems import Problem
@@ -37,11 +38,11 @@ class OpenSessions:
     Args:
         store: the database.
         facts: gets who ended whose.
+        log: the accounts' own log; gets it too.
     """
 
-    def __init__(self, *, store: Store, facts: Facts) -> None:
-        self._store = store
-        self._facts = facts
+    def __init__(self, *, store: Store, facts: Facts, log: AccountLog) -> None:
+        self._store, self._facts, self._log = store, facts, log
 
     def of(self, person: str, *, csrf: str = "") -> list[OpenSession]:
         """A person's sessions, the newest first; `csrf` tells the asking one."""
@@ -79,6 +80,8 @@ class OpenSessions:
                 self._facts.append(
                     conn, type=ENDED, session="", data={**data, "count": gone, "by": signer}
                 )
+                other = "" if by.person == whom.person else by.post
+                self._log.write(conn, ENDED.removeprefix(FACTS_OF), whom.login, by=other)
         return int(gone)
 
 

@@ -325,6 +325,15 @@ def _user_options(sub: Any) -> None:
     listed = _command(acts, "list", "lists people by post", "evalroom hub user list /srv/hub")
     listed.add_argument("data", type=Path, help=DATA_HELP)
     listed.add_argument("--org", default="", help="of one organisation (all)")
+    log = _command(
+        acts,
+        "log",
+        "shows sign-ins, failures and changes of accounts",
+        "evalroom hub user log /srv/hub --login wang --days 7",
+    )
+    log.add_argument("data", type=Path, help=DATA_HELP)
+    log.add_argument("--login", default="", help="of one person (all)")
+    log.add_argument("--days", type=int, default=30, metavar="N", help="the last N days (30)")
     reset = _command(
         acts,
         "reset",

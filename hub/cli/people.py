@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 from sqlalchemy import Connection, select
 
 from hub import crypto
+from hub.accounts.account_log import KEPT, PASSWORD_RESET
 from hub.accounts.actor import SIGNING_ROLES, VENUE_KEY_ROLES, Actor
 from hub.accounts.service import check_pin, hash_password
 from hub.app import Hub
 from hub.cli.handout import write_trust
 from hub.cli.initialise import POST_PREFIX
+from hub.clock import iso_ms
 from hub.config import ConfigError
 from hub.keys.keyring import PIN_DIGITS_MIN, ROLE_VENUE
 from hub.store.tables_core import key_wraps, keys
@@ -67,13 +70,11 @@ def reset_user(hub: Hub, *, login: str, password: str, pin: str, by: By) -> None
     hashed = hash_password(password)
     who = hub.accounts.actor_by_login(login)
     if who is None:
-        raise ConfigError(
-            f"no such login\n  where: --login\n  expected: an active user\n  got: {login}\n"
-            "  do: evalroom hub user list DATA"
-        )
+        raise _no_login(login, "an active user")
     venue_seed = _venue_seed(hub, who.org, (), by)
     with hub.store.write() as conn:
         hub.accounts.set_password(conn, who.person, hashed)
+        hub.accounts.log.write(conn, PASSWORD_RESET, who.login)
         hub.accounts.factors.reset(conn, who, by=who, reason="hub user reset")
         data = {"person": who.person, "post": who.post, "org": who.org, "roles": list(who.roles)}
         at = hub.facts.append(conn, type="user.role_changed", session="", data=data)
@@ -85,6 +86,37 @@ def reset_user(hub: Hub, *, login: str, password: str, pin: str, by: By) -> None
             )
         _new_key(hub, conn, venue_seed, org=who.org, person=who.person, roles=who.roles, pin=pin)
     write_trust(hub)
+
+
+def log_lines(hub: Hub, *, login: str, days: int) -> list[str]:
+    """What became of the accounts, the newest first, a line each: a head, then tabs between.
+
+    A dash is a login that nobody has; the other words are those of `hub.accounts.account_log`.
+
+    Raises:
+        ConfigError: no such login, or days that cannot be.
+    """
+    if not 0 < days <= KEPT.days:
+        raise ConfigError(
+            f"days that cannot be\n  where: --days\n  expected: 1 to {KEPT.days}\n  got: {days}\n"
+            "  do: the log is kept that long"
+        )
+    if login and hub.accounts.any_by_login(login) is None:
+        raise _no_login(login, "a user of this hub")
+    since = hub.clock.wall() - timedelta(days=days)
+    rows = [one for one in hub.accounts.log.of(login or None) if one.at >= since]
+    shown = ["\t".join(("at", "login", "what", "count", "from", "browser", "by"))]
+    for one in rows:
+        fields = (one.login, one.what, str(one.count), one.origin, one.browser, one.by)
+        shown.append("\t".join([iso_ms(one.at), *(field or "-" for field in fields)]))
+    return shown
+
+
+def _no_login(login: str, expected: str) -> ConfigError:
+    return ConfigError(
+        f"no such login\n  where: --login\n  expected: {expected}\n  got: {login}\n"
+        "  do: evalroom hub user list DATA"
+    )
 
 
 def _venue_seed(hub: Hub, org: str, roles: Sequence[str], by: By) -> bytes:

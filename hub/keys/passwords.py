@@ -6,6 +6,7 @@ from typing import Any, Final
 
 from sqlalchemy import select
 
+from hub.accounts.account_log import PASSWORD_CHANGED
 from hub.accounts.actor import SignedIn
 from hub.accounts.service import Accounts, hash_password
 from hub.facts import Facts
@@ -47,6 +48,7 @@ def change_password(
             conn.execute(key_wraps.update().where(own).values(wrapped=wrapped))
         data = {"person": actor.person, "post": actor.post, "org": actor.org}
         facts.append(conn, type=CHANGED, session="", data=data)
+        accounts.log.write(conn, PASSWORD_CHANGED, actor.login)
 
 
 def _venue_key(store: Store, org: str, person: str) -> str | None:

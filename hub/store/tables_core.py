@@ -355,6 +355,21 @@ recovery_codes = Table(
     Column("person", ForeignKey("users.person"), nullable=False, index=True),
 )
 
+# What became of the accounts (hub/accounts/account_log.py): of failures one row each minute.
+account_log = Table(
+    "account_log",
+    metadata,
+    Column("id", RowId, primary_key=True, autoincrement=True),
+    Column("at", UtcDateTime, nullable=False),
+    Column("login", String(64), nullable=False),
+    Column("what", String(24), nullable=False),
+    Column("count", Integer, nullable=False),
+    Column("origin", String(64), nullable=False),
+    Column("browser", String(32), nullable=False),
+    Column("by", String(32), nullable=False),
+)
+Index("account_log_of_login", account_log.c.login, account_log.c.what, account_log.c.at)
+
 keys = Table(
     "keys",
     metadata,
@@ -471,6 +486,7 @@ NOT_MIRRORED = frozenset(
         blobs,
         blob_refs,
         web_sessions,
+        account_log,
         secret_tries,
         log_state,
         log_tile,

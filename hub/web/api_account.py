@@ -26,6 +26,7 @@ from hub.ports import Parts, allow, refuse
 from hub.problems import not_found
 from hub.web.api_accounts import address_of
 from hub.web.api_body import SECRET_CHARS_MAX, Fields, json_body
+from hub.web.views_account import LOG_SHOWN
 
 Body = Annotated[dict[str, Any], Depends(json_body)]
 CODE_CHARS_MAX: Final = 64
@@ -40,7 +41,7 @@ class HasAccount(Parts, Protocol):
 def router(hub: HasAccount) -> APIRouter:
     """Routes under `/api/v1/account` and `/api/v1/people`."""
     api = APIRouter(prefix="/api/v1", tags=["accounts"])
-    sessions = OpenSessions(store=hub.store, facts=hub.facts)
+    sessions = OpenSessions(store=hub.store, facts=hub.facts, log=hub.accounts.log)
     _add_own(api, hub, sessions)
     _add_factor(api, hub)
     _add_colleagues(api, hub, sessions)
@@ -50,28 +51,9 @@ def router(hub: HasAccount) -> APIRouter:
 def _add_own(api: APIRouter, hub: HasAccount, sessions: OpenSessions) -> None:
     @api.get("/account", operation_id="account")
     def account(request: Request) -> dict[str, Any]:
-        """Who one is, the second factor, and every open session."""
+        """Who one is, the second factor, every open session, what became of the account."""
         who: SignedIn = hub.accounts.of_request(request)
-        standing = hub.accounts.factors.standing(who.actor)
-        return {
-            "actor": who.actor.document(),
-            "second_factor": {
-                "confirmed": standing.confirmed,
-                "needed": standing.needed,
-                "recovery_left": standing.recovery_left,
-            },
-            "sessions": [
-                {
-                    "session": one.ident,
-                    "since": iso_ms(one.since),
-                    "seen": iso_ms(one.seen),
-                    "address": one.address,
-                    "agent": one.agent,
-                    "own": one.own,
-                }
-                for one in sessions.of(who.actor.person, csrf=who.csrf)
-            ],
-        }
+        return _told(hub, who, sessions)
 
     @api.post("/account/password", operation_id="change_password")
     def password(request: Request, body: Body) -> dict[str, Any]:
@@ -109,6 +91,40 @@ def _add_own(api: APIRouter, hub: HasAccount, sessions: OpenSessions) -> None:
         who: SignedIn = hub.accounts.of_request(request)
         Fields(body, where="account").done()
         return {"ended": sessions.end(who.actor, by=who.actor, ident=ident)}
+
+
+def _told(hub: HasAccount, who: SignedIn, sessions: OpenSessions) -> dict[str, Any]:
+    standing = hub.accounts.factors.standing(who.actor)
+    return {
+        "actor": who.actor.document(),
+        "second_factor": {
+            "confirmed": standing.confirmed,
+            "needed": standing.needed,
+            "recovery_left": standing.recovery_left,
+        },
+        "sessions": [
+            {
+                "session": one.ident,
+                "since": iso_ms(one.since),
+                "seen": iso_ms(one.seen),
+                "address": one.address,
+                "agent": one.agent,
+                "own": one.own,
+            }
+            for one in sessions.of(who.actor.person, csrf=who.csrf)
+        ],
+        "log": [
+            {
+                "at": iso_ms(one.at),
+                "what": one.what,
+                "count": one.count,
+                "origin": one.origin,
+                "browser": one.browser,
+                "by": one.by,
+            }
+            for one in hub.accounts.log.of(who.actor.login, limit=LOG_SHOWN)
+        ],
+    }
 
 
 def _add_factor(api: APIRouter, hub: HasAccount) -> None:

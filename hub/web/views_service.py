@@ -26,7 +26,7 @@ from hub.recording.counts import Counting
 from hub.session.service import Sessions
 from hub.web.i18n import Both, Text, say
 from hub.web.templating import local, ymd
-from hub.web.views_account import ADMINISTERING, AccountView, account_view
+from hub.web.views_account import ADMINISTERING, LOG_SHOWN, AccountView, account_view
 from hub.web.views_alarm_make import BoardData, alarms_of, closes_for, phase_text
 from hub.web.views_archive import ArchiveView, DueRow, PackageView
 from hub.web.views_archive_make import archive_view, due_rows, package_state, package_view
@@ -128,13 +128,14 @@ class ServiceViews:
     def account(self, viewer: Viewer) -> AccountView:
         """The reader's own account, and what an administrator sees of the colleagues'."""
         hub, factors = self._hub, self._hub.accounts.factors
-        sessions = OpenSessions(store=hub.store, facts=hub.facts)
+        sessions = OpenSessions(store=hub.store, facts=hub.facts, log=hub.accounts.log)
         people = hub.accounts.people(viewer.org) if viewer.may(ADMINISTERING) else []
         return account_view(
             viewer,
             factors.standing(self._actor(viewer)),
             sessions.of(viewer.person, csrf=viewer.csrf),
             [(one, factors.standing(one), len(sessions.of(one.person))) for one in people],
+            hub.accounts.log.of(viewer.login, limit=LOG_SHOWN),
         )
 
     def board(self, viewer: Viewer) -> BoardView:

@@ -54,7 +54,7 @@ ACCOUNTS: Final = (
     Planted(
         "a stranger's failures are everybody's",
         "hub/accounts/limiter.py",
-        '    return f"device:{login}:{device}" if device else f"login:{login}@{_net(address)}"\n',
+        '    return f"device:{login}:{device}" if device else f"login:{login}@{net_of(address)}"\n',
         '    return f"login:{login}"\n',
         (
             f"{_LIMITER}::test_strangers_never_keep_out_a_known_browser_or_an_address_they_are_not_at",

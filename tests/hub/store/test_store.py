@@ -51,6 +51,7 @@ def test_a_new_database_is_what_the_program_expects(store: Store) -> None:
 def test_a_database_of_the_first_version_is_brought_up(store: Store) -> None:
     with store.write() as conn:
         conn.execute(text("ALTER TABLE seals DROP COLUMN others"))
+        conn.execute(text("DROP TABLE account_log"))
         conn.execute(text("DROP TABLE second_factors"))
         conn.execute(text("DROP TABLE recovery_codes"))
         conn.execute(text("ALTER TABLE web_sessions DROP COLUMN address"))
