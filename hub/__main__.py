@@ -11,11 +11,14 @@ import logging
 import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
-from typing import Any, Final
+from typing import TYPE_CHECKING, Any, Final
 
 from hub.accounts.account_log import COMMAND_LINE
 from hub.cli.parsers import EX_USAGE, Parser, hub_parser, verify_parser
 from hub.config import Config, ConfigError, load
+
+if TYPE_CHECKING:
+    from hub.app import Hub
 
 EX_OK: Final = 0
 EX_SOFTWARE: Final = 70  # sysexits.h: our fault
@@ -140,6 +143,8 @@ def _user(args: argparse.Namespace) -> int:
             for line in log_lines(hub, login=args.login, days=args.days):
                 print(line)
             return EX_OK
+        if args.act in {"close", "reopen"}:
+            return _user_in_my_name(hub, args)
         names = ["new password", "new PIN", *([f"password of {args.by}"] if args.by else [])]
         secrets = _secrets(args.secret_file, names)
         by = (args.by, secrets[2]) if args.by else None
@@ -161,6 +166,24 @@ def _user(args: argparse.Namespace) -> int:
         return EX_OK
     finally:
         hub.close()
+
+
+def _user_in_my_name(hub: Hub, args: argparse.Namespace) -> int:
+    from hub.cli.closing import close_user, reopen_user
+
+    secret = _secrets(args.secret_file, [f"password of {args.by}"])[0]
+    token, who = hub.accounts.sign_in(args.by, secret, COMMAND_LINE)
+    hub.accounts.sign_out(token)
+    if args.act == "close":
+        made = close_user(
+            hub, who.actor, login=args.login, reason=args.reason, last=args.even_the_last
+        )
+    else:
+        made = reopen_user(hub, who.actor, login=args.login, reason=args.reason)
+    print(json.dumps({**made, "by": who.actor.post}))
+    if args.act == "reopen":
+        print(f"  next: evalroom hub user reset {args.data} --login {args.login} --by …")
+    return EX_OK
 
 
 def _enroll(args: argparse.Namespace) -> int:

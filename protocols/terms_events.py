@@ -136,6 +136,8 @@ EVENT_LABELS: dict[str, tuple[str, str]] = {
     "user.created": ("账号已建立", "account created"),
     "user.role_changed": ("账号角色变更", "role changed"),
     "user.password_changed": ("登录密码已修改", "password changed"),
+    "user.closed": ("账号已停用", "account closed"),
+    "user.reopened": ("账号已恢复", "account reopened"),
     "user.sessions_ended": ("登录已退出", "sign-ins ended"),
     "user.second_factor_set": ("动态码已启用", "second factor set"),
     "user.second_factor_reset": ("动态码已重设", "second factor reset"),

@@ -325,15 +325,6 @@ def _user_options(sub: Any) -> None:
     listed = _command(acts, "list", "lists people by post", "evalroom hub user list /srv/hub")
     listed.add_argument("data", type=Path, help=DATA_HELP)
     listed.add_argument("--org", default="", help="of one organisation (all)")
-    log = _command(
-        acts,
-        "log",
-        "shows sign-ins, failures and changes of accounts",
-        "evalroom hub user log /srv/hub --login wang --days 7",
-    )
-    log.add_argument("data", type=Path, help=DATA_HELP)
-    log.add_argument("--login", default="", help="of one person (all)")
-    log.add_argument("--days", type=int, default=30, metavar="N", help="the last N days (30)")
     reset = _command(
         acts,
         "reset",
@@ -348,6 +339,42 @@ def _user_options(sub: Any) -> None:
         type=Path,
         help="lines: new password, new PIN, and with --by that manager's password (asked for)",
     )
+    _account_options(acts)
+
+
+def _account_options(acts: Any) -> None:
+    log = _command(
+        acts,
+        "log",
+        "shows sign-ins, failures and changes of accounts",
+        "evalroom hub user log /srv/hub --login wang --days 7",
+    )
+    log.add_argument("data", type=Path, help=DATA_HELP)
+    log.add_argument("--login", default="", help="of one person (all)")
+    log.add_argument("--days", type=int, default=30, metavar="N", help="the last N days (30)")
+    for word, text in (
+        ("close", "closes the account of a person who has left"),
+        ("reopen", "opens a closed account again; `user reset` then gives new secrets"),
+    ):
+        decide = _command(
+            acts,
+            word,
+            text,
+            f"evalroom hub user {word} /srv/hub --login wang --by admin --reason '调离'",
+        )
+        decide.add_argument("data", type=Path, help=DATA_HELP)
+        decide.add_argument("--login", required=True, help="whose")
+        decide.add_argument("--by", required=True, help="your login: it is done in your name")
+        decide.add_argument("--reason", required=True, help="why; goes into the record")
+        decide.add_argument(
+            "--secret-file", type=Path, help="first line: your password (asked for)"
+        )
+        if word == "close":
+            decide.add_argument(
+                "--even-the-last",
+                action="store_true",
+                help="though no administrator is left, or nobody who opens the venue's key",
+            )
 
 
 def verify_parser() -> argparse.ArgumentParser:
