@@ -200,7 +200,7 @@ def desk_router(pages: Pages) -> APIRouter:
         viewer = pages.access.viewer(request)
         if viewer is None:
             return to_sign_in(request)
-        values = {"viewer": viewer, "v": source.account(viewer)}
+        values = {"viewer": viewer, "v": source.account(viewer), "here": "account"}
         return answer(request, "account.html", values=values)
 
     @routes.get("/sign-in")

@@ -291,6 +291,7 @@ class ErForm extends HTMLElement {
       part.querySelectorAll("[data-answer]").forEach((one) =>
         setText(one, [body[one.dataset.answer] ?? ""].flat().join("\n")));
       part.hidden = false;
+      this.hidden = true; // done: the next step has the page's one primary button
       form.reset();
       this.show(null);
       part.scrollIntoView({ block: "nearest" });

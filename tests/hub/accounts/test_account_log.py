@@ -66,7 +66,7 @@ def test_signing_in_and_out_is_on_record_without_the_browsers_whole_line(
     told = client.get("/api/v1/account").json()["log"]
     assert [(one["what"], one["browser"]) for one in told] == [("signed_in", "Firefox/Linux")]
     page = client.get("/account?lang=en", headers={"accept": "text/html"}).text
-    assert "signed in" in page
+    assert "Signed in" in page
     assert "Firefox on Linux" in page
     assert "Mozilla" not in page
     assert client.post("/api/v1/sign-out", headers=csrf).status_code == 204

@@ -283,3 +283,47 @@ def test_a_wall_of_four_venues_has_no_scroll(browser: Any, address: str) -> None
     high = page.evaluate("document.documentElement.scrollHeight")
     page.close()
     assert (venues, high) == (4, 1080)
+
+
+@pytest.mark.parametrize("lang", ["zh", "en"])
+def test_the_own_account_is_one_touch_away_on_a_phone(
+    browser: Any, address: str, lang: str
+) -> None:
+    page, _ = opened(browser, f"{address}/board?lang={lang}", SIZES[1])
+    page.locator("nav a[href='/account']").click()
+    page.wait_for_url("**/account")
+    current = page.inner_text("nav a[aria-current=page]")
+    page.close()
+    assert current == {"zh": "账号", "en": "Account"}[lang]
+
+
+@pytest.mark.parametrize("size", SIZES)
+def test_an_account_has_one_primary_button_and_the_next_step_takes_it(
+    browser: Any, address: str, size: tuple[int, int]
+) -> None:
+    page, _ = opened(browser, f"{address}/account?lang=en", size)
+    shown: list[list[str]] = []
+
+    def look() -> None:
+        buttons = page.locator("main .btn.go").all()
+        shown.append([one.inner_text() for one in buttons if one.is_visible()])
+
+    def answer(body: str) -> None:
+        page.route(
+            "**/api/v1/account/**",
+            lambda route: route.fulfill(body=body, content_type="application/json"),
+        )
+
+    look()
+    answer('{"secret": "ABCD EFGH", "uri": "otpauth://totp/x"}')
+    page.fill("#a-factor >> xpath=../.. >> [name=password]", "a password")
+    page.click("text=Begin")
+    page.wait_for_selector("#a-secret:not([hidden])")
+    look()
+    answer('{"recovery_codes": ["one", "two"]}')
+    page.fill("[name=code]", "123456")
+    page.click("text=Put to use")
+    page.wait_for_selector("#a-codes:not([hidden])")
+    look()
+    page.close()
+    assert shown == [["Begin"], ["Put to use"], ["Go on"]]
