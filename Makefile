@@ -79,7 +79,7 @@ lock: ## resolve deploy/requirements.txt afresh from pyproject.toml
 	@test -x $(VENV)-lock/bin/uv || { $(PYTHON) -m venv $(VENV)-lock && \
 	  $(VENV)-lock/bin/python -m pip --disable-pip-version-check install --quiet uv; }
 	@$(VENV)-lock/bin/uv --quiet --no-config pip compile pyproject.toml --upgrade \
-	  --extra edge --extra hub --extra dev --universal --python-version 3.11 \
+	  --extra edge --extra hub --extra oidc --extra dev --universal --python-version 3.11 \
 	  --no-strip-extras --generate-hashes --no-emit-index-url --no-emit-find-links --no-header --no-annotate \
 	  --output-file deploy/requirements.txt
 

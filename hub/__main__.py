@@ -143,7 +143,7 @@ def _user(args: argparse.Namespace) -> int:
             for line in log_lines(hub, login=args.login, days=args.days):
                 print(line)
             return EX_OK
-        if args.act in {"close", "reopen"}:
+        if args.act in {"close", "reopen", "oidc"}:
             return _user_in_my_name(hub, args)
         names = ["new password", "new PIN", *([f"password of {args.by}"] if args.by else [])]
         secrets = _secrets(args.secret_file, names)
@@ -169,7 +169,7 @@ def _user(args: argparse.Namespace) -> int:
 
 
 def _user_in_my_name(hub: Hub, args: argparse.Namespace) -> int:
-    from hub.cli.closing import close_user, reopen_user
+    from hub.cli.closing import bind_user, close_user, reopen_user
 
     secret = _secrets(args.secret_file, [f"password of {args.by}"])[0]
     token, who = hub.accounts.sign_in(args.by, secret, COMMAND_LINE)
@@ -178,6 +178,8 @@ def _user_in_my_name(hub: Hub, args: argparse.Namespace) -> int:
         made = close_user(
             hub, who.actor, login=args.login, reason=args.reason, last=args.even_the_last
         )
+    elif args.act == "oidc":
+        made = bind_user(hub, who.actor, login=args.login, subject=args.subject)
     else:
         made = reopen_user(hub, who.actor, login=args.login, reason=args.reason)
     print(json.dumps({**made, "by": who.actor.post}))

@@ -14,6 +14,7 @@ from sqlalchemy.exc import ArgumentError, OperationalError
 
 from hub import crypto
 from hub.accounts.actor import ROLES
+from hub.accounts.provider import provider_of
 from hub.accounts.service import Accounts
 from hub.broker import Broker
 from hub.bus import Bus
@@ -242,13 +243,16 @@ def _accounts(config: Config, *, store: Store, facts: Facts, seed: bytes) -> Acc
             f"  expected: some of {', '.join(ROLES)}\n  got: {', '.join(needed)}\n"
             "  do: change that value, then start again"
         )
+    own = Clock()
+    secret = crypto.derived_from(seed, "er1/accounts")
     return Accounts(
         store=store,
         facts=facts,
-        clock=Clock(),
+        clock=own,
         secure=config.secure,
-        secret=crypto.derived_from(seed, "er1/accounts"),
+        secret=secret,
         needed=needed,
+        provider=provider_of(config, secret=secret, wall=own.wall, mono_ms=own.mono_ms),
     )
 
 

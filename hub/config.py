@@ -55,6 +55,10 @@ class Config:
         identity_keep_days: days after the end of a booking in which its members' identities can
             still be opened; then their keys are destroyed.
         clock_offset_file: shifts wall time, for a demonstration; empty is none.
+        oidc_issuer, oidc_client_id, oidc_client_secret_file: an OpenID provider that vouches for
+            people, the hub's name there, and the file of its password; empty is none.
+        oidc_name: what the button of the sign-in page says; empty is the provider's host.
+        oidc_second_factor: values of `acr` or `amr` that stand for a second factor, by commas.
         second_factor_roles: roles whose people must have one, apart by commas; empty is nobody.
     """
 
@@ -80,6 +84,11 @@ class Config:
     identity_keep_days: int = 90
     clock_offset_file: str = ""
     second_factor_roles: str = ""
+    oidc_issuer: str = ""
+    oidc_client_id: str = ""
+    oidc_client_secret_file: str = ""
+    oidc_name: str = ""
+    oidc_second_factor: str = ""
 
     @property
     def database_url(self) -> str:

@@ -138,6 +138,8 @@ EVENT_LABELS: dict[str, tuple[str, str]] = {
     "user.password_changed": ("登录密码已修改", "password changed"),
     "user.closed": ("账号已停用", "account closed"),
     "user.reopened": ("账号已恢复", "account reopened"),
+    "user.provider_bound": ("已关联统一身份", "bound to an outside identity"),
+    "user.provider_loosed": ("已取消统一身份关联", "outside identity taken away"),
     "user.sessions_ended": ("登录已退出", "sign-ins ended"),
     "user.second_factor_set": ("动态码已启用", "second factor set"),
     "user.second_factor_reset": ("动态码已重设", "second factor reset"),

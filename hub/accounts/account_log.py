@@ -21,9 +21,11 @@ from sqlalchemy import Connection, func, select
 from hub.accounts.browsers import browser_of
 from hub.accounts.limiter import net_of
 from hub.store.engine import Store
-from hub.store.tables_core import account_log
+from hub.store.tables_accounts import account_log
 
 SIGNED_IN: Final = "signed_in"
+SIGNED_IN_OUTSIDE: Final = "signed_in_outside"
+"""By an outside provider."""
 FAILED: Final = "sign_in_failed"
 SIGNED_OUT: Final = "signed_out"
 EXPIRED: Final = "sign_in_expired"

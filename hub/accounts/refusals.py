@@ -46,3 +46,31 @@ def too_many(login: str, wait_ms: int) -> Problem:
         got="more",
         do=f"wait {wait_ms // 1000 + 1} s",
     )
+
+
+def not_signed_in(where: str, cookie: str) -> Problem:
+    """A request without a session."""
+    return Problem(
+        401,
+        "not_signed_in",
+        title="请先登录",
+        title_en="Sign in first",
+        where=where,
+        expected=f"the cookie {cookie}",
+        got="none that is valid",
+        do="POST /api/v1/sign-in",
+    )
+
+
+def csrf_missing(given: str) -> Problem:
+    """A request another site may have made a browser send."""
+    return Problem(
+        403,
+        "csrf_missing",
+        title="请求缺少校验标记",
+        title_en="The request lacks its check word",
+        where="header X-CSRF",
+        expected="the csrf word of your sign-in",
+        got="another" if given else "nothing",
+        do="send the word that sign-in answered",
+    )

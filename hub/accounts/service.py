@@ -20,13 +20,22 @@ from sqlalchemy import Connection, Row, select
 from sqlalchemy.exc import IntegrityError
 from starlette.requests import Request
 
-from hub.accounts.account_log import EXPIRED, NOBODY, SIGNED_IN, SIGNED_OUT, AccountLog
+from hub.accounts.account_log import (
+    EXPIRED,
+    NOBODY,
+    SIGNED_IN,
+    SIGNED_IN_OUTSIDE,
+    SIGNED_OUT,
+    AccountLog,
+)
 from hub.accounts.actor import ROLES, Actor, SignedIn
 from hub.accounts.devices import DEVICE_COOKIE, Devices
 from hub.accounts.factors import Factors, code_needed, factor_missing, wrong_code
 from hub.accounts.limiter import Limiter, Turns
 from hub.accounts.names import check_names
-from hub.accounts.refusals import busy, too_many, wrong
+from hub.accounts.provider import ATTEMPT_S, Provider
+from hub.accounts.refusals import busy, csrf_missing, not_signed_in, too_many, wrong
+from hub.accounts.slips import Slips
 from hub.clock import Clock
 from hub.facts import Facts
 from hub.problems import Problem, bad_request
@@ -53,6 +62,8 @@ ADDRESS_CHARS_MAX: Final = 64
 AGENT_CHARS_MAX: Final = 120
 OWN_ACCOUNT: Final = "own account"
 """Counts the wrong passwords of whoever sits at an open session apart from those of sign-ins."""
+VOUCHED: Final = "vouched for"
+"""Counts the wrong codes of whom a provider vouches for: strangers add nothing to them."""
 WITHOUT_FACTOR: Final = ("/account", "/api/v1/account", "/api/v1/me", "/api/v1/sign-out")
 """Where a person comes who must set up a second factor first."""
 READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
@@ -71,6 +82,7 @@ class Accounts:
         secret: of this hub, 32 bytes; new when empty. Words given to browsers are known again by
             it, and it seals the secrets of second factors.
         needed: roles whose people must have a second factor.
+        provider: that vouches for people from outside, or None.
     """
 
     def __init__(
@@ -82,8 +94,9 @@ class Accounts:
         secure: bool,
         secret: bytes = b"",
         needed: Iterable[str] = (),
+        provider: Provider | None = None,
     ) -> None:
-        self.secure = secure
+        self.secure, self.provider = secure, provider
         self.cookie = HOST_COOKIE if secure else COOKIE
         self.device_cookie = f"__Host-{DEVICE_COOKIE}" if secure else DEVICE_COOKIE
         self._store = store
@@ -97,6 +110,7 @@ class Accounts:
         def wall() -> datetime:
             return self._clock.wall()  # whichever clock that is then: a test turns it later
 
+        self.vouched = Slips(secret, kind="vouched", wall=wall, good_s=ATTEMPT_S)
         self.log = AccountLog(store=store, wall=wall)
         self.factors = Factors(
             store=store, facts=facts, log=self.log, key=secret, wall=wall, needed=needed
@@ -143,12 +157,15 @@ class Accounts:
             self.log.failed(NOBODY if row is None else login, address)
             raise wrong()
         actor = _actor(row)
+        self._ask_code(actor, code, address, device=known)
+        return self.open_session(actor, address=address, agent=agent)
+
+    def _ask_code(self, actor: Actor, code: str, address: str, *, device: str) -> None:
         if self._has_factor(actor) and not self._second(actor, code):
-            self._limiter.failed(login, address, now_ms, device=known)
-            self.log.failed(login, address)
+            self._limiter.failed(actor.login, address, self._clock.mono_ms(), device=device)
+            self.log.failed(actor.login, address)
             raise wrong_code()
-        self._limiter.succeeded(login, address, device=known)
-        return self._open_session(actor, address=address, agent=agent)
+        self._limiter.succeeded(actor.login, address, device=device)
 
     def _has_factor(self, actor: Actor) -> bool:
         with self._store.read() as conn:
@@ -183,9 +200,29 @@ class Accounts:
             raise wrong(403)
         self._limiter.succeeded(actor.login, address, device=OWN_ACCOUNT)
 
-    def _open_session(
-        self, actor: Actor, *, address: str = "", agent: str = ""
+    def check_code(self, actor: Actor, code: str, address: str) -> None:
+        """Asks a person somebody else vouches for for the own second factor, where there is one.
+
+        Raises:
+            Problem: 401 the code is needed, or wrong; 429 too many failures.
+        """
+        now_ms = self._clock.mono_ms()
+        wait_ms = self._limiter.wait_ms(actor.login, address, now_ms, device=VOUCHED)
+        if wait_ms:
+            raise too_many(actor.login, wait_ms)
+        self._ask_code(actor, code, address, device=VOUCHED)
+
+    def open_session(
+        self, actor: Actor, *, address: str = "", agent: str = "", vouched: bool | None = None
     ) -> tuple[str, SignedIn]:
+        """Opens a session of a person who has shown who he is: (cookie token, who).
+
+        Args:
+            actor: the person.
+            address: where from.
+            agent: what the browser calls itself.
+            vouched: by an outside provider, and whether it has seen a second factor; None by none.
+        """
         token, csrf = secrets.token_urlsafe(TOKEN_BYTES), secrets.token_urlsafe(TOKEN_BYTES)
         now = self._clock.wall()
         digest = _digest(token)
@@ -200,9 +237,11 @@ class Accounts:
                     seen_at=now,
                     address=address[:ADDRESS_CHARS_MAX],
                     agent=agent[:AGENT_CHARS_MAX],
+                    vouched=vouched,
                 )
             )
-            self.log.write(conn, SIGNED_IN, actor.login, address=address, agent=agent)
+            what = SIGNED_IN if vouched is None else SIGNED_IN_OUTSIDE
+            self.log.write(conn, what, actor.login, address=address, agent=agent)
         return token, SignedIn(actor=actor, csrf=csrf, token_sha256=digest)
 
     def sign_out(self, token: str, *, what: str = SIGNED_OUT) -> None:
@@ -228,6 +267,7 @@ class Accounts:
                     web_sessions.c.csrf,
                     web_sessions.c.created_at.label("since"),
                     web_sessions.c.seen_at,
+                    web_sessions.c.vouched,
                     second_factors.c.confirmed,
                 )
                 .join(users, users.c.person == web_sessions.c.person)
@@ -248,7 +288,7 @@ class Accounts:
                     .values(seen_at=now)
                 )
         actor = _actor(row)
-        missing = self.factors.missing(actor.roles, confirmed=bool(row.confirmed))
+        missing = self.factors.missing(actor.roles, confirmed=bool(row.confirmed or row.vouched))
         return SignedIn(actor, csrf=str(row.csrf), token_sha256=digest, factor_missing=missing)
 
     def of_request(self, request: Request) -> SignedIn:
@@ -261,16 +301,7 @@ class Accounts:
         token = request.cookies.get(self.cookie, "")
         found = self.signed_in(token) if token else None
         if found is None:
-            raise Problem(
-                401,
-                "not_signed_in",
-                title="请先登录",
-                title_en="Sign in first",
-                where=request.url.path,
-                expected=f"the cookie {self.cookie}",
-                got="none that is valid",
-                do="POST /api/v1/sign-in",
-            )
+            raise not_signed_in(request.url.path, self.cookie)
         if found.factor_missing and not request.url.path.startswith(WITHOUT_FACTOR):
             raise factor_missing(request.url.path)
         if request.method not in READING:
@@ -288,16 +319,7 @@ class Accounts:
             Problem: 403.
         """
         if not secrets.compare_digest(found.csrf.encode(), given.encode()):
-            raise Problem(
-                403,
-                "csrf_missing",
-                title="请求缺少校验标记",
-                title_en="The request lacks its check word",
-                where="header X-CSRF",
-                expected="the csrf word of your sign-in",
-                got="another" if given else "nothing",
-                do="send the word that sign-in answered",
-            )
+            raise csrf_missing(given)
 
     def actor_by_login(self, login: str) -> Actor | None:
         """An active user by login name: the second person of a two-person act."""

@@ -1,4 +1,4 @@
-"""`hub user close` and `reopen`: a person who has left comes in nowhere, and the record says so."""
+"""`hub user close`, `reopen` and `oidc`: who may come in at all, and by whose word; on record."""
 
 from __future__ import annotations
 
@@ -10,6 +10,7 @@ from sqlalchemy import Connection, select
 from hub.accounts.account_log import FACTS_OF
 from hub.accounts.actor import Actor
 from hub.accounts.service import TOKEN_BYTES, hash_password
+from hub.accounts.vouching import Vouching
 from hub.app import Hub
 from hub.booking.erasure import NEEDED_STATES
 from hub.cli.handout import write_trust
@@ -20,6 +21,7 @@ from hub.store.tables_business import booking, booking_duty
 from hub.store.tables_core import key_wraps, keys, users
 
 ROLES: Final = ("administrator", "home_manager")
+ADMINISTERING: Final = ("administrator",)
 CLOSED: Final = "user.closed"
 REOPENED: Final = "user.reopened"
 REASON_CHARS_MAX: Final = 200
@@ -54,6 +56,7 @@ def close_user(hub: Hub, actor: Actor, *, login: str, reason: str, last: bool) -
             conn, whom.person, hash_password(secrets.token_urlsafe(TOKEN_BYTES))
         )
         hub.accounts.factors.reset(conn, whom, by=actor, reason=reason)
+        _vouching(hub).loose(conn, whom, by=actor)
         conn.execute(users.update().where(users.c.person == whom.person).values(active=False))
         at = _told(hub, conn, CLOSED, whom, actor=actor, reason=reason)
         hub.keys.retire(conn, owner_kind="person", owner=whom.person, epoch=at.epoch, seq=at.seq)
@@ -76,6 +79,36 @@ def reopen_user(hub: Hub, actor: Actor, *, login: str, reason: str) -> dict[str,
         conn.execute(users.update().where(users.c.person == whom.person).values(active=True))
         _told(hub, conn, REOPENED, whom, actor=actor, reason=reason)
     return {"reopened": whom.login, "post": whom.post}
+
+
+def bind_user(hub: Hub, actor: Actor, *, login: str, subject: str) -> dict[str, Any]:
+    """Binds a person to a subject of the provider in hub.toml; '' takes the binding away.
+
+    The password stays good, and so do PIN and keys: the provider opens none of them.
+
+    Raises:
+        ConfigError: hub.toml names no provider; no such account here, or it is closed.
+        Problem: 403 the role, 409 the subject is another person's, 422 it cannot be used.
+    """
+    allow(actor, ADMINISTERING)
+    provider = hub.accounts.provider
+    if subject and provider is None:
+        raise ConfigError(
+            "no provider\n  where: hub.toml [hub] oidc_issuer\n  expected: its address\n"
+            "  got: nothing\n  do: name the provider first"
+        )
+    with hub.store.write() as conn:
+        whom = _colleague(hub, conn, actor, login, active=True)
+        if provider is not None and subject:
+            issuer = provider.config.issuer
+            _vouching(hub).bind(conn, whom, issuer=issuer, subject=subject, by=actor)
+            return {"bound": whom.login, "post": whom.post}
+        gone = _vouching(hub).loose(conn, whom, by=actor)
+    return {"loosed": whom.login if gone else "", "post": whom.post}
+
+
+def _vouching(hub: Hub) -> Vouching:
+    return Vouching(store=hub.store, facts=hub.facts, accounts=hub.accounts)
 
 
 def _reason(reason: str) -> str:

@@ -375,6 +375,21 @@ def _account_options(acts: Any) -> None:
                 action="store_true",
                 help="though no administrator is left, or nobody who opens the venue's key",
             )
+    oidc = _command(
+        acts,
+        "oidc",
+        "binds a person to an identity of the provider in hub.toml",
+        "evalroom hub user oidc /srv/hub --login wang --subject 4f1c… --by admin",
+    )
+    oidc.add_argument("data", type=Path, help=DATA_HELP)
+    oidc.add_argument("--login", required=True, help="whose")
+    subject = oidc.add_mutually_exclusive_group(required=True)
+    subject.add_argument("--subject", help="the provider's `sub` of this person")
+    subject.add_argument(
+        "--remove", action="store_const", const="", dest="subject", help="takes the binding away"
+    )
+    oidc.add_argument("--by", required=True, help="an administrator's login: done in your name")
+    oidc.add_argument("--secret-file", type=Path, help="first line: your password (asked for)")
 
 
 def verify_parser() -> argparse.ArgumentParser:

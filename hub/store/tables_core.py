@@ -22,6 +22,7 @@ from sqlalchemy import (
 )
 
 from hub.store.metadata import RowId, UtcDateTime, metadata
+from hub.store.tables_accounts import account_log
 from hub.store.tables_log import log_run, log_state, log_tile
 
 meta = Table(
@@ -334,6 +335,8 @@ web_sessions = Table(
     # Where from and with what, for the person who looks whether a session is the own.
     Column("address", String(64)),
     Column("agent", String(120)),
+    # An outside provider has seen a second factor (hub/accounts/vouching.py).
+    Column("vouched", Boolean),
 )
 
 # Second factors: the secret sealed by a key of the hub; `step` is the last code's that counted.
@@ -354,21 +357,6 @@ recovery_codes = Table(
     Column("sha256", String(64), primary_key=True),
     Column("person", ForeignKey("users.person"), nullable=False, index=True),
 )
-
-# What became of the accounts (hub/accounts/account_log.py): of failures one row each minute.
-account_log = Table(
-    "account_log",
-    metadata,
-    Column("id", RowId, primary_key=True, autoincrement=True),
-    Column("at", UtcDateTime, nullable=False),
-    Column("login", String(64), nullable=False),
-    Column("what", String(24), nullable=False),
-    Column("count", Integer, nullable=False),
-    Column("origin", String(64), nullable=False),
-    Column("browser", String(32), nullable=False),
-    Column("by", String(32), nullable=False),
-)
-Index("account_log_of_login", account_log.c.login, account_log.c.what, account_log.c.at)
 
 keys = Table(
     "keys",

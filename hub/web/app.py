@@ -26,6 +26,7 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from hub.access import BROAD_TOPICS
+from hub.accounts.provider import Provider
 from hub.bus import Bus
 from hub.clock import iso_ms
 from hub.problems import MEDIA_TYPE, Problem
@@ -52,6 +53,7 @@ STATIC_KEPT_S: Final = 365 * 86400
 API_ROUTERS: Final = (
     "hub.web.api_accounts",
     "hub.web.api_account",
+    "hub.web.api_provider",
     "hub.web.api_booking",
     "hub.web.api_session",
     "hub.web.api_case",
@@ -310,6 +312,7 @@ def create_app(hub: ConsoleHub) -> FastAPI:
         now_ms=lambda: int(hub.clock.wall().timestamp() * MS_PER_S),
         hears=lambda viewer, topic: hears(hub.store, viewer, topic),
         admitted=admission(hub.accounts),
+        provider=hub.accounts.provider,
     )
     for name in API_ROUTERS:
         app.include_router(importlib.import_module(name).router(hub))
@@ -354,6 +357,7 @@ def console(
     now_ms: Callable[[], int],
     hears: Hears = hears_broadly,
     admitted: Callable[[Request], None] | None = None,
+    provider: Provider | None = None,
 ) -> FastAPI:
     """The pages, their static files, the live stream, and how errors look.
 
@@ -364,11 +368,12 @@ def console(
         now_ms: the hub's wall clock, milliseconds since 1970.
         hears: whether a topic of the live stream is for this reader.
         admitted: what every request passes before its handler.
+        provider: by which people may sign in besides.
     """
     passed = [] if admitted is None else [Depends(admitted)]
     app = Console(title="evalroom hub", docs_url=None, redoc_url=None, dependencies=passed)
     app.add_middleware(BodyLimits)
-    pages = Pages(source, access)
+    pages = Pages(source, access, provider)
     app.mount("/static", KeptStatic(directory=STATIC_DIR), name="static")
     app.include_router(watch_pages.router(pages))
     app.include_router(watch_pages.desk_router(pages))

@@ -10,6 +10,7 @@ from urllib.parse import urlencode
 from fastapi import APIRouter, Request
 from starlette.responses import HTMLResponse, RedirectResponse, Response
 
+from hub.accounts.provider import Provider
 from hub.web.i18n import LANGS, choose_lang
 from hub.web.templating import render
 from hub.web.views_common import Frame, Viewer
@@ -17,6 +18,8 @@ from hub.web.views_source import Access, NotAllowedError, NotThereError, ViewSou
 
 LANG_COOKIE: Final = "er_lang"
 LANG_COOKIE_S: Final = 365 * 86400  # a year: nobody chooses a language twice
+PROVIDER_WORDS: Final = frozenset({"silent", "busy", "refused", "provider_unbound"})
+"""How a sign-in by the provider may have ended; the page has a sentence for each."""
 _STORED_NOWHERE: Final = {"Cache-Control": "no-store"}  # a board from a cache would look healthy
 
 
@@ -67,6 +70,12 @@ def answer(
     return response
 
 
+def local_path(path: str) -> str:
+    """An address of this hub to go on to, else the board."""
+    local = path.startswith("/") and not path.startswith("//") and "\\" not in path
+    return path if local and path.isprintable() else "/board"
+
+
 def to_sign_in(request: Request) -> Response:
     """Sign in first, then come back here."""
     query = f"?{request.url.query}" if request.url.query else ""
@@ -92,9 +101,12 @@ def error_page(request: Request, viewer: Viewer | None, status: int, *, code: st
 class Pages:
     """Serves pages to signed-in readers."""
 
-    def __init__(self, source: ViewSource, access: Access) -> None:
+    def __init__(
+        self, source: ViewSource, access: Access, provider: Provider | None = None
+    ) -> None:
         self.source = source
         self.access = access
+        self.provider = provider
 
     def serve(self, request: Request, page: Page, **values: Any) -> Response:
         """The page, or the way to sign in, or what may not be seen."""
@@ -205,8 +217,9 @@ def desk_router(pages: Pages) -> APIRouter:
 
     @routes.get("/sign-in")
     def sign_in(request: Request) -> Response:
-        back = request.query_params.get("next", "/board")
-        local = back.startswith("/") and not back.startswith("//") and "\\" not in back
-        return answer(request, "sign_in.html", values={"next": back if local else "/board"})
+        then = local_path(request.query_params.get("next", ""))
+        told = request.query_params.get("provider", "")
+        shown = {"provider": pages.provider, "told": told if told in PROVIDER_WORDS else ""}
+        return answer(request, "sign_in.html", values={"next": then, **shown})
 
     return routes

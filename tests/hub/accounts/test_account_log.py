@@ -16,7 +16,7 @@ from hub.accounts.browsers import browser_of
 from hub.accounts.service import SESSION_IDLE, hash_password
 from hub.app import Hub
 from hub.problems import Problem
-from hub.store.tables_core import account_log as table
+from hub.store.tables_accounts import account_log as table
 from hub.store.tables_core import web_sessions
 from hub.web.app import create_app
 from tests.hub.booking.town import PASSWORD, Town

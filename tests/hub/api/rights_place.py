@@ -157,7 +157,7 @@ def _people(town: Town) -> dict[tuple[str, str], tuple[str, str]]:
             )
         actor = town.accounts.actor_by_login(login)
         assert actor is not None
-        token, signed_in = town.accounts._open_session(actor)
+        token, signed_in = town.accounts.open_session(actor)
         found[org, role] = (token, signed_in.csrf)
     return found
 

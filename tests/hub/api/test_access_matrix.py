@@ -69,7 +69,9 @@ LISTS = {
     "/archive": ("package",),
     "/devices": (),
 }
-OPEN = {"/", "/livez", "/readyz", "/sign-in"}
+OUTSIDE = {"/sign-in/provider": 404, "/sign-in/provider/return": 404}
+"""Not there: this hub knows no provider (tests/hub/accounts/test_provider.py)."""
+OPEN = {"/", "/livez", "/readyz", "/sign-in", *OUTSIDE}
 """Nothing of a session stands here, signed in or not."""
 OWN_SIGNATURE = {"/api/v1/plans/{digest}"}
 """A room's controller signs for these; no person reads them."""
@@ -253,7 +255,7 @@ def _without_path(answer: Any, path: str) -> str:
 def test_nothing_of_a_session_stands_where_nobody_signs_in(place: Place, path: str) -> None:
     for login in STRANGERS:
         answer = place.read(login, path.format(digest="0" * 64))
-        assert answer.status_code == {"/": 303}.get(path, 401 if "{" in path else 200)
+        assert answer.status_code == {"/": 303, **OUTSIDE}.get(path, 401 if "{" in path else 200)
         assert not any(value in answer.text for value in place.ids.values())
 
 

@@ -52,6 +52,8 @@ def test_a_database_of_the_first_version_is_brought_up(store: Store) -> None:
     with store.write() as conn:
         conn.execute(text("ALTER TABLE seals DROP COLUMN others"))
         conn.execute(text("DROP TABLE account_log"))
+        conn.execute(text("DROP TABLE provider_subjects"))
+        conn.execute(text("ALTER TABLE web_sessions DROP COLUMN vouched"))
         conn.execute(text("DROP TABLE second_factors"))
         conn.execute(text("DROP TABLE recovery_codes"))
         conn.execute(text("ALTER TABLE web_sessions DROP COLUMN address"))
