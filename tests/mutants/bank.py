@@ -12,6 +12,7 @@ from __future__ import annotations
 from typing import Final
 
 from tests.mutants.account_bank import ACCOUNTS
+from tests.mutants.account_log_bank import ACCOUNT_LOG
 from tests.mutants.admission_bank import ADMISSION
 from tests.mutants.gate_bank import GATE
 from tests.mutants.identity_bank import IDENTITY
@@ -240,6 +241,7 @@ BANK: Final = (
     ),
     *GATE,
     *ACCOUNTS,
+    *ACCOUNT_LOG,
     *IDENTITY,
     *LOG,
     *ORDERS,
