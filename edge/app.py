@@ -32,6 +32,7 @@ from edge.intake import Intake
 from edge.journal import DiskFullError, Journal, StorageError
 from edge.keeping import Keeping
 from edge.lines import KV_UPLINK
+from edge.media import sandbox
 from edge.media.recorder import Recorder, Source
 from edge.media.spool import Spool
 from edge.media.uploader import Uploader
@@ -301,7 +302,9 @@ class _Builder:
         return take
 
     def _recorder(self, spool: Spool) -> Recorder:
-        room = self.room
+        room, lacking = self.room, sandbox.missing()
+        if lacking:
+            log.warning("%s", lacking)
         return Recorder(
             [Source(one.stream, one.source) for one in room.cameras],
             folder=_room_path(room, "media", "dir"),
@@ -310,6 +313,7 @@ class _Builder:
             clock=self.clock,
             segment_s=room.get("media", "segment_s"),
             mark=room.credentials.ctl,
+            boxed=room.get("media", "box") == "must",
         )
 
     def _hands(

@@ -19,6 +19,7 @@ from typing import Any
 from edge.app import build_board, build_devices
 from edge.config import RoomFile
 from edge.devices import Device, DeviceError, LockBoard, Reading
+from edge.media import sandbox
 from protocols.wire.lockboard import BitOrder, Feedback
 
 STEP_S = 60.0  # long enough to walk to the cabinet
@@ -106,6 +107,7 @@ def selftest(room: RoomFile) -> int:
     try:
         with _bench(room) as bench:
             found = [(device.device, device.selftest()) for device in bench.devices]
+        found.append(("media", _media_box(room)))
     except DeviceError as error:
         sys.stderr.write(f"evalroom edge selftest: {error}\n")
         return EX_USAGE
@@ -113,6 +115,13 @@ def selftest(room: RoomFile) -> int:
         word = "ok    " if result.get("ok") else "FAILED"
         sys.stdout.write(f"{word} {name}: {result.get('detail', '')}\n")
     return EX_OK if all(result.get("ok") for _, result in found) else EX_FAILED
+
+
+def _media_box(room: RoomFile) -> dict[str, Any]:
+    """Whether this machine can shut the media tools in, and whether the room's file demands it."""
+    lacking = sandbox.missing()
+    demanded = room.get("media", "box") == "must"
+    return {"ok": not (lacking and demanded), "detail": lacking or "the media tools are shut in"}
 
 
 def learned(room: RoomFile, bench: Bench, lock: int) -> str:

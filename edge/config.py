@@ -105,6 +105,8 @@ SECTIONS: dict[str, dict[str, Option]] = {
     "media": {
         "dir": Option(str),
         "segment_s": Option(int, required=False, default=10, low=1, high=SEGMENT_S_MAX),
+        # Where the machine cannot shut the media tools in: record all the same and say so, or not.
+        "box": Option(str, required=False, default="try", choices=("try", "must")),
         # What segments may take of the line, KiB/s; clips that were asked for are not held back.
         "upload_kib_s": Option(
             int, required=False, default=8192, low=64, high=UPLOAD_KIB_S_MAX, live=True

@@ -3,7 +3,8 @@
 A camera's picture is never transcoded: it is copied as it comes, cut at key frames into fragmented
 MP4, where it is not H.264 into Matroska. A file of one fragment per key frame can be read up to its
 last fragment after a kill or a power cut; plain MP4 cannot be read at all then (measured). Sound is
-made into AAC, because the sound of most cameras here (G.711) is refused by MP4.
+made into AAC, because the sound of most cameras here (G.711) is refused by MP4. Every start is in
+the box of `edge.media.sandbox`.
 """
 
 from __future__ import annotations
@@ -12,9 +13,12 @@ import hashlib
 import re
 import shutil
 import subprocess
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cache
 from pathlib import Path
+
+from edge.media import sandbox
+from edge.media.sandbox import Box
 
 TEST_SCHEME = "test:"
 TEST_RATE = 10
@@ -61,13 +65,12 @@ def quiet() -> list[str]:
     return [program(), "-nostdin", "-hide_banner", "-v", "error"]
 
 
-def dies_with_us() -> list[str]:
-    """A prefix by which the kernel ends the program when the thread that started it ends.
-
-    Without it a recorder whose controller was killed would go on beside the next one's.
-    """
-    setpriv = shutil.which("setpriv")
-    return [setpriv, "--pdeathsig", "KILL", "--"] if setpriv else []
+def box_of(source: str) -> Box:
+    """What asking a source takes: its file, or the network; a test picture neither."""
+    if source.startswith(TEST_SCHEME):
+        return Box()
+    here = Path(source)
+    return Box(read=(here,)) if here.exists() else Box(network="://" in source)
 
 
 def input_of(source: str) -> list[str]:
@@ -107,7 +110,7 @@ def suffix_of(source: str) -> str:
         return ".mp4"
     command = [program(), "-nostdin", "-hide_banner", *input_of(source)]
     try:
-        done = subprocess.run(command, capture_output=True, timeout=PROBE_S, check=False)
+        done = sandbox.run(command, box_of(source), timeout_s=PROBE_S)
     except subprocess.TimeoutExpired:
         return ""
     found = _VIDEO.search(done.stderr.decode(errors="replace"))
@@ -126,8 +129,7 @@ def record(source: str, *, pattern: Path, segment_s: int, mark: str) -> list[str
         mark: written into each file, so that two recordings of one picture are two contents.
     """
     kind, options = FORMATS[pattern.suffix]
-    return [
-        *dies_with_us(),
+    words = [
         *quiet(),
         *input_of(source),
         *("-map", "0:v:0", "-map", "0:a:0?", *code_of(source), "-c:a", "aac", "-b:a", "48k"),
@@ -137,6 +139,8 @@ def record(source: str, *, pattern: Path, segment_s: int, mark: str) -> list[str
         *("-segment_list", "pipe:1", "-segment_list_type", "csv"),
         str(pattern),
     ]
+    mine = replace(box_of(source), write=(pattern.parent,), file_bytes=sandbox.FILE_BYTES_MAX)
+    return sandbox.command(words, mine)
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,12 +168,8 @@ def length_ms(path: Path) -> int:
     """How much picture of a file can be read, milliseconds; 0 when none."""
     command = [*quiet(), "-i", str(path), "-map", "0:v:0", "-c", "copy", "-f", "null"]
     try:
-        done = subprocess.run(
-            [*command, "-progress", "pipe:1", "-"],
-            capture_output=True,
-            timeout=PROBE_S,
-            check=False,
-        )
+        inside = Box(read=(path,), cpu_s=round(PROBE_S))
+        done = sandbox.run([*command, "-progress", "pipe:1", "-"], inside, timeout_s=PROBE_S)
     except subprocess.TimeoutExpired:
         return 0
     lines = [line for line in done.stdout.decode().splitlines() if line.startswith("out_time_us=")]

@@ -8,11 +8,12 @@ frames is alike, however still the room. Real cameras have not been tried.
 from __future__ import annotations
 
 import itertools
+import math
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 
-from edge.media import ffmpeg
+from edge.media import ffmpeg, sandbox
 
 WIDTH, HEIGHT = 64, 36
 FRAME_BYTES = WIDTH * HEIGHT
@@ -26,11 +27,10 @@ def key_frames(path: Path) -> list[bytes]:
     pick = f"scale={WIDTH}:{HEIGHT}:flags=neighbor,format=gray"
     command = [*ffmpeg.quiet(), "-skip_frame", "nokey", "-i", str(path), "-map", "0:v:0"]
     try:
-        done = subprocess.run(
+        done = sandbox.run(
             [*command, "-vf", pick, "-fps_mode", "passthrough", "-f", "rawvideo", "-"],
-            capture_output=True,
-            timeout=LOOK_S,
-            check=False,
+            sandbox.Box(read=(path,), cpu_s=math.ceil(LOOK_S)),
+            timeout_s=LOOK_S,
         )
     except subprocess.TimeoutExpired:
         return []

@@ -9,7 +9,8 @@ into the spool, and only then told. What is told goes through `sink(kind, data)`
 * `segment_lost {stream, sha256, seconds}`: recorded, not sent, and gone from the disk;
 * `av_gap {stream, from_at, to_at, seconds}`: no picture for that time, whatever the cause;
 * `recording {stream, state}`: `on`, `off`, `fault`; a picture that is black or does not move is a
-  fault too, and is recorded all the same.
+  fault too, and is recorded all the same; `on` with the reason `no_box` is recorded by tools that
+  are not shut in (`edge.media.sandbox`).
 
 Durations are measured on the monotonic clock; the wall clock only dates them.
 """
@@ -28,7 +29,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
-from edge.media import ffmpeg, picture
+from edge.media import ffmpeg, picture, sandbox
 from edge.media.spool import Kept, Spool, sync
 from edge.media.timeline import GAP_MS, ClockPort, Growth, Timeline, age_s, whole_seconds
 
@@ -39,6 +40,7 @@ STOP_S = 5.0  # ffmpeg closes its last segment on SIGTERM within milliseconds
 FREE_BYTES_MIN = 512 * 1024**2  # below this the journal's space would be next
 NAME_MAX = 128  # of a leftover file, in an event
 FULL = "disk_full"
+NO_BOX = "no_box"
 log = logging.getLogger("evalroom.edge.recorder")
 
 Sink = Callable[[str, dict[str, Any]], None]
@@ -81,6 +83,7 @@ class StreamRecorder:
         mark: str,
         sessions: set[str],
         free_min: int,
+        boxed: bool,
     ) -> None:
         self.status = Status(stream)
         self.source = source
@@ -88,7 +91,7 @@ class StreamRecorder:
         self.folder.mkdir(parents=True, exist_ok=True)
         self._spool, self._sink, self._clock = spool, sink, clock
         self._segment_s, self._mark, self._sessions = segment_s, mark, sessions
-        self._free_min = free_min
+        self._free_min, self._boxed = free_min, boxed
         self._timeline = Timeline(clock)
         self._stop = threading.Event()
         self._thread: threading.Thread | None = None
@@ -142,7 +145,8 @@ class StreamRecorder:
             ago = self._clock.wall() - last_at
             self._timeline.end_ms = self._clock.mono_ms() - round(ago.total_seconds() * 1000)
         self._end_orphan()
-        self._take_leftovers()
+        if self._may_run():
+            self._take_leftovers()
 
     def _run(self) -> None:
         """The stream's loop: record, and after each death wait a little longer."""
@@ -175,6 +179,8 @@ class StreamRecorder:
 
     def _record_once(self) -> str:
         """Runs ffmpeg until it ends; returns why."""
+        if not self._may_run():
+            return f"{NO_BOX}: {sandbox.missing()}"[:NAME_MAX]
         self._take_leftovers()
         self._timeline.new_run()
         self._seen, self._wrong = None, ""
@@ -209,11 +215,16 @@ class StreamRecorder:
         self._take_leftovers()
         return reason
 
+    def _may_run(self) -> bool:
+        """Where the box is a must, no tool is started without one."""
+        return not (self._boxed and sandbox.missing())
+
     def _follow(self, process: subprocess.Popen[bytes], run: str) -> str:
         """Takes segments as they are closed; ends a recorder whose file stops growing."""
         if process.stdout is None:
             return "no_output"
         looked = Growth(self.folder, run, self._clock)
+        note = NO_BOX if sandbox.missing() else ""
         rest = b""
         with selectors.DefaultSelector() as ready:
             ready.register(process.stdout, selectors.EVENT_READ)
@@ -227,7 +238,7 @@ class StreamRecorder:
                         self._take(ffmpeg.parse_closed(line.decode(errors="replace")))
                 if looked.grew():
                     self.status.grown_ms = self._clock.mono_ms()
-                    self._say("fault" if self._wrong else "on", self._wrong)
+                    self._say("fault" if self._wrong else "on", self._wrong or note)
                 if looked.age_s() > STALL_S:
                     return "source_stalled"
                 if self._spool.free() < self._free_min:
@@ -341,6 +352,7 @@ class Recorder:
         segment_s: 2 to 10.
         mark: this controller's id, written into each file.
         free_bytes_min: recording stops, loudly, when less is free.
+        boxed: where this machine cannot give the tools their box, nothing is recorded.
     """
 
     def __init__(
@@ -354,6 +366,7 @@ class Recorder:
         segment_s: int = 10,
         mark: str = "",
         free_bytes_min: int = FREE_BYTES_MIN,
+        boxed: bool = False,
     ) -> None:
         if not 1 <= segment_s <= 10:  # noqa: PLR2004 - WIRE §8: at most 10 s
             raise ffmpeg.MediaError(f"segment_s: expected 1 to 10, got {segment_s}")
@@ -374,6 +387,7 @@ class Recorder:
                 mark=mark,
                 sessions=self.sessions,
                 free_min=free_bytes_min,
+                boxed=boxed,
             )
             for one in sources
         ]

@@ -97,6 +97,7 @@ def test_a_selftest_without_boards_names_each_that_is_silent(rig: Rig) -> None:
     assert found.returncode == 1, found
     for device in ("locker", "idcard", "ups", "radar1", "radar2"):
         assert f"FAILED {device}" in found.stdout, found.stdout
+    assert "ok     media: " in found.stdout, "whether its tools can be shut in is asked too"
 
 
 def test_a_taken_screen_port_and_a_journal_in_use_are_said_in_words(
