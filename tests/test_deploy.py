@@ -106,6 +106,10 @@ def test_the_topic_rights_of_a_site_are_those_of_the_wire() -> None:
     assert "pattern read er/1/+/%u/down/#\n" in text
 
 
+def test_no_unit_leaves_a_core() -> None:
+    assert all("\nLimitCORE=0\n" in unit.read_text() for unit in PROGRAMS)
+
+
 def test_apt_packages_are_named_one_to_a_line_with_a_reason() -> None:
     lines = [line for line in (DEPLOY / "apt.txt").read_text().splitlines() if line[:1] != "#"]
 
