@@ -18,8 +18,9 @@ from hub.clock import Clock
 from hub.decoded import decoded
 from hub.facts import Facts
 from hub.keys.keyring import Keys
-from hub.recording import quarantine, streams
+from hub.recording import streams
 from hub.recording.lineage import Lineages
+from hub.recording.quarantine import Refused
 from hub.store.bulk import insert_rows
 from hub.store.engine import Store
 from hub.store.tables_core import controllers, events, forks, notices, seals
@@ -98,6 +99,7 @@ class Recorder:
         self._keys = keys
         self._facts = facts
         self._lineage = Lineages(store=store, facts=facts)
+        self._refused = Refused()
         self.notices_dropped = 0
         self._told_dropped: dict[str, datetime] = {}
 
@@ -223,7 +225,7 @@ class Recorder:
     ) -> None:
         if not _is_here(conn, ctl):
             return  # whoever makes up ids must not fill this disk
-        if quarantine.put(conn, ctl=ctl, leaf=leaf, raw=raw, reason=reason, now=now):
+        if self._refused.put(conn, ctl=ctl, leaf=leaf, raw=raw, reason=reason, now=now):
             data = {
                 "ctl": ctl,
                 "epoch": "",
