@@ -8,7 +8,7 @@ people must hear of at once for a single one.
 from __future__ import annotations
 
 import threading
-from collections import deque
+from collections import Counter, deque
 from typing import Final
 
 from protocols.messages.topics import UP_NOTICE, parse_topic
@@ -19,6 +19,8 @@ ROOM_MAX: Final = 64
 NOTICES_ROW: Final = 32
 """So many notices go before a batch: a power cut of many rooms is told in one go, a tenth of a
 second's work; a flood of notices must not stop the record."""
+NOTICES_ROOM: Final = 4
+"""Of them so many are one room's: a room that floods would else take nearly every turn there is."""
 
 
 class Rounds:
@@ -39,9 +41,13 @@ class Rounds:
         line.append(message)
         return True
 
+    def next(self) -> str:
+        """The room whose turn it is."""
+        return next(iter(self._lines))
+
     def take(self) -> Message:
         """The oldest message of the room whose turn it is; the room goes behind all others."""
-        room = next(iter(self._lines))
+        room = self.next()
         line = self._lines.pop(room)
         message = line.popleft()
         if line:
@@ -60,7 +66,7 @@ class Waiting:
         self._most = most
         self._count = 0
         self._notices, self._others = Rounds(), Rounds()
-        self._noticed = 0
+        self._noticed: Counter[str] = Counter()
         self._closed = False
         self._changed = threading.Condition()
 
@@ -90,11 +96,16 @@ class Waiting:
                     return None
                 self._changed.wait()
             self._count -= 1
-            if self._notices and (self._noticed < NOTICES_ROW or not self._others):
-                self._noticed += 1
+            if self._notices and (self._is_urgent() or not self._others):
+                self._noticed[self._notices.next()] += 1
                 return self._notices.take()
-            self._noticed = 0
+            self._noticed.clear()
             return self._others.take()
+
+    def _is_urgent(self) -> bool:
+        """Whether a notice may still go before a batch; rooms by turns, so the next one decides."""
+        mine = self._noticed[self._notices.next()]
+        return mine < NOTICES_ROOM and self._noticed.total() < NOTICES_ROW
 
     def close(self) -> None:
         """No more will come."""

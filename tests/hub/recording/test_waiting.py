@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from hub.recording.waiting import NOTICES_ROW, ROOM_MAX, Waiting
+from hub.recording.waiting import NOTICES_ROOM, NOTICES_ROW, ROOM_MAX, Waiting
 from protocols.messages.topics import UP_EV, UP_NOTICE, topic
 
 LATE, OTHER = "c-0123456789ab", "c-ba9876543210"
@@ -30,8 +30,22 @@ def test_a_room_with_much_to_say_lets_another_have_its_turn() -> None:
 def test_notices_wait_for_no_batch_and_batches_not_for_a_flood_of_notices() -> None:
     waiting = Waiting(100)
     put(waiting, LATE, UP_EV, b"1", b"2")
-    put(waiting, LATE, UP_NOTICE, *[b"n"] * (NOTICES_ROW + 3))
+    rooms = [f"c-{number:012x}" for number in range(NOTICES_ROW + 3)]
+    for ctl in rooms:
+        put(waiting, ctl, UP_NOTICE, b"n")
     assert taken(waiting) == [*[b"n"] * NOTICES_ROW, b"1", b"n", b"n", b"n", b"2"]
+
+
+def test_a_room_that_floods_with_notices_leaves_the_turns_to_the_others() -> None:
+    waiting = Waiting(1_000)
+    put(waiting, LATE, UP_NOTICE, *[b"n"] * ROOM_MAX)
+    put(waiting, LATE, UP_EV, *[b"x"] * ROOM_MAX)
+    put(waiting, OTHER, UP_EV, b"1")
+    put(waiting, OTHER, UP_NOTICE, b"2")
+    found = taken(waiting)
+    assert found.index(b"2") == 1
+    assert found.index(b"1") <= 2 * (NOTICES_ROOM + 1) + 1
+    assert len(found) == 2 * ROOM_MAX + 2
 
 
 def test_a_flood_takes_the_places_of_its_own_room_only() -> None:
