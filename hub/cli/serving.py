@@ -46,6 +46,7 @@ class Running:
     _timer: threading.Thread | None = None
     _users_stamp: int = 0
     _ticks: int = 0
+    _shut: frozenset[str] = frozenset()
 
     def start(self) -> None:
         """Reads what is stored, starts the projector, broker, line and timers."""
@@ -120,13 +121,18 @@ class Running:
             drop_expired(self.hub)
 
     def _new_users(self) -> None:
-        """`hub enroll` may have added a controller while we run."""
+        """`hub enroll` may have added a controller while we run; a room may have begun to flood."""
         before, self._users_stamp = self._users_stamp, _stamp(self.hub.config)
-        if self._users_stamp != before:
-            # In this order: whoever is let in is known to the hub when he says his first word.
-            self.hub.rooms.refresh()
-            if self.hub.broker is not None:
-                self.hub.broker.set_users(read_broker_users(self.hub.config))
+        open_before, self._shut = self._shut, self.hub.ingest.floods.shut(self.hub.clock.mono_ms())
+        for ctl in sorted(self._shut - open_before):
+            log.warning("%s floods: its topics are closed for a minute", ctl)
+        if self._users_stamp == before and self._shut == open_before:
+            return
+        # In this order: whoever is let in is known to the hub when he says his first word.
+        self.hub.rooms.refresh()
+        if self.hub.broker is not None:
+            users = read_broker_users(self.hub.config)
+            self.hub.broker.set_users([one for one in users if one.name not in self._shut])
 
 
 def _stamp(config: Config) -> int:

@@ -26,6 +26,7 @@ from hub.fleet.rooms import LiveRooms
 from hub.keys.keyring import Keys
 from hub.recording import streams
 from hub.recording.counts import Counts
+from hub.recording.floods import Floods
 from hub.recording.recorder import Outcome, Recorder
 from hub.recording.waiting import Waiting
 from hub.store.engine import Store, get_meta, set_meta
@@ -89,7 +90,7 @@ class Ingest:
         fleet: Fleet,
         bus: Bus,
     ) -> None:
-        self.counts = Counts()
+        self.counts, self.floods = Counts(), Floods()
         self._store = store
         self._clock = clock
         self._keys = keys
@@ -136,6 +137,9 @@ class Ingest:
         """Takes a message from the broker's thread; never raises, never waits."""
         if not self._waiting.put(name, bytes(payload)):
             self.counts.dropped += 1
+            where = parse_topic(name)
+            if where is not None:
+                self.floods.refused(where.ctl)
 
     def start(self) -> None:
         """Runs the one ingest thread."""

@@ -107,6 +107,8 @@ class HubProcess:
             self._process.wait(WAIT_S)
         if self._reader is not None:
             self._reader.join()
+        if self._process is not None and self._process.stdout is not None:
+            self._process.stdout.close()
 
     @property
     def pid(self) -> int:
