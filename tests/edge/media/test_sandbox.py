@@ -19,7 +19,7 @@ from edge.media import ffmpeg, sandbox
 from edge.media.picture import key_frames
 from edge.media.recorder import NO_BOX, Source
 from edge.media.sandbox import Box, run
-from tests.edge.media.test_recorder import SESSION, Make, Told, ffmpeg_pid, make, told, until
+from tests.edge.media.test_recorder import SESSION, Make, Told, ffmpeg_pid, make, told
 
 pytestmark = [
     pytest.mark.system,
@@ -189,11 +189,13 @@ def test_without_a_box_it_is_said_and_where_it_is_a_must_nothing_is_started(
         said = told.wait("recording")
         assert (said["state"], said["reason"][:7]) == ("fault", NO_BOX + ":")
         must.stop(SESSION)
+        told.rest()
         assert left.exists(), "nothing has looked at it"
         assert not (left.parent / "pid").exists()
 
         make(Source("table", "test:table")).start(SESSION)
-        until(lambda: any(one.get("stream") == "table" for _, one in told.past + told.rest()))
+        said = told.wait("recording")
+        assert (said["stream"], said["state"], said["reason"]) == ("table", "on", NO_BOX)
         limits = Path(f"/proc/{ffmpeg_pid(tmp_path)}/limits").read_text()
         assert f"{sandbox.FILE_BYTES_MAX:<20} " in limits, "limits need no box"
     finally:

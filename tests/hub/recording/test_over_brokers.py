@@ -29,6 +29,7 @@ from hub.cli.enroll import enroll
 from hub.cli.serving import Running
 from hub.config import load
 from hub.keys.authority import CONTROLLER_DAYS
+from hub.recording.floods import REFUSED_MAX
 from hub.store.tables_core import events, outgoing
 from protocols.messages.bodies import Ack, CommandWrapper, Ping
 from protocols.messages.signed import parse_message
@@ -371,4 +372,30 @@ def test_a_hub_that_restarts_answers_the_retained_birth(
     while ack.upto < 2:
         ack = Ack.read(parse_message(line.next("down/ack"), limit=65536))
     assert _rows(second.hub, room.ctl) == stream.lines
+    line.close()
+
+
+@pytest.mark.slow
+def test_a_room_that_floods_is_heard_no_more_for_a_while(
+    run: Callable[..., Running], room_folder: Path
+) -> None:
+    running = run()
+    broker, floods = running.hub.broker, running.hub.ingest.floods
+    assert broker is not None
+    room = scripted.ScriptedRoom(room_folder)
+    line = Line(room, _port(running))
+    stream = room.open()
+    assert acked(line, room.batch(stream))
+    for _ in range(REFUSED_MAX + 1):
+        floods.refused(room.ctl)
+    end = time.monotonic() + WITHIN_S
+    while any(one.name == room.ctl for one in broker.users):
+        assert time.monotonic() < end, "its topics stay open"
+        threading.Event().wait(0.05)
+
+    room.write(stream)
+
+    line.send(UP_EV, room.batch(stream))
+    with pytest.raises(queue.Empty):
+        line.next("down/ack", within_s=2)
     line.close()
