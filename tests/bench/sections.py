@@ -214,6 +214,22 @@ SECTIONS = (
         ),
     ),
     Section(
+        "clips",
+        "a thousand changed clips reach nothing and get an answer each",
+        command=("tests.fuzz.clips", "--count", "1000"),
+        rests_on=ROOM,
+    ),
+    Section(
+        "flood",
+        "in ten minutes of one room's flood another is heard within seconds",
+        command=("tests.torture.flood", "--seconds", "600"),
+    ),
+    Section(
+        "comeback",
+        "a thousand rooms with certificates are back within a minute",
+        command=("tests.torture.comeback", "--clients", "1000"),
+    ),
+    Section(
         "days",
         "a whole day, also of deaths, ends with a sound package",
         ("tests/system/test_demo_day.py", "tests/system/test_demo_torture.py"),

@@ -16,6 +16,7 @@ from tests.mutants.account_log_bank import ACCOUNT_LOG
 from tests.mutants.admission_bank import ADMISSION
 from tests.mutants.gate_bank import GATE
 from tests.mutants.identity_bank import IDENTITY
+from tests.mutants.limits_bank import LIMITS
 from tests.mutants.log_bank import LOG
 from tests.mutants.orders_bank import ORDERS
 from tests.mutants.planted import Planted
@@ -247,5 +248,6 @@ BANK: Final = (
     *ORDERS,
     *THREATS,
     *ADMISSION,
+    *LIMITS,
 )
 """Every planted fault."""

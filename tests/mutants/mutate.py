@@ -15,6 +15,7 @@ import importlib.util
 import os
 import resource
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -105,8 +106,19 @@ class _Put(ast.NodeTransformer):
         return node
 
 
-def survives(mutant: Mutant, *, module: str, path: Path, tests: Sequence[Path]) -> bool:
-    """True when the module's tests pass although the fault is in it."""
+def survives(
+    mutant: Mutant, *, module: str, path: Path, tests: Sequence[Path], program: bool = False
+) -> bool:
+    """True when the module's tests pass although the fault is in it.
+
+    `program`: what is started by its `__file__` gets the changed text there, in a folder aside.
+    """
+    if program:
+        with tempfile.TemporaryDirectory() as aside:
+            changed = Path(aside) / path.name
+            changed.write_text(mutant.source, encoding="utf-8")
+            changed.parent.chmod(0o755)  # what is shut in reads its own program too
+            return survives(mutant, module=module, path=changed, tests=tests)
     child = os.fork()
     if child == 0:
         code = 1

@@ -7,13 +7,18 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True, slots=True)
 class Planted:
-    """A fault: its name, the file, what stands there, what would, and the tests that notice."""
+    """A fault: its name, the file, what stands there, what would, and the tests that notice.
+
+    Args:
+        program: the file is started as a process of its own, so the change has to lie in a file.
+    """
 
     name: str
     path: str
     before: str
     after: str
     tests: tuple[str, ...]
+    program: bool = False
 
     @property
     def module(self) -> str:

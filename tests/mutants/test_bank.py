@@ -29,6 +29,7 @@ def _lives(planted: Planted, source: str) -> bool:
         module=planted.module,
         path=ROOT / planted.path,
         tests=[ROOT / name for name in planted.tests],
+        program=planted.program,
     )
 
 
