@@ -15,7 +15,7 @@ def main() -> int:
         cells, wrong = mismatches(place, persons())
     for one in wrong:
         print(*one)  # noqa: T201
-    print(f"{len(persons())} addresses, {len(wrong)} mismatches, n = {cells}")  # noqa: T201
+    print(f"{len(persons())} addresses, {len(wrong)} mismatches\nn = {cells}")  # noqa: T201
     return 1 if wrong else 0
 
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
 
 import pytest
@@ -36,6 +37,16 @@ def test_the_page_is_the_record() -> None:
 def test_a_section_rests_on_files_that_are_there(section: Section) -> None:
     for name in section.sources:
         assert Path(name).exists(), name
+
+
+@pytest.mark.parametrize("name", sorted({one.command[0] for one in SECTIONS if one.command}))
+def test_a_command_says_how_often_in_a_line_of_its_own(name: str) -> None:
+    """Else it counts as nothing: n is read from a line that says nothing else."""
+    path = Path(*name.split("."))
+    found = path / "__main__.py" if path.is_dir() else path.with_suffix(".py")
+    said = re.compile(r'(?:"|\\n)n = \{[^{}]+(?:\{[^{}]*\}[^{}]*)?\}(?:\\n)?"')
+
+    assert said.search(found.read_text(encoding="utf-8")), found
 
 
 def test_what_held_on_the_same_files_is_not_run_again() -> None:

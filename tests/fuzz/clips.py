@@ -217,7 +217,7 @@ def main(words: Sequence[str]) -> int:
         sys.stdout.write(f"FAILED {error}\nagain: --first <its number> --count 1\n")
         return 1
     said = ", ".join(f"{name} {value}" for name, value in sorted(seen.items()))
-    sys.stdout.write(f"{said}\nn = {args.count} clips\n")
+    sys.stdout.write(f"{said}\nn = {args.count}\n")
     return 0
 
 

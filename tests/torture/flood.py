@@ -199,7 +199,7 @@ def main(words: Sequence[str]) -> int:
         figures = run(Path(folder), args.seconds)
     wrong = figures.wrong()
     sys.stdout.write("".join(f"FAILED {one}\n" for one in wrong) + figures.line() + "\n")
-    sys.stdout.write(f"n = {len(figures.waits_s)} rows, {figures.sent} messages of the flood\n")
+    sys.stdout.write(f"{figures.sent} messages of the flood\nn = {len(figures.waits_s)}\n")
     return 1 if wrong else 0
 
 

@@ -86,7 +86,7 @@ def main() -> int:
         print(f"{name}: {found.tried - len(found.missed)} of {found.tried} found", flush=True)
     for one in missed[:20]:
         print(f"  not found: {one}")
-    print(f"found {total - len(missed)} of {total}; n = {total}")
+    print(f"found {total - len(missed)} of {total}\nn = {total}")
     return 1 if missed else 0
 
 
