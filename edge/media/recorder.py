@@ -123,15 +123,16 @@ class StreamRecorder:
         """Ends recording; the last segment, or what is missing at the end, is told on return."""
         if self._thread is None:
             return
+        asked = self._clock.mono_ms()  # nothing is missing of the time the last frames take to close
         self._stop.set()
         process = self._process
         if process is not None and process.poll() is None:
             process.terminate()
         self._thread.join(STOP_S * 2)
         self._thread = None
-        now, end = self._clock.mono_ms(), self._timeline.end_ms
-        if end is not None and now - end > GAP_MS:
-            self._tell_gap(end, now)
+        end = self._timeline.end_ms
+        if end is not None and asked - end > GAP_MS:
+            self._tell_gap(end, asked)
         self._timeline.end_ms = None
         self._say("off", "stopped")
 

@@ -13,7 +13,7 @@ from tests.mutants.bank import BANK, Planted
 from tests.mutants.mutate import Mutant, survives
 
 ROOT: Final = Path(__file__).resolve().parents[2]
-STEP: Final = 1 if os.environ.get("EVALROOM_PROPERTIES") == "long" else 11
+STEP: Final = 1 if os.environ.get("EVALROOM_PROPERTIES") == "long" else 20
 """`make proof` plants every fault, other runs one in `STEP`: a fault costs seconds of a core."""
 
 pytestmark = pytest.mark.slow

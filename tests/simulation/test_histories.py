@@ -15,7 +15,7 @@ import pytest
 from tests.simulation import mutants
 from tests.simulation.runner import Tally, corpus, idle, lines, some
 
-HISTORIES = 50
+HISTORIES = 25
 
 
 def _held(tally: Tally) -> bool:
