@@ -123,9 +123,8 @@ class StreamRecorder:
         """Ends recording; the last segment, or what is missing at the end, is told on return."""
         if self._thread is None:
             return
-        asked = (
-            self._clock.mono_ms()
-        )  # nothing is missing of the time the last frames take to close
+        # Nothing is missing of the time that the last frames take to close.
+        asked = self._clock.mono_ms()
         self._stop.set()
         process = self._process
         if process is not None and process.poll() is None:
