@@ -29,11 +29,13 @@ def wait_uploads(day: Day) -> None:
 
 
 def _wait_sent(site: RoomSite) -> None:
-    until(
-        f"{site.place} has sent everything",
-        lambda: site.screen().state()["link"]["waiting"] == 0,
-        within_s=UPLOAD_S,
-    )
+    def sent() -> bool:
+        state = site.screen().state()
+        # The last segment of a stream is told after the session has closed.
+        recording = any(one["state"] == "on" for one in state["streams"])
+        return not recording and state["link"]["waiting"] == 0
+
+    until(f"{site.place} has sent everything", sent, within_s=UPLOAD_S)
 
 
 def play_handover(day: Day) -> None:
