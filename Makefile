@@ -35,11 +35,9 @@ demo: $(STAMP) ## a whole evaluation day on this machine, then an open console
 system-packages: ## what the suite needs beyond Python: installed if you may, else named
 	@deploy/system-packages
 
-# First what stands alone, on all cores; then days of real processes and the browser, four at a time:
-# they mostly wait, and more at once would be late for one another.
+# Four at a time: what takes longest is begun first and mostly waits while the others fill the cores.
 test: $(STAMP) system-packages ## the whole suite
-	@PYTHONHASHSEED=0 $(BIN)/python -m pytest -q -n auto -m "not system and not browser and not hardware"
-	@$(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder -m "(system or browser) and not hardware"
+	@PYTHONHASHSEED=0 $(BIN)/python -m pytest -q -n 4 --dist loadfile --no-loadscope-reorder -m "not hardware"
 
 # Parts side by side, each with its output in one piece; the rooms' tests mostly wait. Only the pure rules are measured, by the
 # tests beside them: measuring doubles the time of what it watches.
