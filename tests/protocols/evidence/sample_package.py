@@ -288,12 +288,16 @@ def certificate(**changes: Any) -> bytes:
     return Certificate(**{**known, **changes}).seal([Key("home").signer("venue")])
 
 
-def verdict_on(changes: dict[str, bytes | None], *, trust=None) -> Report:
-    """The verdict on the sample with its payload changed (None: left out) and signed again."""
+def verdict_on(changes: dict[str, bytes | None], *, trust=None, lost=()) -> Report:
+    """The verdict on the sample with its payload changed (None: left out) and signed again.
+
+    `lost`: files that went afterwards.
+    """
     files = {**payload(), **changes}
     kept = {name: content for name, content in files.items() if content is not None}
     raw = (trust or trust_file()).encode()
-    return verify_package(MemoryFiles(bag(kept)), raw, "en")
+    whole = {name: content for name, content in bag(kept).items() if name not in lost}
+    return verify_package(MemoryFiles(whole), raw, "en")
 
 
 def found(report: Report) -> list[tuple[int, str, str]]:

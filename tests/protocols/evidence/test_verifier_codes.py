@@ -155,6 +155,13 @@ def test_without_the_lists_the_package_is_incomplete() -> None:
     assert verdict(lists=None).code == 0, "where no order came as a code none is missed"
 
 
+def test_lists_that_were_lost_on_the_way_are_missed_once() -> None:
+    report = verdict(by_code(), lost=[CODES])
+
+    assert report.code == 3
+    assert [name for _, _, name in wrong(report)] == [CODES]
+
+
 def test_a_file_that_is_no_file_of_lists_is_altered() -> None:
     report = verdict(by_code(), lists=b"{}\n")
 
