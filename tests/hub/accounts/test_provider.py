@@ -177,6 +177,7 @@ def test_whom_the_provider_vouches_for_is_the_person_bound_and_nobody_more(door:
     assert entry.what == "signed_in_outside"
 
 
+@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_provider_that_breaks_the_standard_signs_nobody_in(door: Door, fault: str) -> None:
     door.far.fault = fault
