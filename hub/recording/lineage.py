@@ -134,9 +134,11 @@ class Lineages:
 
     def _beside_lives(self, rows: list[Any], head: StreamHead) -> bool:
         """Whether another line of epochs and this one were both heard of since both are there."""
-        ctl, own = head.ctl, streams.line(rows, head.epoch)
+        # Once for all: a room that opens hundreds of epochs must not cost their square each time.
+        ctl, known = head.ctl, {row.epoch: row.pred_epoch for row in rows}
+        own = set(streams.line(known, head.epoch))
         heard = [row.epoch for row in rows if self._alive.was_heard(ctl, row.epoch)]
-        lines = {one: streams.line(rows, one) for one in heard}
+        lines = {one: streams.line(known, one) for one in heard}
         mine = [one for one in heard if head.epoch in lines[one]]
         for other in heard:
             beside = [one for one in lines[other] if one not in own]

@@ -5,6 +5,7 @@ The verdicts come from `protocols.messages.recording`; here they are applied in 
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
@@ -149,9 +150,8 @@ def move_stream(conn: Connection, ctl: str, epoch: str, *, seq: int, at: datetim
         conn.execute(streams.insert().values(ctl=ctl, **values))
 
 
-def line(rows: list[Any], epoch: str) -> list[str]:
-    """An epoch and those it goes back to by its predecessors, newest first."""
-    known = {row.epoch: row.pred_epoch for row in rows}
+def line(known: Mapping[str, str], epoch: str) -> list[str]:
+    """An epoch and those it goes back to, newest first. `known`: epoch -> predecessor."""
     found: dict[str, None] = {}
     while epoch in known and epoch not in found:
         found[epoch] = None

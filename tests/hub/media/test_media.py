@@ -29,9 +29,11 @@ def room(hub: Hub, room_folder: Path) -> Any:
     return scripted.ScriptedRoom(room_folder)
 
 
-def _record(hub: Hub, room: Any, content: bytes = SEGMENT) -> str:
+def _record(hub: Hub, room: Any, content: bytes = SEGMENT, stream: Any = None) -> str:
+    """`stream`: of which the hub has every row; else a new one."""
     digest = hashlib.sha256(content).hexdigest()
-    stream = room.open()
+    first = 1 if stream is None else len(stream.lines) + 1
+    stream = stream or room.open()
     data = {
         "stream": "2-room",
         "first_at": room.at,
@@ -42,7 +44,7 @@ def _record(hub: Hub, room: Any, content: bytes = SEGMENT) -> str:
         "recovered": False,
     }
     room.write(stream, "media.segment", data)
-    hub.ingest.handle(room.topic(UP_EV), room.batch(stream))
+    hub.ingest.handle(room.topic(UP_EV), room.batch(stream, first))
     hub.projector.run_pending()
     return digest
 

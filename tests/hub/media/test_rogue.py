@@ -17,6 +17,7 @@ from hub.app import Hub
 from hub.media.blobs import FREE_BYTES_MIN
 from hub.media.shares import DAY_BYTES_MAX, DAY_MS, UPLOADS_AT_ONCE, Shares
 from hub.problems import Problem
+from protocols.messages.topics import UP_EV
 from tests.hub import scripted_room as scripted
 from tests.hub.media.test_media import SEGMENT, _put, _record
 
@@ -108,10 +109,11 @@ def test_crafted_clips_are_kept_and_given_back_and_nothing_reads_them(
     clip += b"#EXTM3U\nhttp://127.0.0.1:1/x\nfile:///etc/passwd\n"
     chance = random.Random(4)  # noqa: S311 - the same clips each time
     body = {key: accounts["changsha.home_manager"][key] for key in ("login", "password")}
-    kept = {}
+    kept, stream = {}, room.open()
+    hub.ingest.handle(room.topic(UP_EV), room.batch(stream))
     for _ in range(CLIPS):
         crafted = _mutated(clip, chance)
-        digest = _record(hub, room, crafted)
+        digest = _record(hub, room, crafted, stream)
         assert _put(client, room, digest, crafted).status_code in {200, 201}
         kept[digest] = crafted
     assert client.post("/api/v1/sign-in", json=body).status_code == 200
