@@ -134,7 +134,7 @@ class Lineages:
 
     def _beside_lives(self, rows: list[Any], head: StreamHead) -> bool:
         """Whether another line of epochs and this one were both heard of since both are there."""
-        # Once for all: a room that opens hundreds of epochs must not cost their square each time.
+        # Once for all epochs, not once for each.
         ctl, known = head.ctl, {row.epoch: row.pred_epoch for row in rows}
         own = set(streams.line(known, head.epoch))
         heard = [row.epoch for row in rows if self._alive.was_heard(ctl, row.epoch)]
