@@ -384,7 +384,7 @@ class Ingest:
     def _greet(self, ctl: str, epoch: str, *, acked: int | None) -> None:
         """Tells a room what is recorded of every epoch it may still have rows of."""
         with self._store.read() as conn:
-            rows = streams.epoch_rows(conn, ctl)[: streams.EPOCHS_ACKED_MAX]
+            rows = streams.newest_epochs(conn, ctl)
             heads = {row.epoch: streams.head_of(row) for row in rows}
             waiting = [row for row in rows if row.standing == StreamState.WAITING.value]
             for one in (epoch, *(row.pred_epoch for row in waiting if row.pred_epoch)):

@@ -6,6 +6,8 @@ be a second controller with the same keys only later.
 
 from __future__ import annotations
 
+from dataclasses import replace
+from functools import partial
 from typing import Any, Final
 
 from sqlalchemy import Connection
@@ -13,6 +15,7 @@ from sqlalchemy import Connection
 from hub.facts import Facts, newest_tip
 from hub.fleet.outbound import hold
 from hub.recording import streams
+from hub.recording.family import Family
 from hub.recording.liveness import Liveness
 from hub.store.engine import Store
 from protocols.messages.recording import (
@@ -27,8 +30,13 @@ from protocols.messages.recording import (
 ALARMING: Final = frozenset(
     {StreamState.CLONE, StreamState.FORK, StreamState.ROLLBACK, StreamState.TAIL_LOST}
 )
-BRANCHES: Final = frozenset({StreamState.ROLLBACK.value, StreamState.TAIL_LOST.value})
-"""Standings that are a clone's once the other branch turns out to live."""
+UNRELATED: Final = frozenset({Lineage.FIRST, Lineage.ROLLBACK, Lineage.TAIL_LOST})
+UNRELATED_MAX: Final = 64
+"""Epochs of one room that go on from nothing known as its tip; also those that wait for one that is
+not known. A room has one for each card that was restored or replaced."""
+LOOKS_A_BATCH: Final = 4_096
+"""Epochs of a room that may be looked at for each of its batches: a few milliseconds. A room with
+64 branches and as many lives is judged each time; one with more than that, less often."""
 FACT_OF: Final = {
     StreamState.CLONE: "stream.clone",
     StreamState.FORK: "stream.fork",
@@ -48,15 +56,35 @@ class Lineages:
         self._store = store
         self._facts = facts
         self._alive = Liveness()
+        self._owed: dict[str, int] = {}
 
     def heard(self, ctl: str, epoch: str) -> None:
         """An epoch was appended to."""
         self._alive.heard(ctl, epoch)
 
+    def admits(self, conn: Connection, ctl: str, opened: Opened | None) -> bool:
+        """Whether an epoch that begins so may be recorded now; None: its first row is not there.
+
+        Always, where it goes on from the tip; of those that do not, a room has a bounded number.
+        """
+        pred = "" if opened is None else opened.pred_epoch
+        beside = streams.count_waiting_for(conn, ctl, pred) if pred else 0
+        if max(beside, streams.count_unrelated(conn, ctl)) < UNRELATED_MAX:
+            return True
+        if opened is None:
+            return False
+        taken = streams.count_at_tip(conn, ctl, pred, opened.pred_seq) > 0
+        branch = Branch(sibling=taken, others=True)
+        goes_on = judge_opened(opened, *_predecessor(conn, ctl, opened), branch)
+        return goes_on is Lineage.CONTINUES
+
     def opened(self, conn: Connection, ctl: str, epoch: str) -> set[str]:
         """Judges an epoch whose first row was just recorded; returns who is asked for."""
         self._alive.opened(ctl, epoch)
-        return self._judge(conn, ctl, epoch)
+        family = self._family(conn, ctl)
+        asked = self._judge(conn, streams.load_row(conn, ctl, epoch), family)
+        self._owe(family)
+        return asked
 
     def pinged(self, ctl: str, nonce: str) -> None:
         """A room was asked for a sign of life."""
@@ -76,77 +104,72 @@ class Lineages:
     def moved(self, conn: Connection, ctl: str, epoch: str) -> set[str]:
         """Judges what may stand otherwise because this epoch moved; returns who is asked for."""
         asked: set[str] = set()
-        rows = streams.epoch_rows(conn, ctl)
-        own = next((row for row in rows if row.epoch == epoch), None)
-        for row in rows:
-            child = row.pred_epoch == epoch
+        family = self._family(conn, ctl)
+        own = streams.load_head(conn, ctl, epoch)
+        for row in streams.children(conn, ctl, epoch):
             # What went on from the tip is a branch once the other one appends or answers.
-            passed = child and (
-                (own is not None and own.head > row.pred_seq)
-                or self._alive.ponged_later(ctl, epoch, row.epoch)
+            passed = (own is not None and own.head > row.pred_seq) or self._alive.ponged_later(
+                ctl, epoch, row.epoch
             )
-            first = row.cause and not row.pred_epoch
-            waits = (child or first) and row.standing == StreamState.WAITING.value
-            if passed or waits or row.standing in BRANCHES:
-                asked |= self._judge(conn, ctl, row.epoch)
+            waits = row.standing == StreamState.WAITING.value
+            if waits or (passed and row.standing == StreamState.OPEN.value):
+                asked |= self._judge(conn, row, family)
+        unsettled = streams.unsettled(conn, ctl)
+        if unsettled and self._may_look(ctl):
+            for row in unsettled:
+                asked |= self._judge(conn, row, family)
+        self._owe(family)
         return asked
 
-    def _judge(self, conn: Connection, ctl: str, epoch: str) -> set[str]:
+    def _family(self, conn: Connection, ctl: str) -> Family:
+        return Family(ctl, partial(streams.kin, conn, ctl), self._alive)
+
+    def _may_look(self, ctl: str) -> bool:
+        """Whether what was looked at before is paid for by the batches since."""
+        owed = self._owed.get(ctl, 0)
+        self._owed[ctl] = max(0, owed - LOOKS_A_BATCH)
+        return owed < LOOKS_A_BATCH
+
+    def _owe(self, family: Family) -> None:
+        if family.looks:
+            self._owed[family.ctl] = self._owed.get(family.ctl, 0) + family.looks
+
+    def _judge(self, conn: Connection, row: Any, family: Family) -> set[str]:
         """Judges one epoch; returns its predecessor where that is still waited for."""
-        head = streams.load_head(conn, ctl, epoch)
-        if head is None:
-            return set()
-        opened = Opened(head.pred_epoch, head.pred_seq, head.pred_hash, self._cause(conn, head))
-        pred = streams.load_head(conn, ctl, opened.pred_epoch) if opened.pred_epoch else None
-        known = (
-            streams.recorded_hash(conn, ctl, opened.pred_epoch, opened.pred_seq)
-            if pred is not None
-            else None
-        )
-        lineage = judge_opened(opened, pred, known, self._branch(conn, head))
-        if lineage.state is not head.state and head.state not in {
-            StreamState.CLONE,
-            StreamState.FORK,
-        }:
+        head = streams.head_of(row)
+        opened = Opened(head.pred_epoch, head.pred_seq, head.pred_hash, row.cause)
+        pred, known = _predecessor(conn, head.ctl, opened)
+        branch = self._at_tip(conn, head)
+        lineage = judge_opened(opened, pred, known, branch)
+        if lineage in UNRELATED:  # only of these the whole family has to be looked at
+            lineage = judge_opened(opened, pred, known, self._in_family(branch, head, pred, family))
+        if lineage.state is not head.state and head.state not in streams.ENDS:
             self._new_standing(conn, head, lineage.state)
         return {opened.pred_epoch} - {""} if lineage is Lineage.WAITS else set()
 
-    def _branch(self, conn: Connection, head: StreamHead) -> Branch:
-        rows = streams.epoch_rows(conn, head.ctl)
-        firsts, unclear = streams.beginnings(rows)
-        tip = (head.pred_epoch, head.pred_seq)
-        at_tip = [row for row in rows if (row.pred_epoch, row.pred_seq) == tip]
-        pred = next((row for row in rows if row.epoch == head.pred_epoch), None)
+    def _at_tip(self, conn: Connection, head: StreamHead) -> Branch:
+        """What is known of the row it goes on from."""
+        if not head.pred_epoch:
+            return Branch()
+        at_tip = streams.count_at_tip(conn, head.ctl, head.pred_epoch, head.pred_seq)
         ponged = self._alive.ponged_later(head.ctl, head.pred_epoch, head.epoch)
+        return Branch(sibling=at_tip > 1, pred_ponged=ponged)
+
+    def _in_family(
+        self, branch: Branch, head: StreamHead, pred: StreamHead | None, family: Family
+    ) -> Branch:
         # A backlog of rows up to the tip is the same room's; rows behind the tip are another's.
         passed = (
             pred is not None
             and pred.head > head.pred_seq
             and self._alive.later(head.ctl, head.pred_epoch, head.epoch)
         )
-        return Branch(
-            sibling=bool(head.pred_epoch) and len(at_tip) > 1,
-            other_alive=ponged or passed or self._beside_lives(rows, head),
-            pred_ponged=ponged,
-            others=bool(firsts - {head.epoch}),
-            unclear=unclear,
+        return replace(
+            branch,
+            other_alive=branch.pred_ponged or passed or family.lives_beside(head.epoch),
+            others=bool(family.firsts - {head.epoch}),
+            unclear=family.unclear,
         )
-
-    def _beside_lives(self, rows: list[Any], head: StreamHead) -> bool:
-        """Whether another line of epochs and this one were both heard of since both are there."""
-        # Once for all epochs, not once for each.
-        ctl, known = head.ctl, {row.epoch: row.pred_epoch for row in rows}
-        own = set(streams.line(known, head.epoch))
-        heard = [row.epoch for row in rows if self._alive.was_heard(ctl, row.epoch)]
-        lines = {one: streams.line(known, one) for one in heard}
-        mine = [one for one in heard if head.epoch in lines[one]]
-        for other in heard:
-            beside = [one for one in lines[other] if one not in own]
-            if other in mine or not beside or not self._alive.later(ctl, other, head.epoch):
-                continue
-            if any(self._alive.later(ctl, one, beside[-1]) for one in mine):
-                return True
-        return False
 
     def _new_standing(self, conn: Connection, head: StreamHead, state: StreamState) -> None:
         streams.set_standing(conn, head.ctl, head.epoch, state)
@@ -162,9 +185,12 @@ class Lineages:
         }
         self._facts.append(conn, type=FACT_OF[state], session="", data=data)
 
-    @staticmethod
-    def _cause(conn: Connection, head: StreamHead) -> str:
-        for row in streams.epoch_rows(conn, head.ctl):
-            if row.epoch == head.epoch:
-                return str(row.cause)
-        return ""
+
+def _predecessor(
+    conn: Connection, ctl: str, opened: Opened
+) -> tuple[StreamHead | None, str | None]:
+    """The predecessor, and the recorded hash of the row it is left at; None where unknown."""
+    pred = streams.load_head(conn, ctl, opened.pred_epoch) if opened.pred_epoch else None
+    if pred is None:
+        return None, None
+    return pred, streams.recorded_hash(conn, ctl, opened.pred_epoch, opened.pred_seq)

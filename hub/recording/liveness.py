@@ -53,23 +53,25 @@ class Liveness:
         self._note(self._ponged, ctl, epoch, keep=False, at=asked)
         return True
 
-    def was_heard(self, ctl: str, epoch: str) -> bool:
-        """Whether there was a sign of life in this run of the hub."""
+    def last(self, ctl: str, epoch: str) -> int:
+        """When the epoch was last heard of; 0: not in this run of the hub."""
         with self._lock:
-            return (ctl, epoch) in self._heard
+            return self._heard.get((ctl, epoch), 0)
+
+    def began(self, ctl: str, epoch: str) -> int:
+        """When the epoch began; 0: before this run of the hub, so before all that was heard."""
+        with self._lock:
+            return self._opened.get((ctl, epoch), 0)
 
     def later(self, ctl: str, other: str, epoch: str) -> bool:
         """Whether `other` was heard of after `epoch` began."""
-        return self._after(self._heard, ctl, other, epoch)
+        return self.last(ctl, other) > self.began(ctl, epoch)
 
     def ponged_later(self, ctl: str, other: str, epoch: str) -> bool:
         """Whether a room answered in `other` after `epoch` began."""
-        return self._after(self._ponged, ctl, other, epoch)
-
-    def _after(self, signs: dict[tuple[str, str], int], ctl: str, other: str, epoch: str) -> bool:
         with self._lock:
-            # What began before this run of the hub began before everything heard in it.
-            return signs.get((ctl, other), 0) > self._opened.get((ctl, epoch), 0)
+            answered = self._ponged.get((ctl, other), 0)
+        return answered > self.began(ctl, epoch)
 
     def _note(
         self,

@@ -7,6 +7,7 @@ goes out.
 from __future__ import annotations
 
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import datetime, timedelta
 from typing import Final
@@ -19,7 +20,7 @@ from hub.decoded import decoded
 from hub.facts import Facts
 from hub.keys.keyring import Keys
 from hub.recording import streams
-from hub.recording.lineage import Lineages
+from hub.recording.lineage import UNRELATED_MAX, Lineages
 from hub.recording.quarantine import Refused
 from hub.store.bulk import insert_rows
 from hub.store.engine import Store
@@ -52,6 +53,10 @@ NOTICES_MAX: Final = 1_000
 OPENED: Final = "epoch.opened"
 MEANING: Final = frozenset((OPENED, "record.gap"))
 """Types of rows that say something of the streams themselves."""
+TOO_MANY: Final = (
+    f"an epoch that goes on from nothing known, beside {UNRELATED_MAX} such epochs of this room:"
+    " find out what starts it again and again, then enrol it anew"
+)
 _EACH: Final = ("seq", "hash", "session", "type", "raw", "late")
 """Columns of a row that are not its batch's."""
 # Asked with every batch: building a statement costs more than running it.
@@ -178,9 +183,12 @@ class Recorder:
         verdict = judge_batch(
             before, batch, lambda seq: streams.recorded_hash(conn, ctl, epoch, seq)
         )
+        records = verdict.records
+        if not (before and before.head) and not self._admits(conn, batch):
+            self._quarantine(conn, ctl, UP_EV, signed.raw, reason=TOO_MANY, now=now)
+            return Outcome(refused=TOO_MANY)
         outcome = Outcome(epoch=epoch, upto=batch.last, resend=verdict.resend)
         outcome.moved.add(epoch)
-        records = verdict.records
         if before is None or records:
             streams.save_head(conn, before, verdict.head, at=now)
         for one in verdict.verdicts:
@@ -202,6 +210,17 @@ class Recorder:
         self._pending_closed(conn, before, verdict.head)
         outcome.asked |= self._lineage.moved(conn, ctl, epoch)
         return outcome
+
+    def _admits(self, conn: Connection, batch: Batch) -> bool:
+        """Whether an epoch without rows may begin; a first row that means nothing always may."""
+        opened = None
+        if batch.first == 1:
+            event = _readable(batch.lines[0])
+            with suppress(RemoteError):
+                opened = read_opened(event) if event is not None and event.type == OPENED else None
+            if opened is None:
+                return True
+        return self._lineage.admits(conn, batch.ctl, opened)
 
     def _fork(self, conn: Connection, batch: Batch, fork: Fork, now: datetime) -> None:
         digest = event_hash(fork.line)

@@ -5,14 +5,15 @@ The verdicts come from `protocols.messages.recording`; here they are applied in 
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Iterable
 from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import Connection, Row, bindparam, func, select
+from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, or_, select
 from sqlalchemy.exc import IntegrityError
 
+from hub.recording.family import Kin
 from hub.store.tables_core import epochs, events, gaps, streams
 from protocols.messages.errors import RemoteError
 from protocols.messages.event import GENESIS, decode_event
@@ -20,14 +21,53 @@ from protocols.messages.recording import Gap, Opened, StreamHead, StreamState, r
 
 EPOCHS_ACKED_MAX: Final = 32
 """Epochs named to a room when a line begins: a room opens one per start, older ones are done."""
-
+BRANCHES: Final = frozenset({StreamState.ROLLBACK, StreamState.TAIL_LOST})
+"""Standings that are a clone's once the other branch turns out to live."""
+ENDS: Final = frozenset({StreamState.CLONE, StreamState.FORK})
+"""Standings that nothing changes any more."""
 
 # What every batch asks is built once: building a statement costs more than running it.
 _HEAD: Final = select(epochs).where(
     epochs.c.ctl == bindparam("of_ctl"), epochs.c.epoch == bindparam("of_epoch")
 )
-_EPOCHS: Final = (
-    select(epochs).where(epochs.c.ctl == bindparam("of_ctl")).order_by(epochs.c.order.desc())
+_NEWEST: Final = (
+    select(epochs)
+    .where(epochs.c.ctl == bindparam("of_ctl"))
+    .order_by(epochs.c.order.desc())
+    .limit(EPOCHS_ACKED_MAX)
+)
+_KIN: Final = select(epochs.c.epoch, epochs.c.pred_epoch, epochs.c.cause).where(
+    epochs.c.ctl == bindparam("of_ctl")
+)
+_CHILDREN: Final = (
+    select(epochs)
+    .where(epochs.c.ctl == bindparam("of_ctl"), epochs.c.pred_epoch == bindparam("of_epoch"))
+    .order_by(epochs.c.order.desc())
+)
+_AT_TIP: Final = select(func.count()).where(
+    epochs.c.ctl == bindparam("of_ctl"),
+    epochs.c.pred_epoch == bindparam("of_epoch"),
+    epochs.c.pred_seq == bindparam("of_seq"),
+)
+
+
+def _unrelated(standings: Iterable[StreamState]) -> ColumnElement[bool]:
+    """Epochs that go on from nothing this hub knows as the tip: by standing, and first ones."""
+    first = and_(
+        epochs.c.standing == StreamState.WAITING.value,
+        epochs.c.pred_epoch == "",
+        epochs.c.cause != "",
+    )
+    named = epochs.c.standing.in_([one.value for one in standings])
+    return and_(epochs.c.ctl == bindparam("of_ctl"), or_(named, first))
+
+
+_UNSETTLED: Final = select(epochs).where(_unrelated(BRANCHES)).order_by(epochs.c.order.desc())
+_UNRELATED: Final = select(func.count()).where(_unrelated(BRANCHES | ENDS))
+_WAITING_FOR: Final = select(func.count()).where(
+    epochs.c.ctl == bindparam("of_ctl"),
+    epochs.c.pred_epoch == bindparam("of_epoch"),
+    epochs.c.standing == StreamState.WAITING.value,
 )
 _HASH: Final = select(events.c.hash).where(
     events.c.ctl == bindparam("of_ctl"),
@@ -66,6 +106,11 @@ def load_head(conn: Connection, ctl: str, epoch: str) -> StreamHead | None:
     return None if row is None else head_of(row)
 
 
+def load_row(conn: Connection, ctl: str, epoch: str) -> Any:
+    """The row of a known epoch."""
+    return conn.execute(_HEAD, {"of_ctl": ctl, "of_epoch": epoch}).one()
+
+
 def head_of(row: Row[tuple[object, ...]]) -> StreamHead:
     """A row of `epochs` as the judge wants it."""
     return StreamHead(
@@ -90,19 +135,29 @@ def save_head(
     Raises:
         HeadMovedError: it is not.
     """
-    values = _values(after)
     if before is None:
         order = conn.execute(
             select(func.coalesce(func.max(epochs.c.order), 0)).where(epochs.c.ctl == after.ctl)
         ).scalar_one()
-        row = {"ctl": after.ctl, "epoch": after.epoch, "cause": "", "opened_at": at, **values}
+        row = {
+            "ctl": after.ctl,
+            "epoch": after.epoch,
+            "pred_epoch": after.pred_epoch,
+            "pred_seq": after.pred_seq,
+            "pred_hash": after.pred_hash,
+            "cause": "",
+            "standing": after.state.value,
+            "opened_at": at,
+            **_moving(after),
+        }
         try:
             conn.execute(epochs.insert().values(order=int(order) + 1, **row))
         except IntegrityError as error:
             raise HeadMovedError(f"{after.ctl} {after.epoch}: another writer opened it") from error
         return
     was = {"was_head": before.head, "was_hash": before.head_hash}
-    done = conn.execute(_SWAP, {"of_ctl": before.ctl, "of_epoch": before.epoch, **was, **values})
+    of = {"of_ctl": before.ctl, "of_epoch": before.epoch}
+    done = conn.execute(_SWAP, {**of, **was, **_moving(after)})
     if done.rowcount != 1:
         raise HeadMovedError(f"{before.ctl} {before.epoch}: the head moved while it was written")
 
@@ -136,9 +191,43 @@ def recorded_hash(conn: Connection, ctl: str, epoch: str, seq: int) -> str | Non
     return conn.execute(_HASH, key).scalar_one_or_none()
 
 
-def epoch_rows(conn: Connection, ctl: str) -> list[Any]:
-    """Every known epoch of a controller, newest first by the order in which they were seen."""
-    return list(conn.execute(_EPOCHS, {"of_ctl": ctl}))
+def newest_epochs(conn: Connection, ctl: str) -> list[Any]:
+    """The newest `EPOCHS_ACKED_MAX` epochs, newest first by the order in which they were seen."""
+    return list(conn.execute(_NEWEST, {"of_ctl": ctl}))
+
+
+def kin(conn: Connection, ctl: str) -> list[Kin]:
+    """Every known epoch of a controller."""
+    return [
+        Kin(row.epoch, row.pred_epoch, opened=row.cause != "")
+        for row in conn.execute(_KIN, {"of_ctl": ctl})
+    ]
+
+
+def children(conn: Connection, ctl: str, epoch: str) -> list[Any]:
+    """Rows of the epochs that name this one as their predecessor."""
+    return list(conn.execute(_CHILDREN, {"of_ctl": ctl, "of_epoch": epoch}))
+
+
+def unsettled(conn: Connection, ctl: str) -> list[Any]:
+    """Rows of the epochs whose standing may change by what becomes of others."""
+    return list(conn.execute(_UNSETTLED, {"of_ctl": ctl}))
+
+
+def count_at_tip(conn: Connection, ctl: str, epoch: str, seq: int) -> int:
+    """How many epochs go on from this row."""
+    tip = {"of_ctl": ctl, "of_epoch": epoch, "of_seq": seq}
+    return int(conn.execute(_AT_TIP, tip).scalar_one())
+
+
+def count_unrelated(conn: Connection, ctl: str) -> int:
+    """How many epochs of a controller go on from nothing that was its tip."""
+    return int(conn.execute(_UNRELATED, {"of_ctl": ctl}).scalar_one())
+
+
+def count_waiting_for(conn: Connection, ctl: str, epoch: str) -> int:
+    """How many epochs wait for this one."""
+    return int(conn.execute(_WAITING_FOR, {"of_ctl": ctl, "of_epoch": epoch}).scalar_one())
 
 
 def move_stream(conn: Connection, ctl: str, epoch: str, *, seq: int, at: datetime) -> None:
@@ -148,26 +237,6 @@ def move_stream(conn: Connection, ctl: str, epoch: str, *, seq: int, at: datetim
         row_id = conn.execute(_ROW_ID, row).scalar_one()
         values = {"newest_epoch": epoch, "head_id": row_id, "seen_at": at}
         conn.execute(streams.insert().values(ctl=ctl, **values))
-
-
-def line(known: Mapping[str, str], epoch: str) -> list[str]:
-    """An epoch and those it goes back to, newest first. `known`: epoch -> predecessor."""
-    found: dict[str, None] = {}
-    while epoch in known and epoch not in found:
-        found[epoch] = None
-        epoch = known[epoch]
-    return list(found)
-
-
-def beginnings(rows: list[Any]) -> tuple[set[str], bool]:
-    """First epochs ever that these go back to, and whether some go back to one not known yet.
-
-    An epoch whose first row has not arrived says nothing of what was before it.
-    """
-    known = {row.epoch: row.pred_epoch if row.cause else None for row in rows}
-    firsts = {epoch for epoch, pred in known.items() if pred == ""}
-    unclear = any(pred is None or (pred and pred not in known) for pred in known.values())
-    return firsts, unclear
 
 
 def told_gap(conn: Connection, ctl: str, gap: Gap) -> tuple[str, int]:
@@ -212,14 +281,11 @@ def keep_gap(
     return True
 
 
-def _values(head: StreamHead) -> dict[str, Any]:
+def _moving(head: StreamHead) -> dict[str, Any]:
+    """What a batch changes. How epochs follow each other is set by itself: it is indexed."""
     return {
         "head": head.head,
         "head_hash": head.head_hash or GENESIS,
-        "pred_epoch": head.pred_epoch,
-        "pred_seq": head.pred_seq,
-        "pred_hash": head.pred_hash,
-        "standing": head.state.value,
         "after_gap": head.after_gap,
         "pending": [asdict(gap) for gap in head.pending],
     }

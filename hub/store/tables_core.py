@@ -112,6 +112,9 @@ epochs = Table(
     Column("opened_at", UtcDateTime, nullable=False),
     Column("order", Integer, nullable=False),
 )
+Index("epochs_by_order", epochs.c.ctl, epochs.c.order)
+Index("epochs_by_pred", epochs.c.ctl, epochs.c.pred_epoch, epochs.c.pred_seq)
+Index("epochs_by_standing", epochs.c.ctl, epochs.c.standing)
 
 events = Table(
     "events",

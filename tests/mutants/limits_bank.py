@@ -123,4 +123,32 @@ LIMITS: Final = (
             f"{_RECORDING}/test_over_brokers.py::test_a_room_that_floods_is_heard_no_more_for_a_while",
         ),
     ),
+    Planted(
+        "a room has as many branches as it likes",
+        "hub/recording/lineage.py",
+        "        if max(beside, streams.count_unrelated(conn, ctl)) < UNRELATED_MAX:\n",
+        "        if ctl:\n",
+        (
+            f"{_RECORDING}/test_lineage.py::test_of_epochs_that_go_on_from_nothing_a_room_has_a_bounded_number",
+            f"{_RECORDING}/test_lineage.py::test_of_epochs_that_wait_for_the_same_unknown_one_a_room_has_a_bounded_number",
+        ),
+    ),
+    Planted(
+        "an epoch whose first row is missing passes the bound",
+        "hub/recording/lineage.py",
+        "        if opened is None:\n            return False\n",
+        "        if opened is None:\n            return True\n",
+        (
+            f"{_RECORDING}/test_lineage.py::test_of_epochs_that_go_on_from_nothing_a_room_has_a_bounded_number",
+        ),
+    ),
+    Planted(
+        "all epochs are looked at with each batch",
+        "hub/recording/lineage.py",
+        "        return owed < LOOKS_A_BATCH\n",
+        "        return owed >= 0\n",
+        (
+            f"{_RECORDING}/test_lineage.py::test_a_room_of_very_many_epochs_is_not_looked_at_with_each_batch",
+        ),
+    ),
 )

@@ -10,6 +10,8 @@ import pytest
 from sqlalchemy import select
 
 from hub.app import Hub
+from hub.recording.family import Family
+from hub.recording.lineage import LOOKS_A_BATCH, UNRELATED_MAX
 from hub.store.tables_core import epochs, events, notices, quarantine
 from protocols.messages.status import Ping
 from protocols.messages.topics import UP_EV, UP_NOTICE, UP_ST, UP_TM, topic
@@ -51,6 +53,11 @@ def _standing(hub: Hub, stream: Any) -> str:
     query = select(epochs.c.standing).where(epochs.c.epoch == stream.epoch)
     with hub.store.read() as conn:
         return str(conn.execute(query).scalar_one())
+
+
+def _known(hub: Hub, room: Any) -> set[str]:
+    with hub.store.read() as conn:
+        return set(conn.execute(select(epochs.c.epoch).where(epochs.c.ctl == room.ctl)).scalars())
 
 
 def _facts(hub: Hub) -> list[str]:
@@ -208,6 +215,95 @@ def test_a_backlog_in_front_of_a_new_epoch_is_no_clone(hub: Hub, room: Any) -> N
     _send(hub, room, first, 3)
     third = _opened(hub, room, second)
     assert [_standing(hub, one) for one in (first, second, third)] == ["open"] * 3
+
+
+def test_of_epochs_that_go_on_from_nothing_a_room_has_a_bounded_number(
+    hub: Hub, room: Any, wire: Any
+) -> None:
+    """The rest is kept apart and not acknowledged; what goes on from the tip is recorded still."""
+    first = _first(hub, room)
+    for n in range(UNRELATED_MAX):
+        _opened(hub, room, first, seq=1) if n % 2 else _opened(hub, room, None)
+    assert wire.acks()
+    beyond = _opened(hub, room, first, seq=1)
+    stranger = room.open(after=room.open())
+    _send(hub, room, stranger)
+    room.write(beyond)
+    _send(hub, room, beyond, 2)
+    assert not _known(hub, room) & {beyond.epoch, stranger.epoch}
+    assert not wire.acks()
+    with hub.store.read() as conn:
+        reasons = conn.execute(select(quarantine.c.reason)).scalars().all()
+    assert len(reasons) == 3
+    assert all("go" in one and "enrol it anew" in one for one in reasons)
+    again = _opened(hub, room, first)
+    _more(hub, room, again)
+    assert _standing(hub, again) == "open"
+    assert wire.acks()[-1].upto == 2
+
+
+def test_of_epochs_that_wait_for_the_same_unknown_one_a_room_has_a_bounded_number(
+    hub: Hub, room: Any
+) -> None:
+    unknown = room.open()
+    waiting = [_opened(hub, room, unknown) for _ in range(UNRELATED_MAX + 3)]
+    assert len(_known(hub, room) & {one.epoch for one in waiting}) == UNRELATED_MAX
+    _send(hub, room, unknown)
+    assert len(_known(hub, room)) == UNRELATED_MAX + 1
+
+
+def test_an_epoch_beyond_them_is_recorded_once_it_is_the_tips(hub: Hub, room: Any) -> None:
+    """A room whose predecessor is still on its way sends both again."""
+    first = _first(hub, room)
+    for _ in range(UNRELATED_MAX):
+        _opened(hub, room, None)
+    room.write(first)
+    second = _opened(hub, room, first)
+    assert second.epoch not in _known(hub, room)
+    _send(hub, room, first, len(first.lines))
+    _send(hub, room, second)
+    assert _standing(hub, second) == "open"
+
+
+def test_a_room_of_very_many_epochs_is_not_looked_at_with_each_batch(
+    hub: Hub, room: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """It would slow everybody's recording: what was looked at is paid for by its batches."""
+    made: list[Family] = []
+
+    def family(*args: Any) -> Family:
+        made.append(Family(*args))
+        return made[-1]
+
+    first = tip = _first(hub, room)
+    for _ in range(UNRELATED_MAX):
+        _opened(hub, room, first, seq=1)
+    for _ in range(60):
+        tip = _opened(hub, room, tip)
+    monkeypatch.setattr("hub.recording.lineage.Family", family)
+    batches = 40
+    for _ in range(batches):
+        _more(hub, room, tip)
+    dearest = max(one.looks for one in made)
+    assert dearest > 1.5 * LOOKS_A_BATCH
+    assert sum(one.looks for one in made) <= batches * LOOKS_A_BATCH + dearest
+    assert len([one for one in made if one.looks]) > 1
+
+
+def test_a_restart_of_a_room_that_started_a_thousand_times_looks_at_none_of_them(
+    hub: Hub, room: Any, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    tip = _first(hub, room)
+    for _ in range(5):
+        tip = _opened(hub, room, tip)
+
+    def kin(*_: Any) -> Any:
+        pytest.fail("looked at all epochs")
+
+    monkeypatch.setattr("hub.recording.streams.kin", kin)
+    tip = _opened(hub, room, tip)
+    _more(hub, room, tip)
+    assert _standing(hub, tip) == "open"
 
 
 def _notices(hub: Hub) -> list[tuple[int, str]]:
