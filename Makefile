@@ -41,12 +41,12 @@ test: $(STAMP) system-packages ## the whole suite
 
 # Parts side by side, each with its output in one piece; the rooms' tests mostly wait. Only the pure rules are measured, by the
 # tests beside them: measuring doubles the time of what it watches.
-check: $(STAMP) ## format, lint, types, import contracts, fast tests; under a minute
+check: $(STAMP) ## format, lint, types, import contracts, fast tests; about a minute
 	@$(MAKE) --no-print-directory --output-sync=target -j 3 --keep-going \
 	  check-hub check-rules check-edge check-code
 
 check-hub:
-	@echo "the hub's tests"; $(PYTEST) tests/hub
+	@echo "the hub's tests"; $(PYTEST) -n 2 tests/hub
 
 check-rules:
 	@echo "the rules' tests, every branch"; $(PYTEST) $(RULES) --cov --cov-report=

@@ -22,6 +22,7 @@ settings.load_profile(os.environ.get("EVALROOM_PROPERTIES", "whole"))
 def pytest_collection_finish() -> None:
     """What is loaded by now stays: it is not looked through for rubbish at every turn."""
     gc.freeze()
+    gc.set_threshold(50_000, 20, 20)
 
 
 SHARED = {

@@ -32,6 +32,8 @@ from tests.hub.accounts import open_provider
 from tests.hub.accounts.open_provider import CLIENT, SECRET
 from tests.hub.booking.town import PASSWORD, Town
 
+pytestmark = pytest.mark.slow
+
 LOGIN = "hubei.operator"
 OWN = b"s" * 32
 HTML = {"accept": "text/html"}
@@ -177,7 +179,6 @@ def test_whom_the_provider_vouches_for_is_the_person_bound_and_nobody_more(door:
     assert entry.what == "signed_in_outside"
 
 
-@pytest.mark.slow
 @pytest.mark.parametrize("fault", FAULTS)
 def test_a_provider_that_breaks_the_standard_signs_nobody_in(door: Door, fault: str) -> None:
     door.far.fault = fault

@@ -217,6 +217,7 @@ def test_a_backlog_in_front_of_a_new_epoch_is_no_clone(hub: Hub, room: Any) -> N
     assert [_standing(hub, one) for one in (first, second, third)] == ["open"] * 3
 
 
+@pytest.mark.slow
 def test_of_epochs_that_go_on_from_nothing_a_room_has_a_bounded_number(
     hub: Hub, room: Any, wire: Any
 ) -> None:
@@ -242,6 +243,7 @@ def test_of_epochs_that_go_on_from_nothing_a_room_has_a_bounded_number(
     assert wire.acks()[-1].upto == 2
 
 
+@pytest.mark.slow
 def test_of_epochs_that_wait_for_the_same_unknown_one_a_room_has_a_bounded_number(
     hub: Hub, room: Any
 ) -> None:
@@ -252,6 +254,7 @@ def test_of_epochs_that_wait_for_the_same_unknown_one_a_room_has_a_bounded_numbe
     assert len(_known(hub, room)) == UNRELATED_MAX + 1
 
 
+@pytest.mark.slow
 def test_an_epoch_beyond_them_is_recorded_once_it_is_the_tips(hub: Hub, room: Any) -> None:
     """A room whose predecessor is still on its way sends both again."""
     first = _first(hub, room)
@@ -265,6 +268,7 @@ def test_an_epoch_beyond_them_is_recorded_once_it_is_the_tips(hub: Hub, room: An
     assert _standing(hub, second) == "open"
 
 
+@pytest.mark.slow
 def test_a_room_of_very_many_epochs_is_not_looked_at_with_each_batch(
     hub: Hub, room: Any, monkeypatch: pytest.MonkeyPatch
 ) -> None:

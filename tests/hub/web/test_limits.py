@@ -90,6 +90,7 @@ def _drip(port: int, first: bytes, piece: Callable[[int], bytes]) -> tuple[bytes
     raise AssertionError("the server waits for ever")
 
 
+@pytest.mark.slow
 def test_a_head_that_never_ends_is_left_after_its_time(port: int) -> None:
     answer, _ = _drip(port, b"GET /ok HTTP/1.1\r\nHost: x\r\n", lambda n: b"X-%d: 1\r\n" % n)
     assert answer == b""
@@ -97,6 +98,7 @@ def test_a_head_that_never_ends_is_left_after_its_time(port: int) -> None:
         assert silent.recv(1) == b"", "who says nothing at all as well"
 
 
+@pytest.mark.slow
 def test_a_body_that_drips_is_refused_after_its_time(port: int) -> None:
     head = b"POST /read HTTP/1.1\r\nHost: x\r\nContent-Length: 1000\r\n\r\n"
     answer, _ = _drip(port, head, lambda _: b"x")

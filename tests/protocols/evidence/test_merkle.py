@@ -155,6 +155,7 @@ def test_every_size_has_the_head_of_the_definition():
     ]
 
 
+@pytest.mark.slow
 def test_every_inclusion_proof_is_that_of_the_definition_and_proves_its_leaf_alone():
     for size in range(1, SIZES + 1):
         root = naive_root(LEAVES[:size])
@@ -169,6 +170,7 @@ def test_every_inclusion_proof_is_that_of_the_definition_and_proves_its_leaf_alo
             assert held == [index]
 
 
+@pytest.mark.slow
 def test_every_consistency_proof_is_that_of_the_definition_and_proves_no_other_tree():
     roots = [naive_root(LEAVES[:size]) for size in range(SIZES + 1)]
     for new in range(1, SIZES + 1):
