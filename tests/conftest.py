@@ -13,7 +13,7 @@ from xdist.scheduler import LoadFileScheduling
 settings.register_profile(
     "whole", deadline=None, suppress_health_check=[HealthCheck.too_slow], max_examples=100
 )
-# `make check` must stay under a minute; `make test` tries each property four times as often.
+# `make check` must stay short; `make test` tries each property four times as often.
 settings.register_profile("quick", parent=settings.get_profile("whole"), max_examples=25)
 settings.register_profile("long", parent=settings.get_profile("whole"), max_examples=5_000)
 settings.load_profile(os.environ.get("EVALROOM_PROPERTIES", "whole"))

@@ -32,8 +32,8 @@ ALARMING: Final = frozenset(
 )
 UNRELATED: Final = frozenset({Lineage.FIRST, Lineage.ROLLBACK, Lineage.TAIL_LOST})
 UNRELATED_MAX: Final = 64
-"""Epochs of one room that go on from nothing known as its tip; also those that wait for one that is
-not known. A room has one for each card that was restored or replaced."""
+"""Epochs of one room that go on from nothing known as its tip, or that wait for the same unknown
+one, or of which no row is here. A room has one for each card that was restored or replaced."""
 LOOKS_A_BATCH: Final = 4_096
 """Epochs of a room that may be looked at for each of its batches: a few milliseconds. A room with
 64 branches and as many lives is judged each time; one with more than that, less often."""
@@ -69,7 +69,8 @@ class Lineages:
         """
         pred = "" if opened is None else opened.pred_epoch
         beside = streams.count_waiting_for(conn, ctl, pred) if pred else 0
-        if max(beside, streams.count_unrelated(conn, ctl)) < UNRELATED_MAX:
+        empty = streams.count_empty(conn, ctl) if opened is None else 0
+        if max(beside, empty, streams.count_unrelated(conn, ctl)) < UNRELATED_MAX:
             return True
         if opened is None:
             return False

@@ -22,6 +22,7 @@ from hub.keys.keyring import Keys
 from hub.recording import streams
 from hub.recording.lineage import UNRELATED_MAX, Lineages
 from hub.recording.quarantine import Refused
+from hub.recording.shares import DAY_BYTES_MAX, Shares
 from hub.store.bulk import insert_rows
 from hub.store.engine import Store
 from hub.store.tables_core import controllers, events, forks, notices, seals
@@ -57,6 +58,12 @@ TOO_MANY: Final = (
     f"an epoch that goes on from nothing known, beside {UNRELATED_MAX} such epochs of this room:"
     " find out what starts it again and again, then enrol it anew"
 )
+TOO_MUCH: Final = (
+    f"more than {DAY_BYTES_MAX} bytes of one room in a day: the room keeps it and sends it again;"
+    " find out what it writes so much of"
+)
+FORKS_MAX: Final = 64
+"""Of one controller, kept beside the record and told each; the rest is kept apart."""
 _EACH: Final = ("seq", "hash", "session", "type", "raw", "late")
 """Columns of a row that are not its batch's."""
 # Asked with every batch: building a statement costs more than running it.
@@ -105,6 +112,7 @@ class Recorder:
         self._facts = facts
         self._lineage = Lineages(store=store, facts=facts)
         self._refused = Refused()
+        self._shares = Shares()
         self.notices_dropped = 0
         self._told_dropped: dict[str, datetime] = {}
 
@@ -184,9 +192,14 @@ class Recorder:
             before, batch, lambda seq: streams.recorded_hash(conn, ctl, epoch, seq)
         )
         records = verdict.records
+        beyond = ""
         if not (before and before.head) and not self._admits(conn, batch):
-            self._quarantine(conn, ctl, UP_EV, signed.raw, reason=TOO_MANY, now=now)
-            return Outcome(refused=TOO_MANY)
+            beyond = TOO_MANY
+        elif records and not self._shares.take(ctl, len(records), len(signed.raw), now):
+            beyond = TOO_MUCH
+        if beyond:
+            self._quarantine(conn, ctl, UP_EV, signed.raw, reason=beyond, now=now)
+            return Outcome(refused=beyond)
         outcome = Outcome(epoch=epoch, upto=batch.last, resend=verdict.resend)
         outcome.moved.add(epoch)
         if before is None or records:
@@ -226,6 +239,11 @@ class Recorder:
         digest = event_hash(fork.line)
         key = {"ctl": batch.ctl, "epoch": batch.epoch, "seq": fork.seq, "hash": digest}
         if conn.execute(forks.select().filter_by(**key)).first() is not None:
+            return
+        of_ctl = select(func.count()).select_from(forks).where(forks.c.ctl == batch.ctl)
+        if conn.execute(of_ctl).scalar_one() >= FORKS_MAX:
+            reason = f"a further fork, at row {fork.seq}, beside {FORKS_MAX} of this room"
+            self._quarantine(conn, batch.ctl, UP_EV, fork.line, reason=reason, now=now)
             return
         conn.execute(forks.insert().values(**key, raw=fork.line, seen_at=now))
         streams.set_standing(conn, batch.ctl, batch.epoch, StreamState.FORK)

@@ -64,6 +64,7 @@ def _unrelated(standings: Iterable[StreamState]) -> ColumnElement[bool]:
 
 _UNSETTLED: Final = select(epochs).where(_unrelated(BRANCHES)).order_by(epochs.c.order.desc())
 _UNRELATED: Final = select(func.count()).where(_unrelated(BRANCHES | ENDS))
+_EMPTY: Final = select(func.count()).where(epochs.c.ctl == bindparam("of_ctl"), epochs.c.head == 0)
 _WAITING_FOR: Final = select(func.count()).where(
     epochs.c.ctl == bindparam("of_ctl"),
     epochs.c.pred_epoch == bindparam("of_epoch"),
@@ -223,6 +224,11 @@ def count_at_tip(conn: Connection, ctl: str, epoch: str, seq: int) -> int:
 def count_unrelated(conn: Connection, ctl: str) -> int:
     """How many epochs of a controller go on from nothing that was its tip."""
     return int(conn.execute(_UNRELATED, {"of_ctl": ctl}).scalar_one())
+
+
+def count_empty(conn: Connection, ctl: str) -> int:
+    """How many epochs of a controller are known by name only."""
+    return int(conn.execute(_EMPTY, {"of_ctl": ctl}).scalar_one())
 
 
 def count_waiting_for(conn: Connection, ctl: str, epoch: str) -> int:

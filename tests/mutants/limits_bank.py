@@ -126,7 +126,7 @@ LIMITS: Final = (
     Planted(
         "a room has as many branches as it likes",
         "hub/recording/lineage.py",
-        "        if max(beside, streams.count_unrelated(conn, ctl)) < UNRELATED_MAX:\n",
+        "        if max(beside, empty, streams.count_unrelated(conn, ctl)) < UNRELATED_MAX:\n",
         "        if ctl:\n",
         (
             f"{_RECORDING}/test_lineage.py::test_of_epochs_that_go_on_from_nothing_a_room_has_a_bounded_number",
@@ -150,5 +150,40 @@ LIMITS: Final = (
         (
             f"{_RECORDING}/test_lineage.py::test_a_room_of_very_many_epochs_is_not_looked_at_with_each_batch",
         ),
+    ),
+    Planted(
+        "a room may have recorded what it likes in a day",
+        "hub/recording/shares.py",
+        "        if share.bytes + cost > DAY_BYTES_MAX:\n            return False\n",
+        "",
+        (
+            f"{_RECORDING}/test_shares.py::test_a_day_has_an_end_for_each_room_and_begins_anew",
+            f"{_RECORDING}/test_shares.py::test_what_is_beyond_the_share_of_a_day_is_not_acknowledged_and_recorded_the_next",
+        ),
+    ),
+    Planted(
+        "the day of a room's share never ends",
+        "hub/recording/shares.py",
+        "        if not share.since <= now < share.since + DAY:",
+        "        if now < share.since:",
+        (
+            f"{_RECORDING}/test_shares.py::test_what_is_beyond_the_share_of_a_day_is_not_acknowledged_and_recorded_the_next",
+        ),
+    ),
+    Planted(
+        "each fork of a row is kept for ever",
+        "hub/recording/recorder.py",
+        "        if conn.execute(of_ctl).scalar_one() >= FORKS_MAX:\n",
+        "        if conn.execute(of_ctl).scalar_one() < 0:\n",
+        (
+            f"{_RECORDING}/test_shares.py::test_of_forks_a_bounded_number_is_kept_beside_and_told_each",
+        ),
+    ),
+    Planted(
+        "epochs without rows have no end",
+        "hub/recording/lineage.py",
+        "        empty = streams.count_empty(conn, ctl) if opened is None else 0\n",
+        "        empty = 0\n",
+        (f"{_RECORDING}/test_shares.py::test_of_epochs_without_a_row_a_bounded_number_is_known",),
     ),
 )
