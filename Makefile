@@ -46,7 +46,7 @@ check: $(STAMP) ## format, lint, types, import contracts, fast tests; about a mi
 	  check-hub check-rules check-edge check-code
 
 check-hub:
-	@echo "the hub's tests"; $(PYTEST) -n 2 tests/hub
+	@echo "the hub's tests"; $(PYTEST) -n 2 --dist loadfile tests/hub
 
 check-rules:
 	@echo "the rules' tests, every branch"; $(PYTEST) $(RULES) --cov --cov-report=

@@ -136,7 +136,7 @@ def _user(args: argparse.Namespace) -> int:
     hub = build(load(args.data), services=False)
     try:
         if args.act == "list":
-            for one in hub.accounts.people(args.org):
+            for one in hub.accounts.register.people(args.org):
                 print(f"{one.post}\t{one.login}\t{one.org}\t{','.join(one.roles)}")
             return EX_OK
         if args.act == "log":

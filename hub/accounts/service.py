@@ -1,23 +1,18 @@
-"""Accounts: users, passwords, sign-in, server-side sessions.
+"""Accounts: sign-in and server-side sessions.
 
-Passwords are hashed by argon2id with 19 MiB (OWASP's floor: a hub of two cores stays alive under
-a storm of sign-ins). A session is a random token of which only the SHA-256 is stored, so a copied
-database signs nobody in. Lifetimes run on the machine's clock, which no demonstration shifts.
+A session is a random token of which only the SHA-256 is stored, so a copied database signs nobody
+in. Lifetimes run on the machine's clock, which no demonstration shifts.
 """
 
 from __future__ import annotations
 
 import hashlib
 import secrets
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable
 from datetime import datetime, timedelta
-from functools import cache
-from typing import Any, Final
+from typing import Final
 
-from argon2 import PasswordHasher
-from argon2.exceptions import InvalidHashError, VerificationError
-from sqlalchemy import Connection, Row, select
-from sqlalchemy.exc import IntegrityError
+from sqlalchemy import Connection, select
 from starlette.requests import Request
 
 from hub.accounts.account_log import (
@@ -28,20 +23,19 @@ from hub.accounts.account_log import (
     SIGNED_OUT,
     AccountLog,
 )
-from hub.accounts.actor import ROLES, Actor, SignedIn
+from hub.accounts.actor import Actor, SignedIn
 from hub.accounts.devices import DEVICE_COOKIE, Devices
 from hub.accounts.factors import Factors, code_needed, factor_missing, wrong_code
+from hub.accounts.hashing import matches, unknown_password
 from hub.accounts.limiter import Limiter, Turns
-from hub.accounts.names import check_names
 from hub.accounts.provider import ATTEMPT_S, Provider
 from hub.accounts.refusals import busy, csrf_missing, not_signed_in, too_many, wrong
+from hub.accounts.register import Register, actor_of
 from hub.accounts.slips import Slips
 from hub.clock import Clock
 from hub.facts import Facts
-from hub.problems import Problem, bad_request
 from hub.store.engine import Store
 from hub.store.tables_core import second_factors, users, web_sessions
-from protocols.messages.identity import person_id
 
 COOKIE: Final = "er_session"
 HOST_COOKIE: Final = f"__Host-{COOKIE}"
@@ -55,9 +49,6 @@ SESSION_LONGEST: Final = timedelta(days=30)
 SEEN_EVERY: Final = timedelta(minutes=5)
 """How exactly idleness is known; writing at each request would cost a commit each."""
 SESSIONS_PER_PERSON_MAX: Final = 16
-PASSWORD_CHARS_MIN: Final = 12
-PASSWORD_CHARS_MAX: Final = 256
-ENTROPY_BYTES: Final = 6
 ADDRESS_CHARS_MAX: Final = 64
 AGENT_CHARS_MAX: Final = 120
 OWN_ACCOUNT: Final = "own account"
@@ -67,8 +58,6 @@ VOUCHED: Final = "vouched for"
 WITHOUT_FACTOR: Final = ("/account", "/api/v1/account", "/api/v1/me", "/api/v1/sign-out")
 """Where a person comes who must set up a second factor first."""
 READING: Final = frozenset({"GET", "HEAD", "OPTIONS"})
-
-HASHER: Final = PasswordHasher(time_cost=2, memory_cost=19 * 1024, parallelism=1)
 
 
 class Accounts:
@@ -100,7 +89,6 @@ class Accounts:
         self.cookie = HOST_COOKIE if secure else COOKIE
         self.device_cookie = f"__Host-{DEVICE_COOKIE}" if secure else DEVICE_COOKIE
         self._store = store
-        self._facts = facts
         self._clock = clock
         self._limiter = Limiter()
         self._turns = Turns()
@@ -111,12 +99,13 @@ class Accounts:
             return self._clock.wall()  # whichever clock that is then: a test turns it later
 
         self.vouched = Slips(secret, kind="vouched", wall=wall, good_s=ATTEMPT_S)
+        self.register = Register(store=store, facts=facts, wall=wall)
         self.log = AccountLog(store=store, wall=wall)
         self.factors = Factors(
             store=store, facts=facts, log=self.log, key=secret, wall=wall, needed=needed
         )
         # Unknown logins cost the same time as known ones.
-        self._nobody = _nobody()
+        self._nobody = unknown_password()
 
     def sign_in(
         self,
@@ -151,12 +140,12 @@ class Accounts:
         with self._turns.turn(known=bool(known)) as mine:
             if not mine:
                 raise busy()
-            good = _matches(row.password if row is not None else self._nobody, password)
+            good = matches(row.password if row is not None else self._nobody, password)
         if row is None or not good or not row.active:
             self._limiter.failed(login, address, now_ms, device=known)
             self.log.failed(NOBODY if row is None else login, address)
             raise wrong()
-        actor = _actor(row)
+        actor = actor_of(row)
         self._ask_code(actor, code, address, device=known)
         return self.open_session(actor, address=address, agent=agent)
 
@@ -193,7 +182,7 @@ class Accounts:
         with self._turns.turn(known=True) as mine:
             if not mine:
                 raise busy()
-            good = _matches(stored, password)
+            good = matches(stored, password)
         if not good:
             self._limiter.failed(actor.login, address, now_ms, device=OWN_ACCOUNT)
             self.log.failed(actor.login, address)
@@ -287,7 +276,7 @@ class Accounts:
                     .where(web_sessions.c.token_sha256 == digest)
                     .values(seen_at=now)
                 )
-        actor = _actor(row)
+        actor = actor_of(row)
         missing = self.factors.missing(actor.roles, confirmed=bool(row.confirmed or row.vouched))
         return SignedIn(actor, csrf=str(row.csrf), token_sha256=digest, factor_missing=missing)
 
@@ -321,91 +310,6 @@ class Accounts:
         if not secrets.compare_digest(found.csrf.encode(), given.encode()):
             raise csrf_missing(given)
 
-    def actor_by_login(self, login: str) -> Actor | None:
-        """An active user by login name: the second person of a two-person act."""
-        with self._store.read() as conn:
-            row = conn.execute(
-                select(users).where(users.c.login == login, users.c.active)
-            ).one_or_none()
-        return None if row is None else _actor(row)
-
-    def any_by_login(self, login: str) -> Actor | None:
-        """A user by login name, active or not."""
-        with self._store.read() as conn:
-            row = conn.execute(select(users).where(users.c.login == login)).one_or_none()
-        return None if row is None else _actor(row)
-
-    def by_person(self, person: str) -> Actor | None:
-        """A user by person id, active or not."""
-        with self._store.read() as conn:
-            row = conn.execute(select(users).where(users.c.person == person)).one_or_none()
-        return None if row is None else _actor(row)
-
-    def people(self, org: str = "", role: str = "") -> list[Actor]:
-        """Active users of an organisation (or all) with this role (or any), by post."""
-        query = select(users).where(users.c.active).order_by(users.c.post)
-        if org:
-            query = query.where(users.c.org == org)
-        with self._store.read() as conn:
-            found = [_actor(row) for row in conn.execute(query)]
-        return [one for one in found if not role or role in one.roles]
-
-    def create(
-        self,
-        conn: Connection,
-        *,
-        login: str,
-        password_hash: str,
-        post: str,
-        org: str,
-        roles: Sequence[str],
-        lang: str = "zh-CN",
-    ) -> str:
-        """Adds a user in this transaction; returns the person id.
-
-        Raises:
-            Problem: 422 unknown role, no login, no post; 409 login or post taken.
-        """
-        check_names(login, post)
-        unknown = sorted(set(roles) - set(ROLES))
-        if unknown or not roles:
-            raise bad_request(
-                "role_unknown",
-                what="a role is not known",
-                where="user.roles",
-                expected=", ".join(ROLES),
-                got=", ".join(unknown) or "none",
-                do="give one of them",
-            )
-        person = person_id(secrets.token_bytes(ENTROPY_BYTES))
-        row: dict[str, Any] = {
-            "person": person,
-            "login": login,
-            "post": post,
-            "org": org,
-            "roles": list(roles),
-            "lang": lang,
-            "password": password_hash,
-            "active": True,
-            "created_at": self._clock.wall(),
-        }
-        try:
-            conn.execute(users.insert().values(row))
-        except IntegrityError as error:
-            raise Problem(
-                409,
-                "user_taken",
-                title="账号或岗位号已存在，或单位不存在",
-                title_en="The login or post is taken, or the organisation unknown",
-                where="user.login, user.post, user.org",
-                expected="a new login, a new post, a known organisation",
-                got=f"{login}, {post}, {org}",
-                do="choose another",
-            ) from error
-        data = {"person": person, "post": post, "org": org, "roles": list(roles)}
-        self._facts.append(conn, type="user.created", session="", data=data)
-        return person
-
     def set_password(
         self, conn: Connection, person: str, password_hash: str, *, kept: str = ""
     ) -> None:
@@ -414,75 +318,9 @@ class Accounts:
         others = web_sessions.c.token_sha256 != kept
         conn.execute(web_sessions.delete().where(web_sessions.c.person == person, others))
 
-    def next_post(self, conn: Connection, prefix: str) -> str:
-        """The post after the highest there is with this prefix, `HB-07`."""
-        taken = conn.execute(select(users.c.post).where(users.c.post.startswith(f"{prefix}-")))
-        ends = (post.rsplit("-", 1)[1] for post in taken.scalars())
-        numbers = [int(end) for end in ends if end.isdecimal()]
-        return f"{prefix}-{max(numbers, default=0) + 1:02d}"
-
-
-def hash_password(password: str) -> str:
-    """argon2id hash of a password.
-
-    Raises:
-        Problem: 422 too short or too long.
-    """
-    if not PASSWORD_CHARS_MIN <= len(password) <= PASSWORD_CHARS_MAX:
-        raise bad_request(
-            "password_length",
-            what="the password cannot be used",
-            where="user.password",
-            expected=f"{PASSWORD_CHARS_MIN} to {PASSWORD_CHARS_MAX} characters",
-            got=f"{len(password)} characters",
-            do="choose a longer one: three or four words do",
-        )
-    return HASHER.hash(password)
-
-
-def check_pin(pin: str, digits_min: int) -> None:
-    """Refuses a PIN that is too short or not of digits.
-
-    Raises:
-        Problem: 422.
-    """
-    if not (pin.isascii() and pin.isdigit() and len(pin) >= digits_min):
-        raise bad_request(
-            "pin_invalid",
-            what="the PIN cannot be used",
-            where="user.pin",
-            expected=f"at least {digits_min} digits",
-            got=f"{len(pin)} characters",
-            do="choose another",
-        )
-
-
-@cache
-def _nobody() -> str:
-    """The hash of a password nobody knows; one for the life of the process."""
-    return HASHER.hash(secrets.token_urlsafe())
-
-
-def _matches(stored: str, password: str) -> bool:
-    try:
-        return HASHER.verify(stored, password[:PASSWORD_CHARS_MAX])
-    except (VerificationError, InvalidHashError):
-        return False
-
 
 def _digest(token: str) -> str:
     return hashlib.sha256(token.encode("utf-8", "surrogatepass")).hexdigest()
-
-
-def _actor(row: Row[tuple[object, ...]]) -> Actor:
-    return Actor(
-        person=row.person,
-        login=row.login,
-        post=row.post,
-        org=row.org,
-        roles=tuple(row.roles),
-        lang=row.lang,
-    )
 
 
 def _end_oldest(conn: Connection, person: str) -> None:

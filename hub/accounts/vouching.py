@@ -52,7 +52,7 @@ class Vouching:
         )
         with self._store.read() as conn:
             login = conn.execute(query).scalar_one_or_none()
-        found = None if login is None else self._accounts.actor_by_login(str(login))
+        found = None if login is None else self._accounts.register.actor_by_login(str(login))
         if found is None:
             self._accounts.log.failed(NOBODY, address)
             raise unbound()
@@ -73,8 +73,8 @@ class Vouching:
         Raises:
             Problem: 401 the code is needed or wrong, or the account is closed; 429 too many tries.
         """
-        found = self._accounts.by_person(person)
-        actor = None if found is None else self._accounts.actor_by_login(found.login)
+        found = self._accounts.register.by_person(person)
+        actor = None if found is None else self._accounts.register.actor_by_login(found.login)
         if actor is None:
             raise unbound()
         if not strong:

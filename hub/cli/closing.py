@@ -9,7 +9,8 @@ from sqlalchemy import Connection, select
 
 from hub.accounts.account_log import FACTS_OF
 from hub.accounts.actor import Actor
-from hub.accounts.service import TOKEN_BYTES, hash_password
+from hub.accounts.hashing import hash_password
+from hub.accounts.service import TOKEN_BYTES
 from hub.accounts.vouching import Vouching
 from hub.app import Hub
 from hub.booking.erasure import NEEDED_STATES
@@ -122,7 +123,7 @@ def _reason(reason: str) -> str:
 
 
 def _colleague(hub: Hub, conn: Connection, actor: Actor, login: str, *, active: bool) -> Actor:
-    found = hub.accounts.any_by_login(login)
+    found = hub.accounts.register.any_by_login(login)
     if found is None or found.org != actor.org:
         raise ConfigError(
             f"no such login\n  where: --login\n  expected: a person of {actor.org}\n"

@@ -18,7 +18,7 @@ from sqlalchemy import Connection, select
 
 from hub import crypto
 from hub.accounts.actor import SIGNING_ROLES, VENUE_KEY_ROLES
-from hub.accounts.service import hash_password
+from hub.accounts.hashing import hash_password
 from hub.app import POLICY, Hub, build
 from hub.cli.handout import write_trust
 from hub.config import FILE, Config, ConfigError
@@ -261,8 +261,8 @@ def _people(hub: Hub, conn: Connection, org: str, known: _Secrets) -> list[dict[
 def _person(hub: Hub, conn: Connection, org: str, role: str, known: _Secrets) -> dict[str, Any]:
     roles = [role.rstrip("2")]
     login = f"{org}.{role}"
-    post = hub.accounts.next_post(conn, POST_PREFIX.get(org, org[:2].upper()))
-    person = hub.accounts.create(
+    post = hub.accounts.register.next_post(conn, POST_PREFIX.get(org, org[:2].upper()))
+    person = hub.accounts.register.create(
         conn, login=login, password_hash=known.password_hash, post=post, org=org, roles=roles
     )
     return {

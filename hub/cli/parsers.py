@@ -69,6 +69,14 @@ def _command(
     return made
 
 
+def _in_your_name(decide: argparse.ArgumentParser, *, reason: str = "") -> None:
+    """Options of an act that stands in the record with who did it; `reason`: help, none asked."""
+    decide.add_argument("--by", required=True, help="your login: it is done in your name")
+    if reason:
+        decide.add_argument("--reason", required=True, help=reason)
+    decide.add_argument("--secret-file", type=Path, help="first line: your password (asked for)")
+
+
 def hub_parser() -> argparse.ArgumentParser:
     """`evalroom hub …`."""
     top = Parser(
@@ -217,10 +225,7 @@ def _claim_options(sub: Any) -> None:
         )
         decide.add_argument("data", type=Path, help=DATA_HELP)
         decide.add_argument("--fingerprint", required=True, help="as the room shows it")
-        decide.add_argument("--by", required=True, help="your login; it is done in your name")
-        decide.add_argument(
-            "--secret-file", type=Path, help="first line: your password (asked for)"
-        )
+        _in_your_name(decide)
 
 
 def _erase_options(sub: Any) -> None:
@@ -233,9 +238,7 @@ def _erase_options(sub: Any) -> None:
     erase.add_argument("data", type=Path, help=DATA_HELP)
     erase.add_argument("session", help="s- and 12 hex digits")
     erase.add_argument("--member", type=int, help="one member's number; default all you may erase")
-    erase.add_argument("--by", required=True, help="your login: it is done in your name")
-    erase.add_argument("--reason", required=True, help="on which ground; goes into the record")
-    erase.add_argument("--secret-file", type=Path, help="first line: your password (asked for)")
+    _in_your_name(erase, reason="on which ground; goes into the record")
 
 
 def _release_options(sub: Any) -> None:
@@ -247,9 +250,7 @@ def _release_options(sub: Any) -> None:
     )
     release.add_argument("data", type=Path, help=DATA_HELP)
     release.add_argument("--ctl", required=True, help="controller, c- and 12 hex digits")
-    release.add_argument("--by", required=True, help="your login: it is done in your name")
-    release.add_argument("--reason", required=True, help="how it was made sure that one is left")
-    release.add_argument("--secret-file", type=Path, help="first line: your password (asked for)")
+    _in_your_name(release, reason="how it was made sure that one is left")
 
 
 def _reopen_options(sub: Any) -> None:
@@ -260,9 +261,7 @@ def _reopen_options(sub: Any) -> None:
         "evalroom hub reopen-log /srv/hub --by admin --reason '由旧备份恢复'",
     )
     reopen.add_argument("data", type=Path, help=DATA_HELP)
-    reopen.add_argument("--by", required=True, help="your login: it is done in your name")
-    reopen.add_argument("--reason", required=True, help="why; it stays in the log for everybody")
-    reopen.add_argument("--secret-file", type=Path, help="first line: your password (asked for)")
+    _in_your_name(reopen, reason="why; it stays in the log for everybody")
 
 
 def _revoke_options(sub: Any) -> None:
@@ -274,9 +273,7 @@ def _revoke_options(sub: Any) -> None:
     )
     revoke.add_argument("data", type=Path, help=DATA_HELP)
     revoke.add_argument("--ctl", required=True, help="controller, c- and 12 hex digits")
-    revoke.add_argument("--by", required=True, help="your login: it is done in your name")
-    revoke.add_argument("--reason", required=True, help="why; goes into the record")
-    revoke.add_argument("--secret-file", type=Path, help="first line: your password (asked for)")
+    _in_your_name(revoke, reason="why; goes into the record")
 
 
 def _serve_options(serve: argparse.ArgumentParser) -> None:
@@ -364,11 +361,7 @@ def _account_options(acts: Any) -> None:
         )
         decide.add_argument("data", type=Path, help=DATA_HELP)
         decide.add_argument("--login", required=True, help="whose")
-        decide.add_argument("--by", required=True, help="your login: it is done in your name")
-        decide.add_argument("--reason", required=True, help="why; goes into the record")
-        decide.add_argument(
-            "--secret-file", type=Path, help="first line: your password (asked for)"
-        )
+        _in_your_name(decide, reason="why; goes into the record")
         if word == "close":
             decide.add_argument(
                 "--even-the-last",
@@ -388,8 +381,7 @@ def _account_options(acts: Any) -> None:
     subject.add_argument(
         "--remove", action="store_const", const="", dest="subject", help="takes the binding away"
     )
-    oidc.add_argument("--by", required=True, help="an administrator's login: done in your name")
-    oidc.add_argument("--secret-file", type=Path, help="first line: your password (asked for)")
+    _in_your_name(oidc)
 
 
 def verify_parser() -> argparse.ArgumentParser:

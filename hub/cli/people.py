@@ -10,7 +10,7 @@ from sqlalchemy import Connection, select
 from hub import crypto
 from hub.accounts.account_log import KEPT, PASSWORD_RESET
 from hub.accounts.actor import SIGNING_ROLES, VENUE_KEY_ROLES, Actor
-from hub.accounts.service import check_pin, hash_password
+from hub.accounts.hashing import check_pin, hash_password
 from hub.app import Hub
 from hub.cli.handout import write_trust
 from hub.cli.initialise import POST_PREFIX
@@ -46,15 +46,15 @@ def add_user(
     hashed = hash_password(password)
     venue_seed = _venue_seed(hub, org, roles, by)
     with hub.store.write() as conn:
-        post = post or hub.accounts.next_post(conn, POST_PREFIX.get(org, org[:2].upper()))
-        person = hub.accounts.create(
+        post = post or hub.accounts.register.next_post(conn, POST_PREFIX.get(org, org[:2].upper()))
+        person = hub.accounts.register.create(
             conn, login=login, password_hash=hashed, post=post, org=org, roles=roles
         )
         if set(roles) & set(VENUE_KEY_ROLES):
             _hold_venue_key(hub, conn, org=org, person=person, seed=venue_seed, password=password)
         _new_key(hub, conn, venue_seed, org=org, person=person, roles=roles, pin=pin)
     write_trust(hub)
-    found = hub.accounts.by_person(person)
+    found = hub.accounts.register.by_person(person)
     if found is None:
         raise ConfigError(f"user {login}: expected to be stored, got nothing; look at the log")
     return found
@@ -68,7 +68,7 @@ def reset_user(hub: Hub, *, login: str, password: str, pin: str, by: By) -> None
     """
     check_pin(pin, PIN_DIGITS_MIN)
     hashed = hash_password(password)
-    who = hub.accounts.actor_by_login(login)
+    who = hub.accounts.register.actor_by_login(login)
     if who is None:
         raise _no_login(login, "an active user")
     venue_seed = _venue_seed(hub, who.org, (), by)
@@ -101,7 +101,7 @@ def log_lines(hub: Hub, *, login: str, days: int) -> list[str]:
             f"days that cannot be\n  where: --days\n  expected: 1 to {KEPT.days}\n  got: {days}\n"
             "  do: the log is kept that long"
         )
-    if login and hub.accounts.any_by_login(login) is None:
+    if login and hub.accounts.register.any_by_login(login) is None:
         raise _no_login(login, "a user of this hub")
     since = hub.clock.wall() - timedelta(days=days)
     rows = [one for one in hub.accounts.log.of(login or None) if one.at >= since]
@@ -135,7 +135,7 @@ def _venue_seed(hub: Hub, org: str, roles: Sequence[str], by: By) -> bytes:
             "  got: nothing\n  do: give --by LOGIN and that person's password"
         )
     login, secret = by
-    manager = hub.accounts.actor_by_login(login)
+    manager = hub.accounts.register.actor_by_login(login)
     if manager is None or manager.org != org:
         raise ConfigError(
             f"not a manager of this venue\n  where: --by\n  expected: a login of {org}\n"

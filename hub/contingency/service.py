@@ -349,7 +349,7 @@ class Contingency:
         return True
 
     def _person(self, login: str, where: str) -> Actor:
-        found: Actor | None = self._parts.accounts.actor_by_login(login)
+        found: Actor | None = self._parts.accounts.register.actor_by_login(login)
         if found is None:
             raise _invalid(where, "the sign-in name of another person", login[:40])
         return found

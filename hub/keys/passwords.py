@@ -8,7 +8,8 @@ from sqlalchemy import select
 
 from hub.accounts.account_log import PASSWORD_CHANGED
 from hub.accounts.actor import SignedIn
-from hub.accounts.service import Accounts, hash_password
+from hub.accounts.hashing import hash_password
+from hub.accounts.service import Accounts
 from hub.facts import Facts
 from hub.keys.keyring import Keys
 from hub.store.engine import Store

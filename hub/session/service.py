@@ -206,7 +206,7 @@ class Sessions:
             return timeline(conn, link, record, after=after, limit=limit)
 
     def _second(self, login: str) -> Actor:
-        second: Actor | None = self._parts.accounts.actor_by_login(login)
+        second: Actor | None = self._parts.accounts.register.actor_by_login(login)
         if second is None:
             raise refuse(
                 422,

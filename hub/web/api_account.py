@@ -153,7 +153,7 @@ def _add_factor(api: APIRouter, hub: HasAccount) -> None:
 def _add_colleagues(api: APIRouter, hub: HasAccount, sessions: OpenSessions) -> None:
     def colleague(actor: Actor, login: str) -> Actor:
         allow(actor, ADMINISTERING)
-        found: Actor | None = hub.accounts.actor_by_login(login)
+        found: Actor | None = hub.accounts.register.actor_by_login(login)
         if found is None or found.org != actor.org:
             raise not_found("person", f"login {login[:CODE_CHARS_MAX]}")
         return found

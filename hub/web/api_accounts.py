@@ -86,7 +86,7 @@ def router(hub: HasAccounts) -> APIRouter:
     def people(request: Request, role: str = "") -> dict[str, Any]:
         """Colleagues of one's own organisation: posts, never names."""
         actor = hub.accounts.actor(request)
-        found = hub.accounts.people(actor.org, role)
+        found = hub.accounts.register.people(actor.org, role)
         return {"people": [one.document() for one in found]}
 
     return api

@@ -129,7 +129,7 @@ class ServiceViews:
         """The reader's own account, and what an administrator sees of the colleagues'."""
         hub, factors = self._hub, self._hub.accounts.factors
         sessions = OpenSessions(store=hub.store, facts=hub.facts, log=hub.accounts.log)
-        people = hub.accounts.people(viewer.org) if viewer.may(ADMINISTERING) else []
+        people = hub.accounts.register.people(viewer.org) if viewer.may(ADMINISTERING) else []
         return account_view(
             viewer,
             factors.standing(self._actor(viewer)),
@@ -294,7 +294,7 @@ class ServiceViews:
         found = self._found(lambda: hub.booking.get(self._actor(viewer), number))
         people = [
             one.document()
-            for one in hub.accounts.people(viewer.org)
+            for one in hub.accounts.register.people(viewer.org)
             if not set(one.roles) <= set(PEOPLE_ROLES)
         ]
         return booking_view(viewer, found, now=hub.clock.wall(), people=people)

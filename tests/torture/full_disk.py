@@ -207,8 +207,8 @@ class FullHub:
     said: dict[str, int] = field(default_factory=dict)
 
     def history(self, nth: int, width: int) -> None:
-        """A new epoch comes while the disk is full at the nth write; the room sends until acked."""
-        stream = self.room.open()
+        """The room starts again and the disk is full at the nth write; it sends until acked."""
+        stream = self.room.open(after=next(reversed(self.room.streams.values()), None))
         for _ in range(BATCHES * BATCH):
             self.room.write(stream)
         self.disk.fill(nth, width)

@@ -13,7 +13,8 @@ from sqlalchemy import func, insert, select
 from hub.__main__ import main
 from hub.accounts import Accounts, account_log
 from hub.accounts.browsers import browser_of
-from hub.accounts.service import SESSION_IDLE, hash_password
+from hub.accounts.hashing import hash_password
+from hub.accounts.service import SESSION_IDLE
 from hub.app import Hub
 from hub.problems import Problem
 from hub.store.tables_accounts import account_log as table

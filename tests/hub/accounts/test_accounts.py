@@ -13,7 +13,8 @@ from sqlalchemy import select
 
 from hub import crypto
 from hub.accounts import Actor, require
-from hub.accounts.service import COOKIE, SESSION_IDLE, check_pin, hash_password
+from hub.accounts.hashing import check_pin, hash_password
+from hub.accounts.service import COOKIE, SESSION_IDLE
 from hub.app import Hub
 from hub.cli.people import add_user, reset_user
 from hub.keys.tries import LOCK_MS, Tries

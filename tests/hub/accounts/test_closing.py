@@ -28,7 +28,7 @@ WHY = "调离"
 
 
 def actor(hub: Hub, login: str) -> Actor:
-    found = hub.accounts.actor_by_login(login)
+    found = hub.accounts.register.actor_by_login(login)
     assert found is not None
     return found
 

@@ -17,9 +17,9 @@ from sqlalchemy import func, select
 from hub.__main__ import main
 from hub.accounts import Accounts, second_factor
 from hub.accounts import provider as provider_part
+from hub.accounts.hashing import hash_password
 from hub.accounts.provider import Provider, ProviderError
 from hub.accounts.provider_config import ProviderConfig, is_safe
-from hub.accounts.service import hash_password
 from hub.accounts.slips import Slips
 from hub.accounts.vouching import Vouching
 from hub.app import Hub
@@ -121,7 +121,7 @@ def near(far: open_provider.Provider, **changes: Any) -> Provider:
 
 
 def administrator(town: Town) -> Any:
-    found = town.accounts.actor_by_login("hubei.administrator")
+    found = town.accounts.register.actor_by_login("hubei.administrator")
     assert found is not None
     return found
 
@@ -152,7 +152,7 @@ def opened(town: Town, far: open_provider.Provider, needed: tuple[str, ...]) -> 
     with town.store.write() as conn:
         hashed = hash_password(PASSWORD)
         town.accounts.set_password(conn, town.who(LOGIN).person, hashed)
-        town.accounts.create(
+        town.accounts.register.create(
             conn,
             login="hubei.administrator",
             password_hash=hashed,
@@ -160,7 +160,7 @@ def opened(town: Town, far: open_provider.Provider, needed: tuple[str, ...]) -> 
             org="hubei",
             roles=["administrator"],
         )
-        whom = town.accounts.actor_by_login(LOGIN)
+        whom = town.accounts.register.actor_by_login(LOGIN)
         assert whom is not None
         vouching.bind(conn, whom, issuer=far.issuer, subject=far.subject, by=administrator(town))
     app = create_app(town)  # type: ignore[arg-type]
@@ -268,7 +268,7 @@ def test_a_flood_of_comebacks_asks_two_at_a_time(door: Door) -> None:
 
 def enrol(door: Door) -> bytes:
     """Gives the operator a second factor; returns its secret."""
-    actor = door.town.accounts.actor_by_login(LOGIN)
+    actor = door.town.accounts.register.actor_by_login(LOGIN)
     assert actor is not None
     secret = door.town.accounts.factors.begin(actor)
     step = second_factor.step_of(door.town.clock.now.timestamp())
@@ -335,7 +335,7 @@ def test_a_second_factor_the_provider_has_seen_counts_where_the_hub_takes_its_wo
 
 
 def test_a_person_who_has_left_comes_in_by_no_door(door: Door) -> None:
-    whom = door.town.accounts.actor_by_login(LOGIN)
+    whom = door.town.accounts.register.actor_by_login(LOGIN)
     assert whom is not None
     with door.town.store.write() as conn:
         conn.execute(users.update().where(users.c.person == whom.person).values(active=False))
@@ -404,7 +404,7 @@ def test_an_administrator_binds_and_looses_by_command(
     by = next(one for one in accounts.values() if one["login"] == "hubei.home_manager")
     hub = open_hub()
     with hub.store.write() as conn:
-        hub.accounts.create(
+        hub.accounts.register.create(
             conn,
             login="root",
             password_hash=hash_password(PASSWORD),
@@ -430,7 +430,7 @@ def test_an_administrator_binds_and_looses_by_command(
         assert not [raw for raw in raws.scalars() if b"s-1" in raw], "the subject stays here"
     assert command("--remove") == 0
     assert command("--subject", "s-1", login="hubei.witness") == 0
-    root = hub.accounts.actor_by_login("root")
+    root = hub.accounts.register.actor_by_login("root")
     assert root is not None
     close_user(hub, root, login="hubei.witness", reason="调离", last=False)
     assert command("--subject", "s-1") == 0, "a closed account holds no subject"

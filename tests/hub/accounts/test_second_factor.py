@@ -11,7 +11,7 @@ from fastapi.testclient import TestClient
 from sqlalchemy import select
 
 from hub.accounts import Accounts, second_factor
-from hub.accounts.service import hash_password
+from hub.accounts.hashing import hash_password
 from hub.app import Hub, build
 from hub.cli.people import reset_user
 from hub.config import ConfigError, load
@@ -124,7 +124,7 @@ def _town(town: Town, needed: tuple[str, ...] = ()) -> Town:
         for login in ("hubei.operator", "changsha.operator"):
             town.accounts.set_password(conn, town.who(login).person, hashed)
         for n, org in enumerate(("hubei", "changsha")):
-            town.accounts.create(
+            town.accounts.register.create(
                 conn,
                 login=f"{org}.administrator",
                 password_hash=hashed,
@@ -248,7 +248,7 @@ def test_the_command_line_takes_it_away_with_the_password(
 ) -> None:
     clock = HandClock(datetime(2026, 11, 24, tzinfo=UTC))
     hub.accounts._clock = clock  # type: ignore[assignment]
-    who = hub.accounts.actor_by_login("hubei.witness")
+    who = hub.accounts.register.actor_by_login("hubei.witness")
     assert who is not None
     secret = hub.accounts.factors.begin(who)
     step = second_factor.step_of(clock.now.timestamp())

@@ -8,7 +8,7 @@ from typing import Any
 import pytest
 from fastapi.testclient import TestClient
 
-from hub.accounts.service import hash_password
+from hub.accounts.hashing import hash_password
 from hub.problems import Problem
 from hub.web.app import create_app
 from tests.hub.booking.town import PASSWORD, Town
@@ -51,7 +51,7 @@ def client(town: Town) -> Iterator[TestClient]:
         for login in (LOGIN, "hubei.operator"):
             person = town.who(login).person
             town.accounts.set_password(conn, person, hash_password(PASSWORD))
-        town.accounts.create(
+        town.accounts.register.create(
             conn,
             login="hubei.administrator",
             password_hash=hash_password(PASSWORD),

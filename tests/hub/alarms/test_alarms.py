@@ -61,7 +61,7 @@ def _one(hub: Hub, room: Any) -> HubAlarm:
 
 
 def _who(hub: Hub, login: str) -> Actor:
-    found = hub.accounts.actor_by_login(login)
+    found = hub.accounts.register.actor_by_login(login)
     assert found is not None
     return found
 

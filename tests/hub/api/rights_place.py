@@ -152,10 +152,10 @@ def _people(town: Town) -> dict[tuple[str, str], tuple[str, str]]:
     for n, (org, role) in enumerate((org, role) for org in ORGS for role in ROLES):
         login = f"x{n}"
         with town.store.write() as conn:
-            town.accounts.create(
+            town.accounts.register.create(
                 conn, login=login, password_hash="", post=f"XX-{n:02d}", org=org, roles=[role]
             )
-        actor = town.accounts.actor_by_login(login)
+        actor = town.accounts.register.actor_by_login(login)
         assert actor is not None
         token, signed_in = town.accounts.open_session(actor)
         found[org, role] = (token, signed_in.csrf)

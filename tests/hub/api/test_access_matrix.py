@@ -17,7 +17,7 @@ from fastapi import FastAPI
 from fastapi.routing import APIRoute
 from sqlalchemy import insert, update
 
-from hub.accounts.service import hash_password
+from hub.accounts.hashing import hash_password
 from hub.reach import hears, visible_rooms
 from hub.store.tables_business import booking, package, package_receipt
 from hub.web.app import create_app
@@ -119,7 +119,7 @@ def _people(town: Town) -> None:
             if login in town.actors:
                 town.accounts.set_password(conn, town.who(login).person, hashed)
             else:
-                town.accounts.create(
+                town.accounts.register.create(
                     conn,
                     login=login,
                     password_hash=hashed,
@@ -324,7 +324,7 @@ def test_after_the_day_home_sees_the_guests_room_until_the_receipt_and_nobody_el
     town, every = ended.town, set(CTLS.values())
 
     def rooms(login: str, now: datetime) -> set[str]:
-        actor = town.accounts.actor_by_login(login)
+        actor = town.accounts.register.actor_by_login(login)
         assert actor is not None
         found = visible_rooms(town.store, actor, town.rooms.snapshot(), now, town.calendar)
         return {one.ctl for one in found}
@@ -356,7 +356,7 @@ def test_a_partner_sees_that_a_station_is_taken_and_no_more(place: Place) -> Non
 
 @pytest.mark.parametrize("login", READERS)
 def test_the_live_stream_says_only_what_concerns_the_reader(place: Place, login: str) -> None:
-    actor = place.town.accounts.actor_by_login(login)
+    actor = place.town.accounts.register.actor_by_login(login)
     assert actor is not None
     ids, store = place.ids, place.town.store
     kinds = (("session", "session"), ("booking", "number"), ("case", "case"))

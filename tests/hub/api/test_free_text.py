@@ -143,7 +143,7 @@ def test_a_commands_reason_and_a_release_by_the_command_line_are_judged_too(hub:
             expect={},
         )
     assert caught.value.where == "command.args.reason"
-    who = hub.accounts.actor_by_login("hubei.administrator")
+    who = hub.accounts.register.actor_by_login("hubei.administrator")
     assert who is not None
     with pytest.raises(Problem, match="personal_number"):
         clones.release(hub, who, "c-000000000001", f"电话 138 0013 8000 {'核实'}")

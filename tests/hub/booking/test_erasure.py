@@ -257,6 +257,6 @@ def test_the_command_erases_in_the_name_of_who_signs_in(
 
 
 def _someone(hub: Hub) -> Actor:
-    found = hub.accounts.actor_by_login("hubei.home_manager")
+    found = hub.accounts.register.actor_by_login("hubei.home_manager")
     assert found is not None
     return found

@@ -56,7 +56,7 @@ def _cloned(hub: Hub, room: Any) -> None:
 
 
 def _who(hub: Hub, login: str) -> Actor:
-    found = hub.accounts.actor_by_login(login)
+    found = hub.accounts.register.actor_by_login(login)
     assert found is not None
     return found
 

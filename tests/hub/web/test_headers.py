@@ -8,7 +8,8 @@ from typing import Any
 
 import pytest
 
-from hub.accounts.service import COOKIE, HOST_COOKIE, Accounts, hash_password
+from hub.accounts.hashing import hash_password
+from hub.accounts.service import COOKIE, HOST_COOKIE, Accounts
 from hub.bus import Bus
 from hub.config import Config
 from hub.web.app import HSTS, SECURITY_HEADERS, console, create_app

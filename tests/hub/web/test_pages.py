@@ -50,6 +50,12 @@ def client() -> Iterator[TestClient]:
         yield one
 
 
+@pytest.fixture(autouse=True)
+def _as_a_new_browser(client: TestClient) -> None:
+    """A language asked for stays asked for: each test begins without it."""
+    client.cookies.clear()
+
+
 @pytest.mark.parametrize("path", PAGES)
 @pytest.mark.parametrize(("lang", "html"), [("zh", "zh-CN"), ("en", "en")])
 def test_a_page_is_whole_in_its_language(

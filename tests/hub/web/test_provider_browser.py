@@ -61,7 +61,7 @@ def serving(town: Town, far: open_provider.Provider) -> Iterator[str]:
         secure=False,
         provider=provider,
     )
-    whom = town.accounts.actor_by_login(LOGIN)
+    whom = town.accounts.register.actor_by_login(LOGIN)
     assert whom is not None
     with town.store.write() as conn:
         Vouching(store=town.store, facts=town.facts, accounts=town.accounts).bind(

@@ -24,7 +24,8 @@ from cryptography.hazmat.primitives.serialization import Encoding, NoEncryption,
 from cryptography.x509.oid import NameOID
 
 from hub.accounts import second_factor
-from hub.accounts.service import HOST_COOKIE, Accounts, hash_password
+from hub.accounts.hashing import hash_password
+from hub.accounts.service import HOST_COOKIE, Accounts
 from hub.web.app import create_app
 from tests.hub.booking.roomscript import Room, rooms_of
 from tests.hub.booking.town import PASSWORD, PIN, Town, build_town, published, request_body
