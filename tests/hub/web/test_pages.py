@@ -74,7 +74,6 @@ def test_a_page_is_whole_in_its_language(
 def test_a_language_is_remembered(client: TestClient) -> None:
     answer = client.get("/board?lang=en", headers=HTML)
     assert "er_lang=en" in answer.headers["set-cookie"]
-    client.cookies.clear()
 
 
 @pytest.mark.parametrize("path", [*PAGES[:-1], "/static/app.css"])
