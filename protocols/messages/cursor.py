@@ -167,7 +167,9 @@ def on_ack(
     """What a genuine ack changes.
 
     `heads`: all epochs of the journal, oldest first; `gap_ends`: (epoch, last seq) of every hole
-    this room has declared, where the hub has no row and says `GENESIS`.
+    this room has declared, where the hub has no row and says `GENESIS`. Where another holder of
+    this journal has declared one (a copy of the card), the hub keeps the rows sent beside its
+    record: its word counts once it says so again of rows that were sent again.
     """
     if ack.ctl != state.ctl:
         return on_bad_ack(state, f"an ack for {ack.ctl}")
@@ -178,8 +180,10 @@ def on_ack(
         return state, (Ignored("old"),)
     head = next((one for one in heads if one.epoch == ack.epoch), None)
     known = journal_lookup(ack.epoch, ack.upto) if head is not None else None
-    declared = ack.hash == GENESIS and (ack.epoch, ack.upto) in gap_ends
-    if ack.upto and not declared and known is not None and known != ack.hash:
+    now = state.epochs.get(ack.epoch, EpochCursor())
+    sent_again = now.tries > 0 and ack.upto in now.flights
+    hole = ack.hash == GENESIS and ((ack.epoch, ack.upto) in gap_ends or sent_again)
+    if ack.upto and not hole and known is not None and known != ack.hash:
         return on_bad_ack(state, f"another hash at {ack.epoch} {ack.upto}")
     fresh = same_run or (state.ask != "" and ack.re == state.ask)
     # The ack that proves a run may be older than one of it that has moved this epoch already, or

@@ -227,6 +227,19 @@ def test_the_end_of_a_declared_gap_has_no_hash(state):
     assert isinstance(take(state, ack(60, n=2, hash="f" * 64), gap_ends=ends)[1][0], AckBad)
 
 
+def test_a_hole_a_copy_declared_is_believed_of_rows_that_were_sent_again(state):
+    """The hub keeps them beside its record; without that they would be sent for ever."""
+    none = ack(60, n=2, hash=GENESIS)
+    for tries, flights in ((0, (60,)), (1, ()), (1, (59,)), (1, (61, 70))):
+        early = replace(state, epochs={EPOCH: EpochCursor(50, flights, tries=tries)})
+        assert isinstance(take(early, none)[1][0], AckBad)
+    late = replace(state, epochs={EPOCH: EpochCursor(50, (60, 70), tries=1)})
+    assert isinstance(take(late, ack(60, n=2, hash="f" * 64))[1][0], AckBad)
+    late, out = take(late, none)
+    assert out == (Advanced(EPOCH, 60),)
+    assert late.epochs[EPOCH].flights == (70,)
+
+
 def test_a_hub_that_knows_more_than_the_journal(state):
     """Beyond the newest row, in an older epoch, in an epoch never written here; each said once."""
     state, out = take(state, ack(101, n=2))
