@@ -132,7 +132,7 @@ FAULTS: Final = (
         (
             Change(
                 "protocols/messages/cursor.py",
-                "    if ack.upto and not declared and known is not None and known != ack.hash:",
+                "    if ack.upto and not hole and known is not None and known != ack.hash:",
                 "    if False:",
             ),
         ),
