@@ -108,6 +108,10 @@ class Package:
                 sums[name] = state.hexdigest()
             (self.root / PAYLOAD_SM3).write_bytes(manifest_text(sums))
         self._count_again(payload)
+        self.list_tags()
+
+    def list_tags(self) -> None:
+        """The tag manifest that fits what lies there now."""
         tags = {
             name: self._hash(name)
             for name in self.names()

@@ -165,10 +165,16 @@ def stream_with(folder: Path, recorder: str, kind: str) -> Path:
 
 def sign_again(day: Day, folder: Path) -> None:
     """As a venue that leaves something out would: everything listed and signed with its key."""
-    package = Package.__new__(Package)
-    package.root = folder
+    package = package_at(folder)
     package.list_again()
     package.sign(day.town.keys.open_venue_key("changsha", PASSWORD))
+
+
+def package_at(folder: Path) -> Package:
+    """The copy that lies there."""
+    package = Package.__new__(Package)
+    package.root = folder
+    return package
 
 
 def test_a_package_is_taken_away_as_one_file(day: Day, tmp_path: Path) -> None:
@@ -236,13 +242,23 @@ def test_without_a_trust_file_the_origin_is_not_proven(day: Day) -> None:
 
 
 def test_a_name_that_leads_out_of_the_folder_is_altered(day: Day, folder: Path) -> None:
-    manifest = folder / "manifest-sha256.txt"
-    text = manifest.read_text("utf-8")
-    manifest.write_text(text.replace("data/record/witness.json", "data/../../witness.json"))
-    assert check(folder, day.trust).code == 2
-    (folder / "link").symlink_to("/etc/hostname")
+    """Though the venue itself listed and signed it, and what it leads to is there."""
+    link = folder / "link"
+    link.symlink_to("/etc/hostname")
     report = check(folder, day.trust)
-    assert report.code == 2
+    assert (report.code, report.first_bad) == (2, "link")
+    link.unlink()
+    inside, outside = "data/record/witness.json", "data/../../witness.json"
+    (folder / inside).rename(folder / outside)
+    for manifest in (folder / "manifest-sha256.txt", folder / "manifest-sm3.txt"):
+        if manifest.exists():
+            text = manifest.read_text("utf-8")
+            manifest.write_text(text.replace(inside, outside), "utf-8")
+    package = package_at(folder)
+    package.list_tags()
+    package.sign(day.town.keys.open_venue_key("changsha", PASSWORD))
+    report = check(folder, day.trust)
+    assert (report.code, report.first_bad) == (2, "manifest-sha256.txt")
 
 
 def test_nobodys_name_or_number_is_in_it(day: Day) -> None:
