@@ -14,6 +14,7 @@ from typing import Final
 from tests.mutants.account_bank import ACCOUNTS
 from tests.mutants.account_log_bank import ACCOUNT_LOG
 from tests.mutants.admission_bank import ADMISSION
+from tests.mutants.doors_bank import DOORS
 from tests.mutants.gate_bank import GATE
 from tests.mutants.identity_bank import IDENTITY
 from tests.mutants.limits_bank import LIMITS
@@ -263,5 +264,6 @@ BANK: Final = (
     *THREATS,
     *ADMISSION,
     *LIMITS,
+    *DOORS,
 )
 """Every planted fault."""
