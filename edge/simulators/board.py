@@ -134,7 +134,8 @@ class Faults:
             return []
         if self.takes("damage"):
             at = self.chance.randrange(len(answer))
-            answer = answer[:at] + bytes((answer[at] ^ 0x40,)) + answer[at + 1 :]
+            flipped = answer[at] ^ 1 << self.chance.randrange(8)
+            answer = answer[:at] + bytes((flipped,)) + answer[at + 1 :]
         if self.takes("drop"):
             at = self.chance.randrange(len(answer))
             answer = answer[:at] + answer[at + 1 :]
