@@ -21,6 +21,7 @@ from tests.mutants.limits_bank import LIMITS
 from tests.mutants.log_bank import LOG
 from tests.mutants.orders_bank import ORDERS
 from tests.mutants.planted import Planted
+from tests.mutants.record_bank import RECORD
 from tests.mutants.threat_bank import THREATS
 
 _CURSOR: Final = "tests/protocols/messages/test_cursor.py"
@@ -265,5 +266,6 @@ BANK: Final = (
     *ADMISSION,
     *LIMITS,
     *DOORS,
+    *RECORD,
 )
 """Every planted fault."""
