@@ -141,7 +141,17 @@ RECORD: Final = (
         "hub/recording/recorder.py",
         'if not any(one.ok and one.role == "controller" for one in verdicts):',
         'if not any(one.role == "controller" for one in verdicts):',
-        (f"{_RECORDING}::test_what_is_not_genuine_is_quarantined_once_and_counted",),
+        (
+            f"{_RECORDING}::test_what_is_not_genuine_is_quarantined_once_and_counted[signature]",
+            f"{_RECORDING}::test_what_is_not_genuine_is_quarantined_once_and_counted[other_key]",
+        ),
+    ),
+    Planted(
+        "a signature of a known key need not hold",
+        "protocols/messages/signed.py",
+        "ok = verify(public, one.sig, payload)",
+        "ok = bool(one.sig)",
+        (f"{_RECORDING}::test_what_is_not_genuine_is_quarantined_once_and_counted[signature]",),
     ),
     Planted(
         "the same rubbish is kept each time",
