@@ -140,7 +140,10 @@ def test_a_list_that_the_home_room_did_not_sign_counts_for_nothing(
         del carried["certs"]
     else:
         hub = crypto.signer(rooms.keys.hub, "hub")
-        own = crypto.signer(rooms.guest.rig.sign_key, "controller")
+        rig = rooms.guest.rig
+        own = crypto.signer(rig.sign_key, "controller")
+        cert = rooms.keys.certify(rig.ctl, "controller", "controller", rig.org, rig.sign_key)
+        carried["certs"].append(cert)  # it is known here as a controller, but not as home's
         carried["codes"] = resealed(carried["codes"], hub if forged == "the hub" else own)
 
     rooms.guest.plan(**carried)

@@ -86,7 +86,9 @@ def test_an_order_that_does_not_fit_is_refused(more: dict[str, Any], reason: str
 @pytest.mark.parametrize("venue", ["changsha", "changsha-2", "c-0123456789ab"])
 def test_an_order_for_this_venue_only(venue: str) -> None:
     room = Bench().begin()
-    room.order("open", venues=[venue])
+    room.order("open", id="theirs", venues=["xiangyang"])
+    refused(room, "other_venue")
+    room.order("open", venues=["xiangyang", venue])
     assert room.phase() == "check_in"
 
 
