@@ -13,6 +13,7 @@ from typing import Final
 
 from tests.mutants.account_bank import ACCOUNTS
 from tests.mutants.account_log_bank import ACCOUNT_LOG
+from tests.mutants.acts_bank import ACTS
 from tests.mutants.admission_bank import ADMISSION
 from tests.mutants.doors_bank import DOORS
 from tests.mutants.gate_bank import GATE
@@ -267,5 +268,6 @@ BANK: Final = (
     *LIMITS,
     *DOORS,
     *RECORD,
+    *ACTS,
 )
 """Every planted fault."""
