@@ -10,6 +10,10 @@ _ORDERS: Final = "tests/protocols/messages/test_orders.py"
 _ROOM: Final = "tests/edge/test_room_orders.py"
 _ACTS: Final = "tests/protocols/evidence/test_verifier_acts.py"
 _LINE: Final = "tests/edge/test_offline_orders.py"
+_LINES: Final = "tests/system/test_room_lines.py"
+_RENEWAL: Final = "tests/hub/fleet/test_renewal.py"
+_OUT: Final = "test_a_revoked_room_is_out_within_seconds_and_gets_no_other_certificate"
+_FULL: Final = "tests/torture/test_disk_full.py"
 _INTAKE: Final = "tests/edge/test_intake.py"
 _ERASURE: Final = "tests/hub/booking/test_erasure.py"
 _RETENTION: Final = "tests/hub/booking/test_retention.py"
@@ -105,7 +109,7 @@ ACTS: Final = (
         "an order for others is carried out here",
         "edge/room_rules/orders.py",
         "    if venues and not ours & {str(venue) for venue in venues}:\n",
-        "    if not venues and not ours:\n",
+        "    if venues and not ours:\n",
         (f"{_ROOM}::test_an_order_for_this_venue_only",),
     ),
     Planted(
@@ -243,6 +247,30 @@ ACTS: Final = (
         "            return\n",
         ("tests/edge/test_disk_full.py::test_what_memory_does_not_hold_is_a_named_loss",),
     ),
+    Planted(
+        "what comes while the disk is full overtakes what waits",
+        "edge/runtime.py",
+        "            if not self.held.full and self._step(turn, written, answers):\n",
+        "            if self._step(turn, written, answers):\n",
+        (f"{_FULL}::test_a_room_goes_on_unaided_whatever_write_found_the_disk_full",),
+    ),
+    Planted(
+        "a full disk is a line of the log for each message",
+        "hub/recording/ingest.py",
+        "        if cause != self._store_says:\n",
+        "        if cause:\n",
+        (f"{_FULL}::test_a_hub_goes_on_unaided_whatever_write_found_the_disk_full",),
+    ),
+    Planted(
+        "pictures that run take the journal's space",
+        "edge/media/recorder.py",
+        "                if self._spool.free() < self._free_min:\n",
+        "                if self._spool.free() < 0:\n",
+        (
+            "tests/torture/test_small_disk.py"
+            "::test_pictures_leave_the_journal_its_space_and_come_back_when_handed_over_ones_go",
+        ),
+    ),
     # -- 13: names and numbers ---------------------------------------------------------------
     Planted(
         "every venue sees the masks of all members",
@@ -264,8 +292,8 @@ ACTS: Final = (
     Planted(
         "with one identity go those of all",
         "hub/booking/erasure.py",
-        "        here &= booking_identity.c.no.in_(members)\n",
-        "        members = list(members)\n",
+        "    if members is not None:\n        here &= booking_identity.c.no.in_(members)\n",
+        "",
         (f"{_ERASURE}::test_an_erased_identity_cannot_be_opened_and_the_others_can",),
     ),
     Planted(
@@ -337,6 +365,72 @@ ACTS: Final = (
             "tests/hub/cli/test_revoked_again.py"
             "::test_the_damaged_hubs_own_lists_are_believed_where_its_mirror_is_gone",
         ),
+    ),
+    # -- in the room's and the hub's own processes -------------------------------------------
+    Planted(
+        "a room takes a retained command when its line comes back",
+        "protocols/messages/orders.py",
+        '    if retained:\n        return Refused("retained", "a command must not be retained at'
+        ' the broker")\n',
+        "",
+        (f"{_LINES}::test_a_retained_command_is_refused_when_the_line_comes_back",),
+        program=True,
+    ),
+    Planted(
+        "a room takes a flipped signature for a good one",
+        "protocols/messages/trust.py",
+        "principal = self.resolve(verdict.kid) if verdict.ok else None",
+        "principal = self.resolve(verdict.kid)",
+        (f"{_LINES}::test_orders_that_are_not_genuine_move_nothing",),
+        program=True,
+    ),
+    Planted(
+        "a crash leaves names and keys in a core",
+        "evalroom.py",
+        "    resource.setrlimit(resource.RLIMIT_CORE, (0, 0))\n",
+        "",
+        ("tests/system/test_no_core.py::test_a_crash_leaves_no_core",),
+        program=True,
+    ),
+    Planted(
+        "a running hub does not look at the list of its rooms again",
+        "hub/cli/serving.py",
+        "        if self._users_stamp == before and self._shut == open_before:\n",
+        "        if self._shut == open_before:\n",
+        (f"{_RENEWAL}::{_OUT}",),
+        program=True,
+    ),
+    Planted(
+        "a revoked room may ask for another certificate",
+        "hub/fleet/renewal.py",
+        "    conn.execute(controllers.update().where(controllers.c.ctl == ctl)"
+        '.values(state="revoked"))\n',
+        "",
+        (f"{_RENEWAL}::{_OUT}",),
+        program=True,
+    ),
+    Planted(
+        "a door is opened again after a power cut",
+        "edge/room_rules/lockers.py",
+        '        doors.failed(work, after.number, opening, "interrupted")\n',
+        "        from edge.room_rules.kinds import Pulse\n\n"
+        "        work.do(Pulse(after.number, opening.intent))\n",
+        (
+            "tests/system/test_room_crash.py"
+            "::test_a_kill_around_a_pulse_never_opens_a_door_twice_or_by_itself",
+        ),
+        program=True,
+    ),
+    Planted(
+        "a room that floods keeps its topics",
+        "hub/recording/floods.py",
+        "            if count > REFUSED_MAX:\n",
+        "            if count > REFUSED_MAX * SHUT_MS:\n",
+        (
+            "tests/torture/test_flood.py"
+            "::test_a_room_that_floods_is_shut_out_and_another_is_heard_as_before",
+        ),
+        program=True,
     ),
 )
 """Each is noticed by the test that SECURITY.md names."""

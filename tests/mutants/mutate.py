@@ -41,6 +41,29 @@ OURS: Final = frozenset({"edge", "hub", "protocols", "tests"})
 """What is loaded afresh for each fault."""
 HANG_CPU_S: Final = 20
 """A mutant whose tests never end is noticed: no codec's tests take a quarter of this."""
+STARTUP: Final = """import importlib.util
+import sys
+from importlib.machinery import SourceFileLoader
+
+NAME, PATH, CHANGED = {place!r}
+
+
+class Loader(SourceFileLoader):
+    def get_code(self, name):
+        with open(CHANGED, "rb") as text:
+            return compile(text.read(), PATH, "exec")
+
+
+class Finder:
+    @staticmethod
+    def find_spec(name, path=None, target=None):
+        if name == NAME:
+            return importlib.util.spec_from_file_location(name, PATH, loader=Loader(name, PATH))
+
+
+sys.meta_path.insert(0, Finder)
+"""
+"""Run by each Python that the tests start, as its `sitecustomize`."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -111,14 +134,19 @@ def survives(
 ) -> bool:
     """True when the module's tests pass although the fault is in it.
 
-    `program`: what is started by its `__file__` gets the changed text there, in a folder aside.
+    `program`: what is started by its `__file__` gets the changed text there, in a folder aside; a
+    process of `python -m` loads it under the module's own name.
     """
     if program:
         with tempfile.TemporaryDirectory() as aside:
             changed = Path(aside) / path.name
             changed.write_text(mutant.source, encoding="utf-8")
             changed.parent.chmod(0o755)  # what is shut in reads its own program too
-            return survives(mutant, module=module, path=changed, tests=tests)
+            startup = STARTUP.format(place=(module, str(path), str(changed)))
+            changed.with_name("sitecustomize.py").write_text(startup, encoding="utf-8")
+            with pytest.MonkeyPatch.context() as patch:
+                patch.setenv("PYTHONPATH", aside, prepend=os.pathsep)
+                return survives(mutant, module=module, path=changed, tests=tests)
     child = os.fork()
     if child == 0:
         code = 1

@@ -10,7 +10,7 @@ class Planted:
     """A fault: its name, the file, what stands there, what would, and the tests that notice.
 
     Args:
-        program: the file is started as a process of its own, so the change has to lie in a file.
+        program: the tests start processes of their own that are to have the change in them too.
     """
 
     name: str

@@ -77,7 +77,7 @@ def test_a_crash_leaves_no_core(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]))
+    monkeypatch.setenv("PYTHONPATH", str(Path(__file__).parents[2]), prepend=os.pathsep)
     words, port = program(tmp_path)
 
     with crashing(words, tmp_path, lambda: answers(port)) as crash:
