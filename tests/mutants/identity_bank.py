@@ -72,7 +72,7 @@ IDENTITY: Final = (
         (f"{_ENROLLED}::test_a_code_of_yesterday_is_refused_and_recorded",),
     ),
     Planted(
-        "a code counts twice",
+        "a claim code counts twice",
         _ENROLMENTS,
         "    if row.state != OPEN and row.fingerprint != request.fingerprint:\n",
         "    if False:\n",

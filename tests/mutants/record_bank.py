@@ -33,6 +33,7 @@ _JUDGE: Final = "protocols/evidence/witness.py"
 _MERKLE: Final = "protocols/evidence/merkle.py"
 _WITNESS: Final = "edge/witness.py"
 
+_BAD: Final = "tests/system/test_demo_bad_messages.py"
 RECORD: Final = (
     # -- 1: a foreign box poses as a room ----------------------------------------------------------
     Planted(
@@ -337,5 +338,21 @@ RECORD: Final = (
         "                return\n",
         "                continue\n",
         (f"{_PACKAGE}::test_a_false_co_signature_of_a_pinned_witness_is_altered",),
+    ),
+    Planted(
+        "a running hub records what a stranger signed",
+        "hub/recording/recorder.py",
+        "        if not any(one.ok and one.role",
+        "        if False and not any(one.ok and one.role",
+        (f"{_BAD}::test_a_batch_signed_by_a_stranger_is_kept_apart",),
+        program=True,
+    ),
+    Planted(
+        "a running room believes an ack that a stranger signed",
+        "edge/uplink.py",
+        "        if not genuine:\n",
+        "        if False:\n",
+        (f"{_BAD}::test_an_ack_signed_by_a_stranger_is_named_and_sending_goes_on",),
+        program=True,
     ),
 )
