@@ -105,9 +105,14 @@ class Lineages:
     def moved(self, conn: Connection, ctl: str, epoch: str) -> set[str]:
         """Judges what may stand otherwise because this epoch moved; returns who is asked for."""
         asked: set[str] = set()
+        rows = streams.concerned(conn, ctl, epoch)
+        if not rows:
+            return asked
+        branches = {one.value for one in streams.BRANCHES}
         family = self._family(conn, ctl)
         own = streams.load_head(conn, ctl, epoch)
-        for row in streams.children(conn, ctl, epoch):
+        alone = [row for row in rows if row.pred_epoch != epoch or row.standing in branches]
+        for row in (one for one in rows if one.pred_epoch == epoch):
             # What went on from the tip is a branch once the other one appends or answers.
             passed = (own is not None and own.head > row.pred_seq) or self._alive.ponged_later(
                 ctl, epoch, row.epoch
@@ -115,9 +120,8 @@ class Lineages:
             waits = row.standing == StreamState.WAITING.value
             if waits or (passed and row.standing == StreamState.OPEN.value):
                 asked |= self._judge(conn, row, family)
-        unsettled = streams.unsettled(conn, ctl)
-        if unsettled and self._may_look(ctl):
-            for row in unsettled:
+        if alone and self._may_look(ctl):
+            for row in alone:
                 asked |= self._judge(conn, row, family)
         self._owe(family)
         return asked

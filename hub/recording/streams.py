@@ -39,11 +39,6 @@ _NEWEST: Final = (
 _KIN: Final = select(epochs.c.epoch, epochs.c.pred_epoch, epochs.c.cause).where(
     epochs.c.ctl == bindparam("of_ctl")
 )
-_CHILDREN: Final = (
-    select(epochs)
-    .where(epochs.c.ctl == bindparam("of_ctl"), epochs.c.pred_epoch == bindparam("of_epoch"))
-    .order_by(epochs.c.order.desc())
-)
 _AT_TIP: Final = select(func.count()).where(
     epochs.c.ctl == bindparam("of_ctl"),
     epochs.c.pred_epoch == bindparam("of_epoch"),
@@ -62,7 +57,14 @@ def _unrelated(standings: Iterable[StreamState]) -> ColumnElement[bool]:
     return and_(epochs.c.ctl == bindparam("of_ctl"), or_(named, first))
 
 
-_UNSETTLED: Final = select(epochs).where(_unrelated(BRANCHES)).order_by(epochs.c.order.desc())
+_CONCERNED: Final = (
+    select(epochs)
+    .where(
+        epochs.c.ctl == bindparam("of_ctl"),
+        or_(epochs.c.pred_epoch == bindparam("of_epoch"), _unrelated(BRANCHES)),
+    )
+    .order_by(epochs.c.order.desc())
+)
 _UNRELATED: Final = select(func.count()).where(_unrelated(BRANCHES | ENDS))
 _EMPTY: Final = select(func.count()).where(epochs.c.ctl == bindparam("of_ctl"), epochs.c.head == 0)
 _WAITING_FOR: Final = select(func.count()).where(
@@ -205,14 +207,9 @@ def kin(conn: Connection, ctl: str) -> list[Kin]:
     ]
 
 
-def children(conn: Connection, ctl: str, epoch: str) -> list[Any]:
-    """Rows of the epochs that name this one as their predecessor."""
-    return list(conn.execute(_CHILDREN, {"of_ctl": ctl, "of_epoch": epoch}))
-
-
-def unsettled(conn: Connection, ctl: str) -> list[Any]:
-    """Rows of the epochs whose standing may change by what becomes of others."""
-    return list(conn.execute(_UNSETTLED, {"of_ctl": ctl}))
+def concerned(conn: Connection, ctl: str, epoch: str) -> list[Any]:
+    """Rows of the epochs that name this one as predecessor, and of all that stand by themselves."""
+    return list(conn.execute(_CONCERNED, {"of_ctl": ctl, "of_epoch": epoch}))
 
 
 def count_at_tip(conn: Connection, ctl: str, epoch: str, seq: int) -> int:
