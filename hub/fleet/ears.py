@@ -3,8 +3,10 @@
 A hub whose line or broker is gone hears nobody. That is one trouble, not as many as there are
 rooms, so a room is called silent only while the hub hears at all: nobody of at least two living
 rooms heard for `DEAF_MS` means that the hub is deaf, and it says so before any room's fifteen
-seconds are over. After it hears again, rooms get the time they need to come back. A hub that was
-itself stopped for a while has not listened: what it did not hear then says nothing.
+seconds are over. A room whose last pong was lost just before has a start of some seconds: while
+nobody is heard it is not judged, until somebody is heard (then the silence is its own) or the hub
+is deaf. After it hears again, rooms get the time they need to come back. A hub that was itself
+stopped for a while has not listened: what it did not hear then says nothing.
 """
 
 from __future__ import annotations
@@ -82,11 +84,13 @@ class Ears:
     def look(self, signs: Mapping[str, Sign], now_ms: int) -> Heard:
         """Judges the silence of every room; to be called each second."""
         stopped_ms = self._stopped(now_ms)
-        turned = self._turn(signs, now_ms)
+        quiet_ms = self._quiet(signs, now_ms)
+        turned = self._turn(signs, now_ms, quiet_ms)
+        unsure = quiet_ms > MISSED_MS and self.deaf_since_ms is None
         silent = tuple(
             (ctl, self._excused(one, now_ms))
             for ctl, one in signs.items()
-            if now_ms - self._from(one) >= UNREACHABLE_MS
+            if now_ms - self._from(one) >= UNREACHABLE_MS and not (one.living and unsure)
         )
         return Heard(silent, turned, stopped_ms)
 
@@ -116,16 +120,19 @@ class Ears:
     def _from(self, sign: Sign) -> int:
         return sign.last_ms if self._floor_ms is None else max(sign.last_ms, self._floor_ms)
 
-    def _turn(self, signs: Mapping[str, Sign], now_ms: int) -> bool | None:
+    def _quiet(self, signs: Mapping[str, Sign], now_ms: int) -> int:
+        """How long nobody was heard of enough living rooms to tell by."""
+        living = [self._from(one) for one in signs.values() if one.living]
+        return now_ms - max(living) if len(living) >= DEAF_ROOMS_MIN else 0
+
+    def _turn(self, signs: Mapping[str, Sign], now_ms: int, quiet_ms: int) -> bool | None:
         if self.deaf_since_ms is not None:
             pongs = [one.pong_ms for one in signs.values() if one.pong_ms is not None]
             if max(pongs, default=0) <= self.deaf_since_ms:
                 return None
             self.deaf_since_ms, self._returned_ms = None, now_ms
             return False
-        living = [self._from(one) for one in signs.values() if one.living]
-        newest_ms = max(living, default=now_ms)
-        if len(living) < DEAF_ROOMS_MIN or now_ms - newest_ms < DEAF_MS:
+        if quiet_ms < DEAF_MS:
             return None
-        self.deaf_since_ms = newest_ms
+        self.deaf_since_ms = now_ms - quiet_ms
         return True

@@ -162,6 +162,10 @@ TEXTS = {
     "hidden": ("只列校验值、未展示内容的记录", "records listed by their hash only"),
     "gap": ("已申报的记录缺口", "a declared gap in the record"),
     "act_form": ("指令或声明格式不正确", "a signed act is malformed"),
+    "act_missing": (
+        "记录为已接受的指令未附原件，无从核验发令人",
+        "an accepted order without its signed original: nothing shows who gave it",
+    ),
     "act": ("指令或声明的签名无效", "the signature of an act does not hold"),
     "no_codes": (
         "缺少主场现场所签的离线指令码校验值",
@@ -1671,9 +1675,13 @@ class _Check:
             data = event.get("data")
             if event.get("type") not in RAW_TYPES or not isinstance(data, dict):
                 continue
+            name = f"{stream.folder}/events.jsonl#{seq}"
             if data.get("raw"):
-                name = f"{stream.folder}/events.jsonl#{seq}"
                 self.check_act(name, str(event["type"]), data["raw"], (stream, seq), keys)
+            elif event["type"] in ("order.accepted", "order.confirmed"):
+                # A room's word alone is no order; one by code is looked up in the drawn codes.
+                if event["type"] == "order.confirmed" or data.get("via") != "code":
+                    self.say(ALTERED, name, "act_missing")
 
     def check_act(
         self, name: str, kind: str, raw: object, place: tuple[Stream, int], keys: Keys

@@ -29,7 +29,7 @@ from edge.drivers.doors import ANSWER_MS, POLL_MS
 from edge.media import picture
 from edge.media.ffmpeg import TIMEOUT_US
 from edge.media.recorder import BACKOFF_S, LOOK_S, STALL_S
-from edge.network import CONNECT_S, PROBE_S, Probe, diagnose
+from edge.network import CONNECT_S, ECHO_MS_MAX, FAILED_MIN, PROBE_S, Probe, Steadied
 from edge.pipe import HURRY_S
 from edge.room import Effect, Input, SelfTest, decide, sense
 from edge.runtime import TICK_MS
@@ -81,6 +81,11 @@ def config(ctl: str) -> RoomConfig:
     )
 
 
+def _looks(first: float, times: int) -> list[float]:
+    """Moments of looks that fail one after the other."""
+    return [first + n * (PROBE_S + CONNECT_S) * S for n in range(times)]
+
+
 @dataclass(frozen=True, slots=True)
 class Row:
     """One event the room wrote."""
@@ -114,7 +119,7 @@ class RoomLine:
         self._boot_ms, self._up = 0, True
         self._due: set[int] = set()
         self._mains = Debounce(on_ms=gpio_inputs.MAINS_BACK_MS, off_ms=gpio_inputs.MAINS_LOST_MS)
-        self._rung, self._told_offset, self._free = "", 0, 10 * LOW_BYTES
+        self._steady, self._told_offset, self._free = Steadied(), 0, 10 * LOW_BYTES
         self._space = SpaceProbe(lambda: self._free, self._device_word)
         self._real: set[str] = set()
 
@@ -206,7 +211,8 @@ class RoomLine:
         self._mains.state = None
         self._poll_mains()
         self._ups()
-        self.feed("network", {"rung": "ok", "detail": ""})
+        self._steady = Steadied()
+        self._probe(tcp=True, mqtt=True, echo_ms=0)
         self.feed("system_probe", {"ok": True})
         self.feed("recording", {"stream": "room", "state": "on"})
         self._space.look()
@@ -341,40 +347,32 @@ class RoomLine:
 
     # -- the ladder ------------------------------------------------------------------------------
     def _probe_at(self, at: float, *, tcp: bool, mqtt: bool, echo_ms: int | None) -> None:
-        rung = diagnose(
-            Probe(
-                carrier=True,
-                route=True,
-                gateway=True,
-                dns=True,
-                tcp=tcp,
-                mqtt=mqtt,
-                echo_age_ms=echo_ms,
-            )
-        )
-        self.at(at, partial(self._ladder, rung))
+        self.at(at, partial(self._probe, tcp=tcp, mqtt=mqtt, echo_ms=echo_ms))
 
-    def _ladder(self, rung: str) -> None:
-        if self._up and rung != self._rung:
-            self._rung = rung
-            self.feed("network", {"rung": rung, "detail": ""})
+    def _probe(self, *, tcp: bool, mqtt: bool, echo_ms: int | None) -> None:
+        """A look at the line; what of it is told is the prober's own rule."""
+        probe = Probe(*[True] * 4, tcp=tcp, mqtt=mqtt, echo_age_ms=echo_ms)
+        if self._up and self._steady.take(probe):
+            self.feed("network", {"rung": self._steady.told, "detail": ""})
 
     def _probed(self, after: float, wait_s: float = 0.0) -> float:
         return after + self._chance.randrange(round(PROBE_S * S)) + wait_s * S
 
     def _break_wan(self, begun: int, over: int) -> None:
-        self._probe_at(self._probed(begun, CONNECT_S), tcp=False, mqtt=False, echo_ms=None)
+        # Packets vanish: the connection seems to stand until the line has been missed twice.
+        seen = self._probed(begun, CONNECT_S)
+        for at in _looks(seen, FAILED_MIN):
+            self._probe_at(at, tcp=False, mqtt=True, echo_ms=0)
         self._return(over)
 
     _break_broker = _break_wan
-    """A broker that is gone refuses at once; the time-out is the slower of the two."""
+    """A broker that is gone refuses at once; the time-outs are the slower of the two."""
 
     def _break_hub_line(self, begun: int, over: int) -> None:
         # Connected, and nobody asks.
-        old = diagnose(Probe(None, None, None, True, True, mqtt=True, echo_age_ms=15_001))
-        silent = begun - self._chance.randrange(PING_MS) + 15_001
+        silent = begun - self._chance.randrange(PING_MS) + ECHO_MS_MAX + 1
         if silent < over:
-            self.at(self._probed(silent), partial(self._ladder, old))
+            self._probe_at(self._probed(silent), tcp=True, mqtt=True, echo_ms=ECHO_MS_MAX + 1)
         self._probe_at(self._probed(over + PING_MS), tcp=True, mqtt=True, echo_ms=0)
 
     _break_hub_stopped = _break_hub_line
@@ -391,7 +389,7 @@ class RoomLine:
         self.at(over, self._boot)
 
     def _boot(self) -> None:
-        self._up, self._boot_ms, self._rung = True, self.now_ms - 5 * S, "ok"
+        self._up, self._boot_ms = True, self.now_ms - 5 * S
         self._start()
 
     # -- what is not broken ----------------------------------------------------------------------
@@ -430,14 +428,13 @@ class RoomLine:
             self._ups()
 
     def _rung_blink(self, times: int) -> None:
-        if self._rung == "ok":
-            self._ladder("tcp")
-            held_s = (times - 1) * (PROBE_S + CONNECT_S) + PROBE_S
-            self.at(self.now_ms + held_s * S, partial(self._rung_back, "tcp"))
-
-    def _rung_back(self, was: str) -> None:
-        if self._rung == was and not self._broken("wan"):
-            self._ladder("ok")
+        """Looks that fail by chance; beside a fault of the line the fault's own looks count."""
+        looks = _looks(self.now_ms, times)
+        back = round(looks[-1] + PROBE_S * S)
+        if not self._broken("wan", back):
+            for at in looks:
+                self._probe_at(at, tcp=False, mqtt=True, echo_ms=0)
+            self._probe_at(back, tcp=True, mqtt=True, echo_ms=0)
 
     def _system_blink(self, times: int) -> None:
         if not self._broken("system"):
@@ -449,9 +446,14 @@ class RoomLine:
         if not self._broken("system"):
             self.feed("system_probe", {"ok": True})
 
-    def _broken(self, kind: str) -> bool:
+    def _broken(self, kind: str, until_ms: int = 0) -> bool:
+        """Whether something of a kind is broken, just was, or will be until then."""
         every = {kind} if kind != "wan" else {"wan", "broker", "hub_line", "hub_stopped"}
-        return any(one.kind in every and one.near(self.now_ms, 30 * S) for one in self.faults)
+        until = max(self.now_ms, until_ms)
+        return any(
+            one.kind in every and one.from_ms <= until and self.now_ms <= one.to_ms + 30 * S
+            for one in self.faults
+        )
 
     def _always(self) -> None:
         """Every tick, and everything that says the same again."""

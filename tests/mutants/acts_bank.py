@@ -57,6 +57,13 @@ ACTS: Final = (
         "two = len({who.subject for who, _ in persons}) > 1 or len({role",
         (f"{_ACTS}::test_two_in_one_role_or_one_in_two_roles_are_not_two",),
     ),
+    Planted(
+        "a room's word that an order came is enough",
+        "protocols/evidence/verifier.py",
+        '                if event["type"] == "order.confirmed" or',
+        '                if event["type"] == "order.confirmed" and',
+        (f"{_ACTS}::test_a_rooms_word_that_an_order_came_is_not_enough",),
+    ),
     # -- 8: something sent again -------------------------------------------------------------
     Planted(
         "an order's number counts twice",

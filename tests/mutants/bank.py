@@ -28,6 +28,7 @@ from tests.mutants.threat_bank import THREATS
 _CURSOR: Final = "tests/protocols/messages/test_cursor.py"
 _RECORDING: Final = "tests/protocols/messages/test_recording.py"
 _HUB: Final = "tests/hub/recording/test_recording.py"
+_EARS: Final = "tests/hub/fleet/test_ears.py"
 _JOURNAL: Final = "tests/edge/test_journal.py"
 _MODEL: Final = "tests/model/test_gate_exhaustive.py::test_the_first_places_of_a_whole_room"
 
@@ -256,6 +257,20 @@ BANK: Final = (
         "    sent_again = now.tries > 0 and ack.upto in now.flights\n",
         "    sent_again = False\n",
         (f"{_CURSOR}::test_a_hole_a_copy_declared_is_believed_of_rows_that_were_sent_again",),
+    ),
+    Planted(
+        "a room missed before the hub's line broke is called silent",
+        "hub/fleet/ears.py",
+        "        unsure = quiet_ms > MISSED_MS and self.deaf_since_ms is None\n",
+        "        unsure = False\n",
+        (f"{_EARS}::test_who_was_missed_just_before_the_hub_hears_nothing_is_not_called_silent",),
+    ),
+    Planted(
+        "a verdict waits for ever while one is late",
+        "hub/fleet/ears.py",
+        "        unsure = quiet_ms > MISSED_MS and self.deaf_since_ms is None\n",
+        "        unsure = quiet_ms >= MISSED_MS and self.deaf_since_ms is None\n",
+        (f"{_EARS}::test_a_pong_that_is_late_delays_no_verdict",),
     ),
     *GATE,
     *ACCOUNTS,

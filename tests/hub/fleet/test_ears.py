@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from hub.fleet.ears import (
     DEAF_MS,
+    MISSED_MS,
     RETURN_MS,
     STALLED_MS,
     UNREACHABLE_MS,
@@ -35,6 +36,25 @@ def test_when_nobody_is_heard_the_hub_is_deaf_before_any_room_is_silent() -> Non
     deaf_at = next(n for n, one in enumerate(turns) if one.turned)
     assert deaf_at * 1_000 == DEAF_MS + 1_000
     assert turns[-1].silent == (("a", True), ("b", True))
+
+
+def test_who_was_missed_just_before_the_hub_hears_nothing_is_not_called_silent() -> None:
+    """One pong lost, then the hub's line: fifteen seconds are over before it can say it is deaf."""
+    turns = looked(Ears(), signs(a=0, b=7_000), 7_000, 7_000 + DEAF_MS)
+    assert [one.turned for one in turns if one.turned is not None] == [True]
+    assert [own for one in turns for _, own in one.silent] == [True]
+
+
+def test_who_is_silent_when_another_is_heard_again_is_silent_itself() -> None:
+    ears = Ears()
+    waited = looked(ears, signs(a=0, b=7_000), 7_000, 16_000)
+    assert [one.silent for one in waited if one.silent] == []
+    assert ears.look(signs(a=0, b=16_500), 17_000).silent == (("a", False),)
+
+
+def test_a_pong_that_is_late_delays_no_verdict() -> None:
+    late = UNREACHABLE_MS - MISSED_MS
+    assert Ears().look(signs(a=0, b=late), UNREACHABLE_MS).silent == (("a", False),)
 
 
 def test_one_room_alone_is_silent_itself() -> None:

@@ -156,8 +156,12 @@ def test_an_act_with_one_bad_signature_is_altered():
     assert act("order.issued", b64(raw)).first_bad == ACT
 
 
-def test_an_order_by_code_has_no_bytes_to_check():
-    assert act("order.accepted", "").code == 0
+@pytest.mark.parametrize("kind", ["order.accepted", "order.confirmed"])
+def test_a_rooms_word_that_an_order_came_is_not_enough(kind):
+    """Only an order by code has no signed bytes, and that is looked up in the drawn codes."""
+    report = act(kind, "")
+
+    assert (report.code, found(report)[0]) == (2, (2, "act_missing", ACT))
 
 
 # keys
