@@ -34,7 +34,7 @@ def main(words: list[str]) -> int:
         spool=Spool(folder / "spool"),
         sink=sink,
         clock=Clock(),
-        segment_s=5,
+        segment_s=10,
         mark="c-0123456789ab",
     )
     recorder.start("s-0123456789ab")
