@@ -19,6 +19,7 @@ from protocols.messages.cursor import (
     Advanced,
     CursorState,
     EpochCursor,
+    Ignored,
     JournalRolledBack,
     Outcome,
     Rewound,
@@ -59,6 +60,7 @@ ASKS_KEPT = 8
 # Whoever can write to our topics must not be able to fill the record and the disk with it.
 REFUSED_MS = 60_000
 ANSWER_MS = 60_000  # a hub that speaks with us answers a birth at once, busy in seconds
+GENERATION_MS = 15_000  # a hub answers a birth in seconds; its older acks are on their way for some
 PLAN_BODY = "plan-body"
 """Leaf under which the fetcher brings a body; no topic of the broker ends in it."""
 NOTICE_MS = 60_000  # what is older has been heard of by other means, or is no longer news (WIRE §3)
@@ -162,6 +164,7 @@ class Uplink:
     _told_before: frozenset[str] = frozenset()
     _rubbish: dict[str, tuple[int, str]] = field(default_factory=dict)
     _quiet_until_ms: dict[str, int] = field(default_factory=dict)
+    _generation_said_ms: int = -GENERATION_MS
 
     def __post_init__(self) -> None:
         """Takes up the positions that the journal kept."""
@@ -369,8 +372,21 @@ class Uplink:
             raise
         if run[0] != before.generation or any(isinstance(one, Rewound) for one in outcomes):
             self.on_rollback()
+        if Ignored("generation") in outcomes:
+            self._say_generation()
         self._pump()
         return turns
+
+    def _say_generation(self) -> None:
+        """Tells a hub of a lower generation which one this room has heard.
+
+        A hub from a backup takes the highest of the births the broker keeps, and those were said
+        before what their rooms have heard since.
+        """
+        now = self.mono_ms()
+        if now >= self._generation_said_ms + GENERATION_MS:
+            self._generation_said_ms = now
+            self._send_birth()
 
     def _carry_out(self, outcomes: Sequence[Outcome]) -> list[Turn]:
         turns: list[Turn] = []

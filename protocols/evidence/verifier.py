@@ -1678,10 +1678,11 @@ class _Check:
             name = f"{stream.folder}/events.jsonl#{seq}"
             if data.get("raw"):
                 self.check_act(name, str(event["type"]), data["raw"], (stream, seq), keys)
-            elif event["type"] in ("order.accepted", "order.confirmed"):
+            elif event["type"] == "order.confirmed" or (
                 # A room's word alone is no order; one by code is looked up in the drawn codes.
-                if event["type"] == "order.confirmed" or data.get("via") != "code":
-                    self.say(ALTERED, name, "act_missing")
+                event["type"] == "order.accepted" and data.get("via") != "code"
+            ):
+                self.say(ALTERED, name, "act_missing")
 
     def check_act(
         self, name: str, kind: str, raw: object, place: tuple[Stream, int], keys: Keys

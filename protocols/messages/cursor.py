@@ -51,12 +51,14 @@ class EpochHead(Protocol):
 class EpochCursor:
     """Position in one epoch. `flights`: last seqs of batches in flight; `tries`: in vain so far.
 
-    `due_ms`: when patience ends, `wait_ms` after sending or after the last progress (`moved`);
-    `asked`: a resend from here was already answered and waits for progress.
+    `hole`: the first flights up to here are declared holes and no batches; `due_ms`: when patience
+    ends, `wait_ms` after sending or after the last progress (`moved`); `asked`: a resend from here
+    was already answered and waits for progress.
     """
 
     acked: int = 0
     flights: tuple[int, ...] = ()
+    hole: int = 0
     tries: int = 0
     due_ms: int = 0
     wait_ms: int = RESEND_MS_MIN
@@ -67,6 +69,11 @@ class EpochCursor:
     def sent(self) -> int:
         """Last seq that is acked or in flight."""
         return self.flights[-1] if self.flights else self.acked
+
+    @property
+    def batched(self) -> bool:
+        """Whether rows are in flight, and not only holes in front of them."""
+        return self.sent > max(self.acked, self.hole)
 
 
 @dataclass(frozen=True, slots=True)
@@ -126,7 +133,7 @@ class AckBad:
 
 @dataclass(frozen=True, slots=True)
 class Ignored:
-    """Nothing to do. reason: generation, old, behind, stale."""
+    """Nothing to do. reason: generation, old, behind, stale, unread."""
 
     reason: str
 
@@ -170,6 +177,9 @@ def on_ack(
     this room has declared, where the hub has no row and says `GENESIS`. Where another holder of
     this journal has declared one (a copy of the card), the hub keeps the rows sent beside its
     record: its word counts once it says so again of rows that were sent again.
+
+    A row that the journal has no more cannot be compared: going on behind it takes its declaration
+    as lost, going back to it does not, for that loses nothing.
     """
     if ack.ctl != state.ctl:
         return on_bad_ack(state, f"an ack for {ack.ctl}")
@@ -182,7 +192,8 @@ def on_ack(
     known = journal_lookup(ack.epoch, ack.upto) if head is not None else None
     now = state.epochs.get(ack.epoch, EpochCursor())
     sent_again = now.tries > 0 and ack.upto in now.flights
-    hole = ack.hash == GENESIS and ((ack.epoch, ack.upto) in gap_ends or sent_again)
+    declared = (ack.epoch, ack.upto) in gap_ends
+    hole = ack.hash == GENESIS and (declared or sent_again)
     if ack.upto and not hole and known is not None and known != ack.hash:
         return on_bad_ack(state, f"another hash at {ack.epoch} {ack.upto}")
     fresh = same_run or (state.ask != "" and ack.re == state.ask)
@@ -198,7 +209,13 @@ def on_ack(
     if head is None or ack.upto > head.last:
         return _beyond(state, ack, head, heads)
     rewind = fresh and not overtaken and (ack.resend or not same_run)
-    return _place(_ahead(state, ack, fresh=fresh), ack, rewind=rewind, fresh=fresh)
+    return _place(
+        _ahead(state, ack, fresh=fresh),
+        ack,
+        rewind=rewind,
+        fresh=fresh,
+        read=known is not None or declared,
+    )
 
 
 def _ahead(state: CursorState, ack: Ack, *, fresh: bool) -> CursorState:
@@ -213,10 +230,12 @@ def _ahead(state: CursorState, ack: Ack, *, fresh: bool) -> CursorState:
 
 
 def _place(
-    state: CursorState, ack: Ack, *, rewind: bool, fresh: bool
+    state: CursorState, ack: Ack, *, rewind: bool, fresh: bool, read: bool
 ) -> tuple[CursorState, tuple[Outcome, ...]]:
-    """Move the position of one epoch."""
+    """Move the position of one epoch; `read`: its row could be compared, or is declared lost."""
     now = state.epochs.get(ack.epoch, EpochCursor())
+    if ack.upto > now.acked and not read:
+        return state, (Ignored("unread"),)
     if ack.upto > now.acked:
         flights = tuple(last for last in now.flights if last > ack.upto)
         if ack.resend:
@@ -265,7 +284,7 @@ def next_batch(
     if moving and in_flight < state.credit:
         return state, _plan(state, moving[0], pending)
     stuck = [head for head in pending if _cursor(state, head).tries > 0]
-    if any(c.flights for c in state.epochs.values() if c.tries > 0) or not stuck:
+    if any(c.batched for c in state.epochs.values() if c.tries > 0) or not stuck:
         return state, None
     first = min(stuck, key=lambda head: _cursor(state, head).tries)
     return state, _plan(state, first, pending)
@@ -287,7 +306,7 @@ def on_sent(state: CursorState, *, epoch: str, last: int, now_ms: int, entropy: 
     now = state.epochs.get(epoch, EpochCursor())
     if not now.flights:
         wait = resend_ms(now.tries, entropy)
-        now = replace(now, due_ms=now_ms + wait, wait_ms=wait, moved=False)
+        now = replace(now, due_ms=now_ms + wait, wait_ms=wait, moved=False, hole=0)
     return _with(state, epoch, replace(now, flights=(*now.flights, last)))
 
 
@@ -298,7 +317,9 @@ def on_hole(state: CursorState, *, epoch: str, last: int, now_ms: int, entropy: 
     `last`, once it has recorded the gap, moves the position past them. Without it they are passed
     again after the rows in front of them.
     """
-    return on_sent(state, epoch=epoch, last=last, now_ms=now_ms, entropy=entropy)
+    front = not state.epochs.get(epoch, EpochCursor()).batched
+    state = on_sent(state, epoch=epoch, last=last, now_ms=now_ms, entropy=entropy)
+    return _with(state, epoch, replace(state.epochs[epoch], hole=last)) if front else state
 
 
 def on_disconnect(state: CursorState) -> CursorState:

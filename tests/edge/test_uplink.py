@@ -18,7 +18,7 @@ from edge.intake import Intake
 from edge.journal import Journal
 from edge.journal_file import ConnectionPort
 from edge.turn import Turn
-from edge.uplink import Identity, Uplink, Vitals
+from edge.uplink import GENERATION_MS, Identity, Uplink, Vitals
 from protocols.messages.acks import decode_batch
 from protocols.messages.acts import CommandWrapper, Order
 from protocols.messages.event import GENESIS
@@ -388,7 +388,7 @@ def test_a_hub_that_stays_in_front_of_a_hole_is_told_of_it_again(bench: Bench) -
     assert batches(bench) == [(4, 4)], "first it goes on behind the hole"
     bench.now[0] += 60_000
     bench.uplink.tick()
-    assert batches(bench) == [(2, 2)], "then it tells of the hole again"
+    assert batches(bench) == [(2, 2), (4, 4)], "then it tells of the hole again, and goes on"
     told = {"run": "b" * 32, "generation": 2, "resend": True, "epoch": declared, "upto": 0}
     (turn,) = bench.ack(**told, hash=GENESIS)
     assert turn.data["type"] == "hub.rollback"
@@ -459,3 +459,16 @@ def test_a_birth_says_the_newest_generation_that_an_ack_had(bench: Bench) -> Non
     bench.uplink.again()
     birth = decode_status(bench.cable.take(UP_ST)[-1])
     assert (birth.plan.generation, birth.generation) == (0, 5)
+
+
+def test_a_hub_of_a_lower_generation_hears_which_one_this_room_knows(bench: Bench) -> None:
+    """From a backup it takes the highest of the births the broker keeps: said before this ack."""
+    bench.ack(generation=5)
+    bench.cable.take(UP_ST)
+    for _ in range(3):
+        bench.ack(generation=2)
+    births = [decode_status(raw) for raw in bench.cable.take(UP_ST)]
+    assert [one.generation for one in births] == [5], "said once"
+    bench.now[0] += GENERATION_MS
+    bench.ack(generation=2)
+    assert len(bench.cable.take(UP_ST)) == 1, "and again, for the line may have lost it"

@@ -60,8 +60,8 @@ ACTS: Final = (
     Planted(
         "a room's word that an order came is enough",
         "protocols/evidence/verifier.py",
-        '                if event["type"] == "order.confirmed" or',
-        '                if event["type"] == "order.confirmed" and',
+        '                event["type"] == "order.accepted" and data.get("via") != "code"\n',
+        "                False\n",
         (f"{_ACTS}::test_a_rooms_word_that_an_order_came_is_not_enough",),
     ),
     # -- 8: something sent again -------------------------------------------------------------

@@ -259,6 +259,33 @@ BANK: Final = (
         (f"{_CURSOR}::test_a_hole_a_copy_declared_is_believed_of_rows_that_were_sent_again",),
     ),
     Planted(
+        "the hub's word counts for a row that nobody can compare",
+        "protocols/messages/cursor.py",
+        "    if ack.upto > now.acked and not read:\n",
+        "    if False:\n",
+        (
+            f"{_CURSOR}::test_behind_a_row_the_journal_cannot_read_it_goes_on_once_that_is"
+            "_declared_lost",
+        ),
+    ),
+    Planted(
+        "a hole that makes no progress holds the rows behind it back",
+        "protocols/messages/cursor.py",
+        "if any(c.batched for c",
+        "if any(c.flights for c",
+        (f"{_CURSOR}::test_behind_holes_that_make_no_progress_one_batch_goes",),
+    ),
+    Planted(
+        "a hub of a lower generation is left alone",
+        "edge/uplink.py",
+        '        if Ignored("generation") in outcomes:\n',
+        "        if False:\n",
+        (
+            "tests/edge/test_uplink.py"
+            "::test_a_hub_of_a_lower_generation_hears_which_one_this_room_knows",
+        ),
+    ),
+    Planted(
         "a room missed before the hub's line broke is called silent",
         "hub/fleet/ears.py",
         "        unsure = quiet_ms > MISSED_MS and self.deaf_since_ms is None\n",

@@ -237,6 +237,7 @@ class Faults:
         place = room.path.parent / f"clone-{self.world.now}"
         place.mkdir()
         clone = Room(self.world, room.ctl, place / "journal.sqlite", name=f"{room.ctl}'")
+        clone.spoilt = set(room.spoilt)
         self._put_image(clone, self.chance.choice(images))
         self.clones.append(clone)
         clone.start()
@@ -309,6 +310,7 @@ class Faults:
                 sql = f"DELETE FROM  event WHERE {place}"  # noqa: S608 - two blanks: not the product's
             room.do("rot", lambda sql=sql, one=one: port.execute(sql, (epoch, one)))
             room.spoilt.add((epoch, one))
+            self.world.ledger.spoilt.add((room.ctl, epoch, one))
 
     def _prune(self) -> None:
         """Weeks pass, and what is old and acknowledged may go."""
@@ -336,6 +338,7 @@ class Faults:
         )
         seed = seed_of("hub") if self.chance.random() < 0.7 else seed_of("nobody")
         raw = ack.seal([signer(seed, "hub")])
+        self.world.ledger.false_words.add((room.ctl, ack.epoch, ack.upto))
         self.world.broker.route(room.ctl, topic(room.ctl, DOWN_ACK), raw)
 
     def _plan(self) -> None:

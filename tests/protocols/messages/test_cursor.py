@@ -210,11 +210,31 @@ def test_a_bad_signature_is_said_once(state):
     assert on_bad_ack(state, "signature") == (state, ())
 
 
-def test_a_row_the_journal_cannot_read_is_passed_on_the_hubs_word(state):
-    heads = (Head(EPOCH, 100),)
+def test_behind_a_row_the_journal_cannot_read_it_goes_on_once_that_is_declared_lost(state):
+    """Nothing could compare the hash, and rows in front of it would never be sent."""
     start = replace(state, epochs={EPOCH: EpochCursor(5)})
+    ahead, back = (ack(13, n=2, hash=digest) for digest in ("e" * 64, GENESIS))
 
-    assert take(start, ack(13, n=2, hash="e" * 64), heads)[1] == (Advanced(EPOCH, 13),)
+    for one in (ahead, back):
+        after, out = take(start, one)
+        assert (out, after.epochs) == ((Ignored("unread"),), start.epochs)
+        assert take(start, one, gap_ends={(EPOCH, 13)})[1] == (Advanced(EPOCH, 13),)
+
+
+def test_back_to_a_row_the_journal_cannot_read_it_goes_at_once(state):
+    """A hub from a backup that ends there would wait for ever; rows sent twice cost nothing."""
+    start = replace(state, epochs={EPOCH: EpochCursor(20)})
+    asked = ack(13, n=2, hash="e" * 64, resend=True)
+
+    assert take(start, asked)[1] == (Rewound(EPOCH, acked=20, upto=13, generation=1),)
+
+
+def test_a_run_that_said_more_of_an_unread_row_is_remembered(state):
+    """Its older ack, which proves it, must not take the position back."""
+    start = replace(state, epochs={EPOCH: EpochCursor(9)})
+    later, _ = take(start, ack(13, run=RUN2, n=5, re="", hash="e" * 64))
+
+    assert take(later, ack(8, run=RUN2, n=3))[1] == (Ignored("behind"),)
 
 
 def test_the_end_of_a_declared_gap_has_no_hash(state):
@@ -385,6 +405,26 @@ def test_a_hole_is_passed_like_a_batch_and_done_with_the_hubs_ack(state):
     state, out = take(state, ack(55, n=2, hash=GENESIS), gap_ends={(EPOCH, 55)})
     assert out == (Advanced(EPOCH, 55),)
     assert state.epochs[EPOCH].flights == ()
+
+
+def test_behind_holes_that_make_no_progress_one_batch_goes(state):
+    """The hub may know a longer hole, and says where it ends of rows that were sent again."""
+    vain = replace(state, epochs={**state.epochs, EPOCH: EpochCursor(40, tries=1)})
+    for last in (43, 45):
+        vain = on_hole(vain, epoch=EPOCH, last=last, now_ms=0, entropy=0)
+    vain, plans = send(vain, HEADS[1:])
+    assert plans == [(EPOCH, 46, 55)]
+    state, out = take(vain, ack(55, n=2, hash=GENESIS))
+    assert out == (Advanced(EPOCH, 55),)
+
+
+def test_a_hole_behind_a_batch_that_makes_no_progress_waits_with_it(state):
+    cursor = EpochCursor(40, tries=1, hole=45)
+    vain = replace(state, epochs={**state.epochs, EPOCH: cursor})
+    vain = on_sent(vain, epoch=EPOCH, last=43, now_ms=0, entropy=0)
+    vain = on_hole(vain, epoch=EPOCH, last=45, now_ms=0, entropy=0)
+
+    assert next_batch(vain, HEADS[1:], 0)[1] is None
 
 
 def test_a_lost_connection_was_not_in_vain(state):
