@@ -12,6 +12,7 @@ from dataclasses import dataclass, field
 from typing import Any, Protocol
 
 from edge.journal import DiskFullError, Journal, Row
+from edge.refusals import Refusals
 from edge.turn import Turn
 from protocols.messages.acks import Ack, seal_batch
 from protocols.messages.cursor import (
@@ -57,8 +58,6 @@ KV_CURSOR = "cursor"
 NONCE_BYTES = 16
 # Questions whose answer still says something; the hub answers the latest within a second.
 ASKS_KEPT = 8
-# Whoever can write to our topics must not be able to fill the record and the disk with it.
-REFUSED_MS = 60_000
 ANSWER_MS = 60_000  # a hub that speaks with us answers a birth at once, busy in seconds
 GENERATION_MS = 15_000  # a hub answers a birth in seconds; its older acks are on their way for some
 PLAN_BODY = "plan-body"
@@ -162,8 +161,7 @@ class Uplink:
     _asked: dict[str, int] = field(default_factory=dict)
     _gaps: dict[tuple[str, int], int] = field(default_factory=dict)
     _told_before: frozenset[str] = frozenset()
-    _rubbish: dict[str, tuple[int, str]] = field(default_factory=dict)
-    _quiet_until_ms: dict[str, int] = field(default_factory=dict)
+    _refusals: Refusals = field(default_factory=Refusals)
     _generation_said_ms: int = -GENERATION_MS
 
     def __post_init__(self) -> None:
@@ -224,7 +222,7 @@ class Uplink:
         """Once a second: batches whose time is over go again, telemetry where it is due."""
         self._pump()
         self._report()
-        return self._refusals()
+        return self._refusals.due(self.mono_ms())
 
     def arrived(self, leaf: str, payload: bytes, *, retained: bool) -> list[Turn]:
         """One message of the broker; nothing it holds can raise."""
@@ -239,20 +237,8 @@ class Uplink:
         try:
             return acts[leaf]() if leaf in acts else []
         except RemoteError as error:
-            missed, _ = self._rubbish.get(leaf, (0, ""))
-            self._rubbish[leaf] = (missed + 1, str(error)[:400])
-            return self._refusals()
-
-    def _refusals(self) -> list[Turn]:
-        """What could not be read: each leaf once a minute, with how many there were by then."""
-        now, turns = self.mono_ms(), []
-        for leaf, (count, reason) in tuple(self._rubbish.items()):
-            if now >= self._quiet_until_ms.get(leaf, now):
-                self._quiet_until_ms[leaf] = now + REFUSED_MS
-                del self._rubbish[leaf]
-                about = {"leaf": leaf, "reason": reason, "count": count}
-                turns.append(_note("wire.refused", about))
-        return turns
+            self._refusals.add(leaf, str(error))
+            return self._refusals.due(self.mono_ms())
 
     def echo_age_ms(self) -> int | None:
         """Age of the hub's last ping; None before the first of this connection."""

@@ -241,8 +241,8 @@ ACTS: Final = (
     ),
     Planted(
         "each piece of rubbish is a record",
-        "edge/uplink.py",
-        "            if now >= self._quiet_until_ms.get(leaf, now):\n",
+        "edge/refusals.py",
+        "            if now_ms >= self._quiet_until_ms.get(leaf, now_ms):\n",
         "            if count:\n",
         ("tests/edge/test_uplink.py::test_a_flood_of_rubbish_is_one_record_per_leaf_and_minute",),
     ),
