@@ -1,7 +1,8 @@
 """`make proof`: the long figures, section by section; one table with n, bound, date and commit.
 
 A section is stale when a file it rests on has changed since it held; only what is stale is run, so
-that an interrupted proof goes on. `docs/proof.json` is the record, `docs/proof.md` its table.
+that an interrupted proof goes on. `docs/proof.json` is the record, `docs/proof.md` its table; the
+README shows some rows of it.
 """
 
 from __future__ import annotations
@@ -17,11 +18,13 @@ from datetime import UTC, datetime
 from pathlib import Path
 
 from tests.bench.kept import UNFINISHED
-from tests.bench.sections import SECTIONS, Section
+from tests.bench.sections import README_ROWS, SECTIONS, Section
 from tests.bench.source_state import commit, digest
 
 OUT = Path("docs/proof.json")
 TABLE = Path("docs/proof.md")
+README = Path("README.md")
+SHORT = re.compile(r"(?<=<!-- make proof -->\n).*?(?=<!-- /make proof -->)", re.DOTALL)
 FIGURE_LINES = 40  # what a command printed is kept with its row: a page of it, not a log
 SECTION_S_MAX = 45 * 60  # a section longer than this has to become two
 EXAMPLES = re.compile(r"- (\d+) passing(?: examples|,)")  # in the words of either Hypothesis
@@ -97,6 +100,25 @@ def table(rows: Sequence[Mapping[str, object]]) -> str:
     return "\n".join(lines) + "\n"
 
 
+def short(rows: Sequence[Mapping[str, object]]) -> str:
+    """The rows of the README: what has held, with n, bound, date and commit."""
+    lines = ["| claim | n | fails | date | commit |", "|---|---|---|---|---|"]
+    lines += [
+        f"| {one['claim']} | {one['n']} | {one['bound']} | {one['date']} | {one['commit']} |"
+        for one in rows
+        if one["section"] in README_ROWS and one["held"]
+    ]
+    return "\n".join(lines) + "\n"
+
+
+def write(rows: Sequence[Mapping[str, object]]) -> None:
+    """The record, its page, and the rows of it in the README."""
+    text = json.dumps({one["section"]: one for one in rows}, indent=1, ensure_ascii=False)
+    OUT.write_text(text + "\n", encoding="utf-8")
+    TABLE.write_text(table(rows), encoding="utf-8")
+    README.write_text(SHORT.sub(short(rows), README.read_text(encoding="utf-8")), encoding="utf-8")
+
+
 def stale(section: Section, before: Mapping[str, object]) -> bool:
     """Whether it has to be run: it never held, or what it rests on is not what it was."""
     now = digest(section.sources)
@@ -115,10 +137,7 @@ def main(argv: Sequence[str] | None = None) -> int:
         if stale(section, kept.get(section.name, {})):
             sys.stderr.write(f"{section.name}: {section.claim} …\n")
             kept[section.name] = run(section)
-            rows = [kept[name] for name in names if name in kept]
-            text = json.dumps({one["section"]: one for one in rows}, indent=1, ensure_ascii=False)
-            OUT.write_text(text + "\n", encoding="utf-8")
-            TABLE.write_text(table(rows), encoding="utf-8")
+            write([kept[name] for name in names if name in kept])
     rows = [kept[section.name] for section in wanted]
     sys.stdout.write(table(rows))
     for one in rows:

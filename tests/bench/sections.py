@@ -8,6 +8,14 @@ from dataclasses import dataclass
 CORES = ("protocols", "deploy/requirements.txt")
 ROOM = (*CORES, "edge")
 PRODUCT = (*ROOM, "hub")
+README_ROWS = frozenset(
+    (
+        *("histories", "cuts-journal", "cuts-hub", "torture-mosquitto", "torture-embedded"),
+        *("backlog", "full-disk", "states", "doors", "detect", "fuzz-codecs", "hostile", "faults"),
+        *("refusals", "transparency"),
+    )
+)
+"""What a newcomer asks first; the rest is in docs/proof.md."""
 
 
 @dataclass(frozen=True, slots=True)

@@ -8,8 +8,8 @@ from pathlib import Path
 
 import pytest
 
-from tests.bench.proof import EXAMPLES, OUT, STATES, TABLE, stale, table
-from tests.bench.sections import SECTIONS, Section
+from tests.bench.proof import EXAMPLES, OUT, README, SHORT, STATES, TABLE, short, stale, table
+from tests.bench.sections import README_ROWS, SECTIONS, Section
 from tests.bench.source_state import digest
 
 
@@ -31,6 +31,19 @@ def test_states_are_counted_with_their_transitions() -> None:
 
 def test_the_page_is_the_record() -> None:
     assert TABLE.read_text(encoding="utf-8") == table(list(json.loads(OUT.read_text()).values()))
+
+
+def test_the_readme_shows_the_record() -> None:
+    rows = list(json.loads(OUT.read_text(encoding="utf-8")).values())
+    shown = SHORT.findall(README.read_text(encoding="utf-8"))
+
+    assert shown == [short(rows)]
+    assert shown[0].count("\n") > len(README_ROWS) // 2
+
+
+@pytest.mark.parametrize("name", sorted(README_ROWS))
+def test_a_row_of_the_readme_is_a_section(name: str) -> None:
+    assert name in {one.name for one in SECTIONS}
 
 
 @pytest.mark.parametrize("section", SECTIONS, ids=lambda one: one.name)
