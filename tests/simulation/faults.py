@@ -338,7 +338,8 @@ class Faults:
         )
         seed = seed_of("hub") if self.chance.random() < 0.7 else seed_of("nobody")
         raw = ack.seal([signer(seed, "hub")])
-        self.world.ledger.false_words.add((room.ctl, ack.epoch, ack.upto))
+        if seed == seed_of("hub"):
+            self.world.ledger.false_words.add((room.ctl, ack.epoch, ack.upto))
         self.world.broker.route(room.ctl, topic(room.ctl, DOWN_ACK), raw)
 
     def _plan(self) -> None:
