@@ -11,7 +11,7 @@ from typing import Final
 from protocols.messages.event import Event, decode_event
 
 ROWS_KEPT: Final = 2_048
-"""About what projections may be behind (`ROWS_BEHIND_MAX`)."""
+"""What projections may be behind (`ROWS_BEHIND_MAX`) and a batch; fewer, and each is read twice."""
 LINE_BYTES_MAX: Final = 2_048
 """A longer line is decoded each time: with the rows kept that is some ten MiB at most."""
 

@@ -12,15 +12,17 @@ import threading
 from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
-from typing import Final
+from functools import lru_cache
+from typing import Any, Final
 
-from sqlalchemy import Connection, Row, and_, bindparam, func, select
+from sqlalchemy import Connection, Row, and_, bindparam, func, or_, select
 from sqlalchemy.exc import OperationalError
 
 from hub.bus import Bus
 from hub.clock import Clock
 from hub.decoded import decoded
 from hub.store.engine import Store
+from hub.store.prepared import Prepared
 from hub.store.tables_core import cursors, events, unreadable
 from protocols.messages.errors import RemoteError
 from protocols.messages.event import Event
@@ -28,24 +30,25 @@ from protocols.messages.event import Event
 ROWS_PER_TURN: Final = 200
 """Rows of one transaction: short enough that recording never waits for long."""
 REASON_CHARS_MAX: Final = 500
-ROWS_BEHIND_MAX: Final = 2_000
+ROWS_BEHIND_MAX: Final = 1_000
 """Some tenths of a second of reading: what another room says meanwhile is not late by more."""
 CATCH_UP_S: Final = 0.5
 """The record never stops for a projection that fails: it goes on at this pace."""
 
-# Asked at each turn: building a statement costs more than running it.
-_NEWEST: Final = select(func.coalesce(func.max(events.c.id), 0))
-_CURSORS: Final = select(cursors)
-_ALL_ROWS: Final = (
+_STATEMENTS: Final = 64
+"""Sets of types that are behind together: mostly all handlers', sometimes one's."""
+_NEWEST: Final = Prepared(select(func.coalesce(func.max(events.c.id), 0)))
+_CURSORS: Final = Prepared(select(cursors))
+_ROWS: Final = (
     select(events)
     .where(events.c.id > bindparam("after"), events.c.id <= bindparam("upto"))
     .order_by(events.c.id)
     .limit(ROWS_PER_TURN)
 )
-_ROWS_OF: Final = _ALL_ROWS.where(events.c.type.in_(bindparam("types", expanding=True)))
-_MOVE: Final = (
+_ALL_ROWS: Final = Prepared(_ROWS)
+_MOVE: Final = Prepared(
     cursors.update()
-    .where(cursors.c.handler.in_(bindparam("moved", expanding=True)))
+    .where(cursors.c.handler == bindparam("of_handler"))
     .values(after_id=bindparam("upto"))
 )
 
@@ -111,6 +114,7 @@ class Projector:
         self._turn = threading.Lock()
         self._wake = threading.Event()
         self._moved = threading.Condition()
+        self._read_upto = 0
         self._stopping = threading.Event()
         self._thread: threading.Thread | None = None
         self._before: list[Callable[[], None]] = []
@@ -189,17 +193,12 @@ class Projector:
         Recording is faster than reading: the backlog of one room would be recorded at once, and
         what all others say would mean nothing until it is read.
         """
-        if self._thread is not None:
-            with self._moved:
-                self._moved.wait_for(lambda: self._behind() <= ROWS_BEHIND_MAX, CATCH_UP_S)
-
-    def _behind(self) -> int:
-        """Rows that some handler has not read."""
+        if self._thread is None:
+            return
         with self._store.read() as conn:
-            newest = conn.execute(_NEWEST).scalar_one()
-            ours = cursors.c.handler.in_(self._handlers)  # one that is no more reads nothing
-            read = conn.execute(select(func.min(cursors.c.after_id)).where(ours)).scalar_one()
-        return int(newest) - int(read or 0)
+            enough = int(_NEWEST.value(conn)) - ROWS_BEHIND_MAX
+        with self._moved:
+            self._moved.wait_for(lambda: self._read_upto >= enough, CATCH_UP_S)
 
     def start(self) -> None:
         """Runs in a thread of its own until `stop`."""
@@ -227,43 +226,47 @@ class Projector:
     def _round(self) -> tuple[int, bool]:
         """The next rows given to every handler that is behind: (rows handled, whether one was)."""
         with self._store.read() as conn:
-            newest = int(conn.execute(_NEWEST).scalar_one())
-            at = {row.handler: int(row.after_id) for row in conn.execute(_CURSORS)}
+            newest = int(_NEWEST.value(conn))
+            at = {row.handler: int(row.after_id) for row in _CURSORS.all(conn)}
             behind = [one for one in self._handlers.values() if at.get(one.name, 0) < newest]
             if not behind:
+                self._read_upto = newest
                 return 0, False
             after = min(at.get(one.name, 0) for one in behind)
-            span = {"after": after, "upto": newest}
             if all(one.types for one in behind):  # most rows say how things are: nobody's business
                 wants = frozenset[str]().union(*(one.types for one in behind))
-                rows = conn.execute(_ROWS_OF, {**span, "types": sorted(wants)}).all()
+                rows = _rows_of(wants).all(conn, after=after, upto=newest)
             else:
-                rows = conn.execute(_ALL_ROWS, span).all()
+                rows = _ALL_ROWS.all(conn, after=after, upto=newest)
         upto = int(rows[-1].id) if len(rows) == ROWS_PER_TURN else newest
-        handled, idle = 0, []
+        handled, idle, wanting = 0, [], []
         for one in behind:
             wanted = [row for row in rows if row.id > at.get(one.name, 0) and one.wants(row.type)]
             handled += len(wanted)
             if wanted:
-                self._turn_of(one, wanted, upto=upto)
+                wanting.append((one, wanted))
             elif at.get(one.name, 0) < upto:
                 idle.append(one.name)
+        # Most handlers want few types: those that have nothing to read cost no commit of their own.
+        for one, wanted in wanting:
+            self._turn_of(one, wanted, upto=upto, idle=idle)
+            idle = []
         if idle:
-            # Most handlers want few types: what has nothing for them costs one commit in all.
             with self._store.write() as conn:
                 _set_cursors(conn, idle, upto)
+        self._read_upto = upto
         return handled, True
 
     def _turn_of(
-        self, one: _Registered, rows: Sequence[Row[tuple[object, ...]]], *, upto: int
+        self, one: _Registered, rows: Sequence[Any], *, upto: int, idle: Sequence[str]
     ) -> None:
-        """One transaction of one handler, its cursor with it."""
+        """One transaction of one handler, its cursor with it, and those of the idle."""
         with self._store.write() as conn:
             for row in rows:
                 reason = self._handle(conn, one, row)
                 if reason:
                     self._mark(conn, one.name, row, reason=reason)
-            _set_cursors(conn, [one.name], upto)
+            _set_cursors(conn, [one.name, *idle], upto)
 
     def _handle(
         self,
@@ -329,12 +332,16 @@ def stored_event(row: Row[tuple[object, ...]]) -> StoredEvent:
     )
 
 
+@lru_cache(_STATEMENTS)
+def _rows_of(types: frozenset[str]) -> Prepared:
+    """The next rows of these types."""
+    return Prepared(_ROWS.where(or_(*(events.c.type == one for one in sorted(types)))))
+
+
 def _set_cursors(conn: Connection, names: Sequence[str], after_id: int) -> None:
-    done = conn.execute(_MOVE, {"moved": list(names), "upto": after_id})
-    if done.rowcount != len(names):
-        known = {row.handler for row in conn.execute(_CURSORS)}
-        new = [{"handler": name, "after_id": after_id} for name in names if name not in known]
-        conn.execute(cursors.insert(), new)
+    for name in names:
+        if _MOVE.changed(conn, of_handler=name, upto=after_id) == 0:
+            conn.execute(cursors.insert().values(handler=name, after_id=after_id))
 
 
 __all__ = ["Handler", "Projector", "RemoteError", "StoredEvent", "stored_event"]

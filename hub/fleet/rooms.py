@@ -25,6 +25,7 @@ from hub.decoded import decoded
 from hub.fleet.deafness import RETURN, Window, excused, silences, windows
 from hub.fleet.ears import MISSED_MS, Ears, Hearing, Sign
 from hub.store.engine import Store
+from hub.store.prepared import Prepared
 from hub.store.tables_core import controllers, events, notices, rooms, stations, telemetry
 from protocols.messages.bodies import Birth, Pong, Telemetry, decode_tm
 from protocols.messages.errors import RemoteError
@@ -66,13 +67,13 @@ class Link:
     refused: str = ""
 
 
-_ENROLLED: Final = (
+_ENROLLED: Final = Prepared(
     select(controllers, rooms.c.name)
     .join(rooms, rooms.c.id == controllers.c.place)
     .where(controllers.c.state == "enrolled")
 )
-# What a fold needs of a row; built once, for building costs more than running.
-_AFTER: Final = (
+# What a fold needs of a row.
+_AFTER: Final = Prepared(
     select(events.c.id, events.c.ctl, events.c.session, events.c.raw, events.c.recorded_at)
     .where(events.c.id > bindparam("after"))
     .order_by(events.c.id)
@@ -361,7 +362,7 @@ class LiveRooms:
                 act(ctl, after)
 
     def _enrolled(self, conn: Connection) -> None:
-        rows = conn.execute(_ENROLLED).all()
+        rows = _ENROLLED.all(conn)
         now_ms = self._clock.mono_ms()
         gone = set(self._rooms) - {row.ctl for row in rows}
         for ctl in gone:
@@ -384,7 +385,7 @@ class LiveRooms:
             )
 
     def _read(self, conn: Connection, touched: set[str]) -> bool:
-        rows = conn.execute(_AFTER, {"after": self._after_id}).all()
+        rows = _AFTER.all(conn, after=self._after_id)
         for row in rows:
             self._after_id = int(row.id)
             room = self._rooms.get(row.ctl)

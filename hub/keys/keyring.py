@@ -19,6 +19,7 @@ from hub.crypto import Derived, Stretch
 from hub.keys.tries import TRIES_MAX, Tries
 from hub.problems import Problem
 from hub.store.engine import Store
+from hub.store.prepared import Prepared
 from hub.store.tables_core import certificates, controllers, epochs, key_wraps, keys, organisations
 from hub.store.tables_log import log_witness
 from protocols.messages.bodies import (
@@ -38,8 +39,10 @@ from protocols.messages.trust import EPOCHS_MAX
 PIN_DIGITS_MIN: Final = 8
 ROLE_VENUE: Final = "venue"
 # Asked with every batch: building a statement costs more than running it.
-_CONTROLLER: Final = select(controllers.c.sign_kid, controllers.c.sign_pub).where(
-    controllers.c.ctl == bindparam("of_ctl"), controllers.c.state == "enrolled"
+_CONTROLLER: Final = Prepared(
+    select(controllers.c.sign_kid, controllers.c.sign_pub).where(
+        controllers.c.ctl == bindparam("of_ctl"), controllers.c.state == "enrolled"
+    )
 )
 
 
@@ -372,7 +375,7 @@ class Keys:
 
     def controller_key(self, conn: Connection, ctl: str) -> tuple[str, bytes] | None:
         """(kid, raw public key) a venue certified for this controller."""
-        row = conn.execute(_CONTROLLER, {"of_ctl": ctl}).one_or_none()
+        row = _CONTROLLER.first(conn, of_ctl=ctl)
         return None if row is None else (str(row.sign_kid), bytes.fromhex(row.sign_pub))
 
     def _open(self, kind: str, owner: str, holder: str, secret: str) -> tuple[bytes, Derived]:

@@ -25,6 +25,7 @@ from hub.recording.quarantine import Refused
 from hub.recording.shares import DAY_BYTES_MAX, Shares
 from hub.store.bulk import insert_rows
 from hub.store.engine import Store
+from hub.store.prepared import Prepared
 from hub.store.tables_core import controllers, events, forks, notices, seals
 from protocols.messages.bodies import Batch, decode_batch
 from protocols.messages.errors import RemoteError
@@ -66,9 +67,11 @@ FORKS_MAX: Final = 64
 """Of one controller, kept beside the record and told each; the rest is kept apart."""
 _EACH: Final = ("seq", "hash", "session", "type", "raw", "late")
 """Columns of a row that are not its batch's."""
-# Asked with every batch: building a statement costs more than running it.
-_SEAL: Final = seals.insert()
-_ARRIVED: Final = (
+_SEAL_VALUES: Final = ("ctl", "epoch", "first", "last", "header", "sigs", "recorded_at", "others")
+_SEAL: Final = Prepared(
+    seals.insert().inline().values({name: bindparam(name) for name in _SEAL_VALUES})
+)
+_ARRIVED: Final = Prepared(
     notices.update()
     .where(
         notices.c.ctl == bindparam("of_ctl"),
@@ -412,7 +415,7 @@ def _insert(
     whose = {"of_ctl": batch.ctl, "of_epoch": batch.epoch}
     streams.move_stream(conn, batch.ctl, batch.epoch, seq=records[-1].seq, at=now)
     span = {"of_first": records[0].seq, "of_last": records[-1].seq}
-    conn.execute(_ARRIVED, {**whose, **span})
+    _ARRIVED.changed(conn, **whose, **span)
     return found
 
 
@@ -449,7 +452,7 @@ def _keep_seal(
         "sigs": signed.raw[:-1].rpartition(b"\n")[2],
         "recorded_at": now,
     }
-    conn.execute(_SEAL, kept | {"others": others} if others else kept)
+    _SEAL.changed(conn, **kept, others=others)
 
 
 def _is_late(event: Event, now: datetime) -> bool:

@@ -10,10 +10,11 @@ from dataclasses import asdict
 from datetime import datetime
 from typing import Any, Final
 
-from sqlalchemy import ColumnElement, Connection, Row, and_, bindparam, func, or_, select
+from sqlalchemy import ColumnElement, Connection, and_, bindparam, func, or_, select
 from sqlalchemy.exc import IntegrityError
 
 from hub.recording.family import Kin
+from hub.store.prepared import Prepared
 from hub.store.tables_core import epochs, events, gaps, streams
 from protocols.messages.errors import RemoteError
 from protocols.messages.event import GENESIS, decode_event
@@ -25,24 +26,19 @@ BRANCHES: Final = frozenset({StreamState.ROLLBACK, StreamState.TAIL_LOST})
 """Standings that are a clone's once the other branch turns out to live."""
 ENDS: Final = frozenset({StreamState.CLONE, StreamState.FORK})
 """Standings that nothing changes any more."""
+MOVING: Final = ("head", "head_hash", "after_gap", "pending")
+"""What a batch changes of an epoch; what it goes on from is set by itself, for it is indexed."""
 
-# What every batch asks is built once: building a statement costs more than running it.
-_HEAD: Final = select(epochs).where(
-    epochs.c.ctl == bindparam("of_ctl"), epochs.c.epoch == bindparam("of_epoch")
+_OF_CTL: Final = epochs.c.ctl == bindparam("of_ctl")
+_OF_EPOCH: Final = and_(_OF_CTL, epochs.c.epoch == bindparam("of_epoch"))
+_AFTER_EPOCH: Final = and_(_OF_CTL, epochs.c.pred_epoch == bindparam("of_epoch"))
+_HEAD: Final = Prepared(select(epochs).where(_OF_EPOCH))
+_NEWEST: Final = Prepared(
+    select(epochs).where(_OF_CTL).order_by(epochs.c.order.desc()).limit(EPOCHS_ACKED_MAX)
 )
-_NEWEST: Final = (
-    select(epochs)
-    .where(epochs.c.ctl == bindparam("of_ctl"))
-    .order_by(epochs.c.order.desc())
-    .limit(EPOCHS_ACKED_MAX)
-)
-_KIN: Final = select(epochs.c.epoch, epochs.c.pred_epoch, epochs.c.cause).where(
-    epochs.c.ctl == bindparam("of_ctl")
-)
-_AT_TIP: Final = select(func.count()).where(
-    epochs.c.ctl == bindparam("of_ctl"),
-    epochs.c.pred_epoch == bindparam("of_epoch"),
-    epochs.c.pred_seq == bindparam("of_seq"),
+_KIN: Final = Prepared(select(epochs.c.epoch, epochs.c.pred_epoch, epochs.c.cause).where(_OF_CTL))
+_AT_TIP: Final = Prepared(
+    select(func.count()).where(_AFTER_EPOCH, epochs.c.pred_seq == bindparam("of_seq"))
 )
 
 
@@ -53,42 +49,41 @@ def _unrelated(standings: Iterable[StreamState]) -> ColumnElement[bool]:
         epochs.c.pred_epoch == "",
         epochs.c.cause != "",
     )
-    named = epochs.c.standing.in_([one.value for one in standings])
-    return and_(epochs.c.ctl == bindparam("of_ctl"), or_(named, first))
+    named = (epochs.c.standing == one.value for one in standings)
+    return and_(_OF_CTL, or_(first, *named))
 
 
-_CONCERNED: Final = (
+_CONCERNED: Final = Prepared(
     select(epochs)
     .where(
-        epochs.c.ctl == bindparam("of_ctl"),
+        _OF_CTL,
         or_(epochs.c.pred_epoch == bindparam("of_epoch"), _unrelated(BRANCHES)),
     )
     .order_by(epochs.c.order.desc())
 )
-_UNRELATED: Final = select(func.count()).where(_unrelated(BRANCHES | ENDS))
-_EMPTY: Final = select(func.count()).where(epochs.c.ctl == bindparam("of_ctl"), epochs.c.head == 0)
-_WAITING_FOR: Final = select(func.count()).where(
-    epochs.c.ctl == bindparam("of_ctl"),
-    epochs.c.pred_epoch == bindparam("of_epoch"),
-    epochs.c.standing == StreamState.WAITING.value,
+_UNRELATED: Final = Prepared(select(func.count()).where(_unrelated(BRANCHES | ENDS)))
+_EMPTY: Final = Prepared(select(func.count()).where(_OF_CTL, epochs.c.head == 0))
+_WAITING_FOR: Final = Prepared(
+    select(func.count()).where(_AFTER_EPOCH, epochs.c.standing == StreamState.WAITING.value)
 )
-_HASH: Final = select(events.c.hash).where(
+_OF_ROW: Final = and_(
     events.c.ctl == bindparam("of_ctl"),
     events.c.epoch == bindparam("of_epoch"),
     events.c.seq == bindparam("of_seq"),
 )
-_SWAP: Final = epochs.update().where(
-    epochs.c.ctl == bindparam("of_ctl"),
-    epochs.c.epoch == bindparam("of_epoch"),
-    epochs.c.head == bindparam("was_head"),
-    epochs.c.head_hash == bindparam("was_hash"),
+_HASH: Final = Prepared(select(events.c.hash).where(_OF_ROW))
+_SWAP: Final = Prepared(
+    epochs.update()
+    .where(
+        _OF_EPOCH,
+        epochs.c.head == bindparam("was_head"),
+        epochs.c.head_hash == bindparam("was_hash"),
+    )
+    .values({name: bindparam(name) for name in MOVING})
 )
-_ROW_ID: Final = select(events.c.id).where(
-    events.c.ctl == bindparam("of_ctl"),
-    events.c.epoch == bindparam("of_epoch"),
-    events.c.seq == bindparam("of_seq"),
-)
-_MOVE: Final = (
+_ROW_ID: Final = select(events.c.id).where(_OF_ROW)
+_ID: Final = Prepared(_ROW_ID)
+_MOVE: Final = Prepared(
     streams.update()
     .where(streams.c.ctl == bindparam("of_ctl"))
     .values(
@@ -105,16 +100,16 @@ class HeadMovedError(Exception):
 
 def load_head(conn: Connection, ctl: str, epoch: str) -> StreamHead | None:
     """The stream's head, or None if it is unknown."""
-    row = conn.execute(_HEAD, {"of_ctl": ctl, "of_epoch": epoch}).one_or_none()
+    row = _HEAD.first(conn, of_ctl=ctl, of_epoch=epoch)
     return None if row is None else head_of(row)
 
 
 def load_row(conn: Connection, ctl: str, epoch: str) -> Any:
     """The row of a known epoch."""
-    return conn.execute(_HEAD, {"of_ctl": ctl, "of_epoch": epoch}).one()
+    return _HEAD.first(conn, of_ctl=ctl, of_epoch=epoch)
 
 
-def head_of(row: Row[tuple[object, ...]]) -> StreamHead:
+def head_of(row: Any) -> StreamHead:
     """A row of `epochs` as the judge wants it."""
     return StreamHead(
         ctl=row.ctl,
@@ -160,8 +155,7 @@ def save_head(
         return
     was = {"was_head": before.head, "was_hash": before.head_hash}
     of = {"of_ctl": before.ctl, "of_epoch": before.epoch}
-    done = conn.execute(_SWAP, {**of, **was, **_moving(after)})
-    if done.rowcount != 1:
+    if _SWAP.changed(conn, **of, **was, **_moving(after)) != 1:
         raise HeadMovedError(f"{before.ctl} {before.epoch}: the head moved while it was written")
 
 
@@ -190,54 +184,52 @@ def set_standing(conn: Connection, ctl: str, epoch: str, state: StreamState) -> 
 
 def recorded_hash(conn: Connection, ctl: str, epoch: str, seq: int) -> str | None:
     """Hash of a recorded row, None if there is none."""
-    key = {"of_ctl": ctl, "of_epoch": epoch, "of_seq": seq}
-    return conn.execute(_HASH, key).scalar_one_or_none()
+    found = _HASH.value(conn, of_ctl=ctl, of_epoch=epoch, of_seq=seq)
+    return None if found is None else str(found)
 
 
 def newest_epochs(conn: Connection, ctl: str) -> list[Any]:
     """The newest `EPOCHS_ACKED_MAX` epochs, newest first by the order in which they were seen."""
-    return list(conn.execute(_NEWEST, {"of_ctl": ctl}))
+    return _NEWEST.all(conn, of_ctl=ctl)
 
 
 def kin(conn: Connection, ctl: str) -> list[Kin]:
     """Every known epoch of a controller."""
     return [
-        Kin(row.epoch, row.pred_epoch, opened=row.cause != "")
-        for row in conn.execute(_KIN, {"of_ctl": ctl})
+        Kin(row.epoch, row.pred_epoch, opened=row.cause != "") for row in _KIN.all(conn, of_ctl=ctl)
     ]
 
 
 def concerned(conn: Connection, ctl: str, epoch: str) -> list[Any]:
     """Rows of the epochs that name this one as predecessor, and of all that stand by themselves."""
-    return list(conn.execute(_CONCERNED, {"of_ctl": ctl, "of_epoch": epoch}))
+    return _CONCERNED.all(conn, of_ctl=ctl, of_epoch=epoch)
 
 
 def count_at_tip(conn: Connection, ctl: str, epoch: str, seq: int) -> int:
     """How many epochs go on from this row."""
-    tip = {"of_ctl": ctl, "of_epoch": epoch, "of_seq": seq}
-    return int(conn.execute(_AT_TIP, tip).scalar_one())
+    return int(_AT_TIP.value(conn, of_ctl=ctl, of_epoch=epoch, of_seq=seq))
 
 
 def count_unrelated(conn: Connection, ctl: str) -> int:
     """How many epochs of a controller go on from nothing that was its tip."""
-    return int(conn.execute(_UNRELATED, {"of_ctl": ctl}).scalar_one())
+    return int(_UNRELATED.value(conn, of_ctl=ctl))
 
 
 def count_empty(conn: Connection, ctl: str) -> int:
     """How many epochs of a controller are known by name only."""
-    return int(conn.execute(_EMPTY, {"of_ctl": ctl}).scalar_one())
+    return int(_EMPTY.value(conn, of_ctl=ctl))
 
 
 def count_waiting_for(conn: Connection, ctl: str, epoch: str) -> int:
     """How many epochs wait for this one."""
-    return int(conn.execute(_WAITING_FOR, {"of_ctl": ctl, "of_epoch": epoch}).scalar_one())
+    return int(_WAITING_FOR.value(conn, of_ctl=ctl, of_epoch=epoch))
 
 
 def move_stream(conn: Connection, ctl: str, epoch: str, *, seq: int, at: datetime) -> None:
     """Notes that a controller appended; `seq`: its newest row, which stands already."""
     row = {"of_ctl": ctl, "of_epoch": epoch, "of_seq": seq}
-    if conn.execute(_MOVE, {**row, "at": at}).rowcount == 0:
-        row_id = conn.execute(_ROW_ID, row).scalar_one()
+    if _MOVE.changed(conn, **row, at=at) == 0:
+        row_id = _ID.value(conn, **row)
         values = {"newest_epoch": epoch, "head_id": row_id, "seen_at": at}
         conn.execute(streams.insert().values(ctl=ctl, **values))
 
@@ -285,10 +277,7 @@ def keep_gap(
 
 
 def _moving(head: StreamHead) -> dict[str, Any]:
-    """What a batch changes. How epochs follow each other is set by itself: it is indexed."""
-    return {
-        "head": head.head,
-        "head_hash": head.head_hash or GENESIS,
-        "after_gap": head.after_gap,
-        "pending": [asdict(gap) for gap in head.pending],
-    }
+    pending = [asdict(gap) for gap in head.pending]
+    return dict(
+        zip(MOVING, (head.head, head.head_hash or GENESIS, head.after_gap, pending), strict=True)
+    )

@@ -11,8 +11,8 @@ from functools import lru_cache
 from typing import Any, Final
 
 from sqlalchemy import Connection, Table
-from sqlalchemy.engine import Dialect
-from sqlalchemy.exc import DBAPIError
+
+from hub.store.prepared import driver_cursor, value_of
 
 Rows = Sequence[tuple[Any, ...]]
 _STATEMENTS: Final = 64
@@ -35,12 +35,16 @@ def insert_rows(
         sqlalchemy.exc.DBAPIError: as from any statement.
     """
     columns = (*shared, *names)
-    same = tuple(_bound(conn.dialect, table, name, value) for name, value in shared.items())
+    bound = {name: value_of(conn.dialect, table.c[name].type) for name in shared}
+    same = tuple(
+        value if (process := bound[name]) is None else process(value)
+        for name, value in shared.items()
+    )
     if conn.dialect.name == "postgresql":
         _copy(conn, _statement(table, columns, served=True), [same + row for row in rows])
     else:
         statement = _statement(table, columns, served=False)
-        conn.exec_driver_sql(statement, [same + row for row in rows])
+        _executed(conn, statement, [same + row for row in rows])
 
 
 @lru_cache(_STATEMENTS)
@@ -53,24 +57,12 @@ def _statement(table: Table, columns: tuple[str, ...], *, served: bool) -> str:
     return f"INSERT INTO {table.name} ({named}) VALUES ({', '.join('?' * len(columns))})"  # noqa: S608 - names of our own table
 
 
-def _bound(dialect: Dialect, table: Table, name: str, value: object) -> object:
-    """A value as the driver wants it of this column."""
-    process = table.c[name].type.dialect_impl(dialect).bind_processor(dialect)
-    return value if process is None else process(value)
+def _executed(conn: Connection, statement: str, rows: Rows) -> None:
+    with driver_cursor(conn, statement) as cursor:
+        cursor.executemany(statement, rows)
 
 
 def _copy(conn: Connection, statement: str, rows: Rows) -> None:
-    raw: Any = conn.connection.cursor()
-    # Named by the dialect: a hub without a server never loads the server's driver.
-    driver_error = conn.dialect.loaded_dbapi.Error
-    try:
-        with raw.copy(statement) as copy:
-            for row in rows:
-                copy.write_row(row)
-    except driver_error as error:
-        # Callers know the errors of a statement, not those of a driver.
-        raise DBAPIError.instance(
-            statement, None, error, driver_error, dialect=conn.dialect
-        ) from error
-    finally:
-        raw.close()
+    with driver_cursor(conn, statement) as cursor, cursor.copy(statement) as copy:
+        for row in rows:
+            copy.write_row(row)

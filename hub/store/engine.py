@@ -14,10 +14,11 @@ from contextlib import contextmanager
 from dataclasses import dataclass, field
 from typing import Any, Final
 
-from sqlalchemy import Connection, Engine, create_engine, event, select, update
+from sqlalchemy import Connection, Engine, bindparam, create_engine, event, select, update
 from sqlalchemy.engine import make_url
 
 from hub.store.mirror import Capture, Mirror
+from hub.store.prepared import Prepared
 from hub.store.tables_core import meta
 
 BUSY_TIMEOUT_MS: Final = 30_000
@@ -25,6 +26,8 @@ BUSY_TIMEOUT_MS: Final = 30_000
 WRITERS_LOCK: Final = 0x65723101
 """Any number that nothing else in this database locks: `er1` and a one."""
 WRITE_OPTION: Final = "evalroom_write"
+
+_META: Final = Prepared(select(meta.c.value).where(meta.c.key == bindparam("of_key")))
 
 _Acts = list[Callable[[], None]]
 
@@ -225,7 +228,7 @@ class Store:
 
 def get_meta(conn: Connection, key: str, default: str = "") -> str:
     """One value of the hub's own settings."""
-    found = conn.execute(select(meta.c.value).where(meta.c.key == key)).scalar_one_or_none()
+    found = _META.value(conn, of_key=key)
     return default if found is None else str(found)
 
 
