@@ -205,12 +205,11 @@ class Uplink:
 
     def _run_ahead(self, rows: Sequence[Row]) -> None:
         """Sends as notices what a person must hear of and what would otherwise wait long."""
-        if self._waiting() <= BATCH_EVENTS_LIVE_MAX:
-            return
         since_ms = self.journal.clock.mono_ms() - NOTICE_MS
-        for row in rows:
-            event = decode_event(row.line)
-            if event.mono_ms > since_ms and event.type in NOTICE_TYPES:
+        events = ((row, decode_event(row.line)) for row in rows)
+        told = [row for row, e in events if e.type in NOTICE_TYPES and e.mono_ms > since_ms]
+        if told and self._waiting() > BATCH_EVENTS_LIVE_MAX:
+            for row in told:
                 self._publish(UP_NOTICE, self._batch(row.epoch, [row]))
 
     def _newest(self) -> list[Row]:

@@ -121,7 +121,7 @@ class Projector:
         self._unread: list[OnUnreadable] = []
 
     def before_turn(self, act: Callable[[], None]) -> None:
-        """`act` runs before handlers do: live folds are up to date when a handler asks them."""
+        """`act` runs before each portion: live folds are up to date when a handler asks them."""
         self._before.append(act)
 
     def on_unreadable(self, act: OnUnreadable) -> None:
@@ -148,10 +148,10 @@ class Projector:
         """
         total = 0
         with self._turn:
-            for act in self._before:
-                act()
             behind = True
             while behind and not stop():
+                for act in self._before:
+                    act()
                 done, behind = self._round()
                 total += done
                 with self._moved:

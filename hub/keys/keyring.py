@@ -86,13 +86,14 @@ class Keys:
         self._store = store
         self._clock = clock
         self._hub_seed = hub_seed
+        self._hub_signer = crypto.signer(hub_seed, "hub")
         self._tries = Tries(store, clock)
         # Two scrypt of 128 MiB at once would push a small machine into swap.
         self._unwrapping = threading.Semaphore(1)
 
     def hub_signer(self) -> Signer:
         """The hub's own key in the role `hub`: acks, plans, wrappers, its own stream."""
-        return crypto.signer(self._hub_seed, "hub")
+        return self._hub_signer
 
     def hub_public(self) -> bytes:
         """The hub's raw public key."""

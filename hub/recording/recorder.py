@@ -440,19 +440,23 @@ def _keep_seal(
     Also the hashes of those of its lines that did not become rows: without them nobody could check
     the seal of the others. It counts up to the last row; what is behind comes again.
     """
-    placed = {v.seq for v in verdict.verdicts if isinstance(v, Record | AlreadyRecorded)}
-    lines = enumerate(batch.lines, start=batch.first)
-    others = [[seq, event_hash(line)] for seq, line in lines if seq not in placed]
-    kept = {
-        "ctl": batch.ctl,
-        "epoch": batch.epoch,
-        "first": batch.first,
-        "last": verdict.records[-1].seq,
-        "header": signed.header_line,
-        "sigs": signed.raw[:-1].rpartition(b"\n")[2],
-        "recorded_at": now,
-    }
-    _SEAL.changed(conn, **kept, others=others)
+    records = verdict.records
+    others: list[list[object]] = []
+    if len(records) < len(batch.lines):
+        placed = {v.seq for v in verdict.verdicts if isinstance(v, Record | AlreadyRecorded)}
+        lines = enumerate(batch.lines, start=batch.first)
+        others = [[seq, event_hash(line)] for seq, line in lines if seq not in placed]
+    _SEAL.changed(
+        conn,
+        ctl=batch.ctl,
+        epoch=batch.epoch,
+        first=batch.first,
+        last=records[-1].seq,
+        header=signed.header_line,
+        sigs=signed.raw[:-1].rpartition(b"\n")[2],
+        recorded_at=now,
+        others=others,
+    )
 
 
 def _is_late(event: Event, now: datetime) -> bool:

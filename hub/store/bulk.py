@@ -12,7 +12,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, Table
 
-from hub.store.prepared import driver_cursor, value_of
+from hub.store.prepared import driver_cursor, joined, value_of
 
 Rows = Sequence[tuple[Any, ...]]
 _STATEMENTS: Final = 64
@@ -34,6 +34,7 @@ def insert_rows(
     Raises:
         sqlalchemy.exc.DBAPIError: as from any statement.
     """
+    joined(conn)
     columns = (*shared, *names)
     bound = {name: value_of(conn.dialect, table.c[name].type) for name in shared}
     same = tuple(

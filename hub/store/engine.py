@@ -18,7 +18,7 @@ from sqlalchemy import Connection, Engine, bindparam, create_engine, event, sele
 from sqlalchemy.engine import make_url
 
 from hub.store.mirror import Capture, Mirror
-from hub.store.prepared import Prepared
+from hub.store.prepared import Prepared, driver_cursor
 from hub.store.tables_core import meta
 
 BUSY_TIMEOUT_MS: Final = 30_000
@@ -108,7 +108,9 @@ def _on_connect_served(dbapi: Any, _record: object) -> None:
 
 def _on_begin(conn: Connection) -> None:
     writing = conn.get_execution_options().get(WRITE_OPTION, False)
-    conn.exec_driver_sql("BEGIN IMMEDIATE" if writing else "BEGIN")
+    sql = "BEGIN IMMEDIATE" if writing else "BEGIN"
+    with driver_cursor(conn, sql) as cursor:
+        cursor.execute(sql)
 
 
 def _on_execute(

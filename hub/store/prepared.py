@@ -66,6 +66,7 @@ class Prepared:
             TypeError: other values than the statement has places for.
         """
         ready = self._for(conn.dialect)
+        joined(conn)
         with driver_cursor(conn, ready.sql) as cursor:
             cursor.execute(ready.sql, ready.given(values))
             found = cursor.fetchall()
@@ -86,6 +87,7 @@ class Prepared:
     def changed(self, conn: Connection, **values: Any) -> int:
         """Runs it; how many rows it changed. Raises as `all`."""
         ready = self._for(conn.dialect)
+        joined(conn)
         with driver_cursor(conn, ready.sql) as cursor:
             cursor.execute(ready.sql, ready.given(values))
             return int(cursor.rowcount)
@@ -145,13 +147,17 @@ def value_of(dialect: Dialect, kind: TypeEngine[Any]) -> Value | None:
     return kind.dialect_impl(dialect).bind_processor(dialect)
 
 
+def joined(conn: Connection) -> None:
+    """Begins a transaction where there is none, as any statement does."""
+    if not conn.in_transaction():
+        conn.begin()
+
+
 @contextmanager
 def driver_cursor(conn: Connection, sql: str) -> Iterator[Any]:
     """The driver's own cursor in this transaction; what it raises comes as a statement's error."""
     # Named by the dialect: a hub without a server never loads the server's driver.
     driver_error = conn.dialect.loaded_dbapi.Error
-    if not conn.in_transaction():
-        conn.begin()  # as any statement does
     cursor: Any = conn.connection.cursor()
     try:
         yield cursor

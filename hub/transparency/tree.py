@@ -14,6 +14,7 @@ from typing import Any, Final
 
 from sqlalchemy import Connection, bindparam, func, select
 
+from hub.store.prepared import Prepared
 from hub.store.tables_core import events
 from hub.store.tables_log import log_run, log_state, log_tile
 from protocols.evidence.checkpoint import log_entry
@@ -23,15 +24,13 @@ TILE_BITS: Final = 8
 TILE_HASHES: Final = 1 << TILE_BITS
 TILE_BYTES: Final = TILE_HASHES * HASH_BYTES
 
-_ROWS: Final = (
-    select(events.c.id, events.c.ctl, events.c.epoch, events.c.seq, events.c.hash)
-    .where(events.c.id > bindparam("after"), events.c.id != bindparam("first"))
+_ENTRY: Final = select(events.c.id, events.c.ctl, events.c.epoch, events.c.seq, events.c.hash)
+_ROWS: Final = Prepared(
+    _ENTRY.where(events.c.id > bindparam("after"), events.c.id != bindparam("first"))
     .order_by(events.c.id)
     .limit(bindparam("at_most"))
 )
-_ROW: Final = select(events.c.id, events.c.ctl, events.c.epoch, events.c.seq, events.c.hash).where(
-    events.c.id == bindparam("id")
-)
+_ROW: Final = Prepared(_ENTRY.where(events.c.id == bindparam("of_id")))
 _TILE: Final = select(log_tile.c.hashes).where(
     log_tile.c.origin == bindparam("of_origin"),
     log_tile.c.level == bindparam("of_level"),
@@ -99,9 +98,8 @@ def load(conn: Connection) -> Growing | None:
 def next_rows(conn: Connection, log: Growing, at_most: int) -> Sequence[LogRow]:
     """Rows behind the cursor, in the order they were stored; a new log's first row before them."""
     if log.size == 0 and log.first_id:
-        return conn.execute(_ROW, {"id": log.first_id}).all()
-    span = {"after": log.after_id, "first": log.first_id, "at_most": at_most}
-    return conn.execute(_ROWS, span).all()
+        return _ROW.all(conn, of_id=log.first_id)
+    return _ROWS.all(conn, after=log.after_id, first=log.first_id, at_most=at_most)
 
 
 def grow(conn: Connection, log: Growing, rows: Sequence[LogRow]) -> Portion:

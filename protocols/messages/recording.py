@@ -19,7 +19,8 @@ from typing import Final
 from protocols.messages.acks import Batch, decode_batch, seal_batch
 from protocols.messages.errors import RemoteError
 from protocols.messages.event import GENESIS, Envelope, Event, envelope_of, event_hash
-from protocols.messages.strict import HEX32, HEX64, NAME, Reader
+from protocols.messages.strict import HEX32, HEX64, INTEGER_MAX, NAME, Reader
+from protocols.messages.topics import EVENT_BYTES_MAX
 
 __all__ = [
     "AlreadyRecorded",
@@ -40,6 +41,7 @@ __all__ = [
     "ack_point",
     "declare_gap",
     "decode_batch",
+    "head_after",
     "judge",
     "judge_batch",
     "judge_opened",
@@ -115,12 +117,11 @@ class StreamHead:
 
 @dataclass(frozen=True, slots=True)
 class Record:
-    """Insert the row; `head` is the stream's head after it."""
+    """Insert the row; the stream's head goes with it."""
 
     seq: int
     hash: str
     line: bytes
-    head: StreamHead
 
 
 @dataclass(frozen=True, slots=True)
@@ -180,20 +181,13 @@ def judge(head: StreamHead, envelope: Envelope, line: bytes, recorded: Recorded)
     # A stream's first row names the predecessor's tip: only epoch.opened can say if that is right.
     if head.head and not head.after_gap and envelope.prev != head.head_hash:
         return Fork(head.head, known=head.head_hash, got=envelope.prev, kind="prev", line=line)
-    # Every row passes here: put together by hand in a third of the time that `replace` takes.
-    moved = StreamHead(
-        head.ctl,
-        head.epoch,
-        envelope.seq,
-        digest,
-        head.pred_epoch,
-        head.pred_seq,
-        head.pred_hash,
-        head.state,
-        after_gap=False,
-        pending=head.pending,
-    )
-    return Record(envelope.seq, digest, line, _close_pending(moved) if head.pending else moved)
+    return Record(envelope.seq, digest, line)
+
+
+def head_after(head: StreamHead, record: Record) -> StreamHead:
+    """The stream's head once the row that follows it stands; gaps it reaches come true."""
+    moved = replace(head, head=record.seq, head_hash=record.hash, after_gap=False)
+    return _close_pending(moved) if head.pending else moved
 
 
 @dataclass(frozen=True, slots=True)
@@ -207,7 +201,7 @@ class BatchVerdict:
     @property
     def records(self) -> tuple[Record, ...]:
         """The rows to insert; a batch with at least one keeps its seal."""
-        return tuple(v for v in self.verdicts if isinstance(v, Record))
+        return tuple([v for v in self.verdicts if isinstance(v, Record)])
 
 
 def judge_batch(head: StreamHead | None, batch: Batch, recorded: Recorded) -> BatchVerdict:
@@ -216,18 +210,37 @@ def judge_batch(head: StreamHead | None, batch: Batch, recorded: Recorded) -> Ba
     Stops at the first line that cannot be placed: what follows it would only be asked for again.
     """
     now = head or StreamHead(ctl=batch.ctl, epoch=batch.epoch)
-    seen: dict[int, str] = {}
-    verdicts: list[Verdict] = []
-    for offset in range(len(batch.lines)):
-        verdict = _judge_line(now, batch, offset, lambda seq: seen.get(seq) or recorded(seq))
+    verdicts: list[Verdict] = [*_following(now, batch)]
+    if verdicts and isinstance(verdicts[-1], Record):
+        now = head_after(now, verdicts[-1])
+    for offset in range(len(verdicts), len(batch.lines)):
+        verdict = _judge_line(now, batch, offset, recorded)
         verdicts.append(verdict)
         if isinstance(verdict, Record):
-            now = verdict.head
-            seen[verdict.seq] = verdict.hash
+            now = head_after(now, verdict)
         elif not isinstance(verdict, AlreadyRecorded) and not _beside(verdict):
             break
     resend = any(isinstance(verdict, Resend) for verdict in verdicts)
     return BatchVerdict(tuple(verdicts), head=now, resend=resend)
+
+
+def _following(head: StreamHead, batch: Batch) -> list[Record]:
+    """The first lines, as far as each follows the one before as nearly all lines do.
+
+    How such a line begins is known before it is looked at: a third of the work of taking it apart.
+    The first line that begins in any other way is judged by `judge`, and all behind it.
+    """
+    if head.pending or batch.first != head.head + 1 or batch.last > INTEGER_MAX:
+        return []
+    begin = f'{{"v":1,"ctl":"{head.ctl}","epoch":"{head.epoch}","seq":'
+    found, prev = [], head.head_hash
+    for seq, line in enumerate(batch.lines, start=batch.first):
+        follows = line.startswith(f'{begin}{seq},"prev":"{prev}",'.encode("ascii"))
+        if not follows or len(line) > EVENT_BYTES_MAX:
+            break
+        prev = event_hash(line)
+        found.append(Record(seq, prev, line))
+    return found
 
 
 def _beside(verdict: Verdict) -> bool:
@@ -265,8 +278,8 @@ class GapVerdict:
 def declare_gap(head: StreamHead, gap: Gap) -> GapVerdict:
     """Apply a recorded `record.gap` to the stream it names; applying it twice changes nothing.
 
-    The caller opens a case where `lost` is given; `pending` gaps come true in `Record.head` when
-    the rows before them arrive (compare `pending` before and after).
+    The caller opens a case where `lost` is given; `pending` gaps come true in `head_after`
+    when the rows before them arrive (compare `pending` before and after).
     """
     if gap.last <= head.head:
         return GapVerdict(head, lost=None)

@@ -45,16 +45,47 @@ BANK: Final = (
         "no dedup",
         "protocols/messages/recording.py",
         "            return AlreadyRecorded(envelope.seq)",
-        "            return Record(envelope.seq, digest, line, head=head)",
+        "            return Record(envelope.seq, digest, line)",
         (f"{_RECORDING}::test_any_order_of_batches_ends_in_the_same_record",),
     ),
     Planted(
         "dedup by seq without epoch",
         "hub/recording/streams.py",
-        "    return conn.execute(_HASH, key).scalar_one_or_none()",
+        "    found = _HASH.value(conn, of_ctl=ctl, of_epoch=epoch, of_seq=seq)\n"
+        "    return None if found is None else str(found)",
         "    anyones = select(events.c.hash).where(events.c.ctl == ctl, events.c.seq == seq)\n"
         "    return conn.execute(anyones).scalars().first()",
         (f"{_HUB}::test_a_batch_of_a_later_epoch_is_recognised_when_it_comes_again",),
+    ),
+    Planted(
+        "lines that follow are not asked which row they follow",
+        "protocols/messages/recording.py",
+        """{seq},"prev":"{prev}",'.encode""",
+        """{seq},"prev":"'.encode""",
+        (f"{_RECORDING}::test_a_row_on_another_predecessor_is_a_fork_of_the_tip",),
+    ),
+    Planted(
+        "lines that follow run over a gap that waits",
+        "protocols/messages/recording.py",
+        "    if head.pending or batch.first",
+        "    if batch.first",
+        (
+            f"{_RECORDING}::test_rows_of_a_waiting_gap_that_come_with_those_in_front_are_kept_beside",
+        ),
+    ),
+    Planted(
+        "the driver changes what the mirror should hold",
+        "hub/store/prepared.py",
+        "        if is_mirrored(sql):\n",
+        "        if False:\n",
+        ("tests/hub/store/test_prepared.py::test_a_table_of_the_mirror_is_refused",),
+    ),
+    Planted(
+        "the driver is asked outside a transaction",
+        "hub/store/prepared.py",
+        "    if not conn.in_transaction():\n",
+        "    if False:\n",
+        ("tests/hub/store/test_prepared.py::test_it_begins_a_transaction_where_there_is_none",),
     ),
     Planted(
         "sync=NORMAL",

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from dataclasses import replace
 
 import pytest
@@ -33,6 +34,7 @@ from protocols.messages.recording import (
     read_gap,
     read_opened,
 )
+from protocols.messages.topics import EVENT_BYTES_MAX
 from tests.protocols.messages.wire_keys import CTL, EPOCH, chain, event
 
 OTHER = "f" * 32
@@ -121,6 +123,40 @@ def test_a_row_on_another_predecessor_is_a_fork_of_the_tip(store):
 
     assert verdict.verdicts == (Fork(2, event_hash(lines[1]), "a" * 64, "prev", strange),)
     assert store.head.head == 2
+
+
+ODD_LINES = {
+    "as written": lambda line: line,
+    "of another version": lambda line: line.replace(b'{"v":1', b'{"v":2', 1),
+    "on another row": lambda line: line.replace(b'"prev":"', b'"prev":"0', 1)[:-1] + b"}",
+    "on nothing": lambda line: encode_event(event(json.loads(line)["seq"], GENESIS)),
+    "of another epoch": lambda line: line.replace(EPOCH.encode(), OTHER.encode()),
+    "of another place": lambda line: line.replace(b'"seq":', b'"seq":1', 1),
+    "no event": lambda _: b"{}",
+    "too long": lambda line: line + b" " * EVENT_BYTES_MAX,
+    "of the longest": lambda line: line + b" " * (EVENT_BYTES_MAX - len(line)),
+}
+
+
+@given(
+    st.lists(st.sampled_from(sorted(ODD_LINES)), min_size=1, max_size=6),
+    st.integers(1, 4),
+    st.integers(0, 3),
+)
+def test_lines_that_just_follow_are_judged_as_all_others(kinds_of, known, first):
+    """A gap that waits far ahead has each line taken apart; without one most are only compared."""
+    lines = chain(known + len(kinds_of))
+    later = lines[first:known] + [
+        ODD_LINES[kind](line) for kind, line in zip(kinds_of, lines[known:], strict=True)
+    ]
+    plain, waiting = Store(), Store()
+    for store in (plain, waiting):
+        store.take(lines[:known], 1)
+    gap = Gap(EPOCH, 1_000_000, 1_000_001, "lost")
+    waiting.head = declare_gap(waiting.head, gap).head
+
+    assert plain.take(later, first + 1).verdicts == waiting.take(later, first + 1).verdicts
+    assert replace(plain.head, pending=(gap,)) == waiting.head
 
 
 @pytest.mark.parametrize(
@@ -213,6 +249,15 @@ def test_only_so_many_gaps_wait():
 
     assert verdict.refused
     assert verdict.head is head
+
+
+def test_rows_of_a_waiting_gap_that_come_with_those_in_front_are_kept_beside(store):
+    lines = chain(5)
+    store.take(lines[:1], 1)
+    store.head = declare_gap(store.head, Gap(EPOCH, 3, 4, "lost")).head
+
+    assert kinds(store.take(lines[1:], 2)) == [Record, Fork, Fork, Record]
+    assert sorted(store.rows) == [1, 2, 5]
 
 
 def test_a_row_declared_lost_that_turns_up_is_kept_beside(store):
