@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import statistics
 import time
 from collections.abc import Callable, Iterator
 from contextlib import ExitStack, contextmanager
@@ -71,7 +72,7 @@ def _figure(
     floor: float,
 ) -> Figure:
     make_folder(data, database=database)
-    backlog = Backlog(data / ROOM, ROUNDS * BATCHES + EXTRA)
+    backlog = Backlog(data / ROOM, ROUNDS * BATCHES + 2 * EXTRA)
     hub = build(load(data), services=False, stretch=CHEAP)
     stack.callback(hub.close)
     checked, lines = iter(backlog.sealed), iter(backlog.lines)
@@ -97,7 +98,8 @@ def _shares(
     """Where the CPU time of an event goes, measured before the rounds."""
     signed = parse_message(backlog.sealed[0], limit=MESSAGE_BYTES_MAX)
     batch, start = decode_batch(signed), StreamHead(ctl=backlog.ctl, epoch=backlog.epoch)
-    ready = iter([[_row(line, datetime.now(UTC)) for line in next(lines)] for _ in range(EXTRA)])
+    now = datetime.now(UTC)
+    ready = iter([[_row(line, now) for line in next(lines)] for _ in range(2 * EXTRA)])
     public = backlog.public
     whole = _cpu_us(lambda: hub.ingest.recorder.batch(backlog.ctl, next(checked)))
     parts = {
@@ -113,7 +115,14 @@ def _shares(
     }
     parts["head by compare-and-set, seal, lineage, notices"] = whole - sum(parts.values())
     said = "; ".join(f"{share:.1f} {what}" for what, share in parts.items())
-    return f"Of {whole:.0f} µs CPU per event: {said}."
+    waits = [
+        _waited_us(lambda: hub.ingest.recorder.batch(backlog.ctl, next(checked))),
+        _waited_us(lambda: bare(hub, next(ready))),
+    ]
+    return (
+        f"Of {whole:.0f} µs CPU per event: {said}. Beside that it waits {waits[0]:.0f} µs for disk "
+        f"and server, the peer {waits[1]:.0f}: a batch is one transaction of some ten statements."
+    )
 
 
 def _cpu_us(work: Callable[[], object]) -> float:
@@ -124,6 +133,16 @@ def _cpu_us(work: Callable[[], object]) -> float:
         work()
         found.append(time.thread_time() - begun)
     return min(found) / BATCH * 1e6
+
+
+def _waited_us(work: Callable[[], object]) -> float:
+    """Microseconds per event in which this thread did nothing, the median of some."""
+    found = []
+    for _ in range(EXTRA):
+        wall, own = time.perf_counter(), time.thread_time()
+        work()
+        found.append(time.perf_counter() - wall - (time.thread_time() - own))
+    return statistics.median(found) / BATCH * 1e6
 
 
 def _recorded(hub: Hub, ctl: str, batches: Iterator[bytes]) -> float:

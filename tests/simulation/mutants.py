@@ -93,8 +93,8 @@ FAULTS: Final = (
         (
             Change(
                 "hub/recording/streams.py",
-                '    row = conn.execute(_HEAD, {"of_ctl": ctl, "of_epoch": epoch}).one_or_none()\n',
-                '    row = conn.execute(_EPOCHS, {"of_ctl": ctl}).first()\n',
+                "    row = _HEAD.first(conn, of_ctl=ctl, of_epoch=epoch)\n",
+                "    row = (newest_epochs(conn, ctl) or [None])[-1]\n",
             ),
         ),
         ("room_crash",),
