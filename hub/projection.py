@@ -187,18 +187,21 @@ class Projector:
         """Something was stored; the thread looks at once."""
         self._wake.set()
 
-    def let_catch_up(self) -> None:
+    def let_catch_up(self) -> bool:
         """Waits while more rows than `ROWS_BEHIND_MAX` are unread, `CATCH_UP_S` at most.
 
         Recording is faster than reading: the backlog of one room would be recorded at once, and
         what all others say would mean nothing until it is read.
+
+        Returns:
+            Whether so few are unread now.
         """
         if self._thread is None:
-            return
+            return True
         with self._store.read() as conn:
             enough = int(_NEWEST.value(conn)) - ROWS_BEHIND_MAX
         with self._moved:
-            self._moved.wait_for(lambda: self._read_upto >= enough, CATCH_UP_S)
+            return self._moved.wait_for(lambda: self._read_upto >= enough, CATCH_UP_S)
 
     def start(self) -> None:
         """Runs in a thread of its own until `stop`."""

@@ -107,7 +107,7 @@ class Ingest:
         self._restored_since_ms: int | None = None
         self._births: set[str] = set()
         self._recorded: list[Callable[[], None]] = []
-        self._backlog: list[Callable[[], None]] = []
+        self._backlog: list[Callable[[], object]] = []
         self._others: dict[str, Callable[[str, bytes], None]] = {}
 
     def counted(self) -> Counts:
@@ -122,7 +122,7 @@ class Ingest:
         """`act` runs after every commit that recorded something."""
         self._recorded.append(act)
 
-    def on_backlog(self, act: Callable[[], None]) -> None:
+    def on_backlog(self, act: Callable[[], object]) -> None:
         """`act` runs after a batch that only a room sends which is behind; it may wait a little."""
         self._backlog.append(act)
 
@@ -291,8 +291,8 @@ class Ingest:
             for act in self._recorded:
                 act()
         if outcome.recorded > BATCH_EVENTS_LIVE_MAX:
-            for act in self._backlog:
-                act()
+            for wait in self._backlog:
+                wait()
 
     def _recorded_batch(self, ctl: str, payload: bytes) -> Outcome:
         for attempt in range(HEAD_TRIES):
