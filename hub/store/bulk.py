@@ -13,6 +13,7 @@ from typing import Any, Final
 from sqlalchemy import Connection, Table
 
 from hub.store.prepared import driver_cursor, joined, value_of
+from hub.store.tables_core import NOT_MIRRORED
 
 Rows = Sequence[tuple[Any, ...]]
 _STATEMENTS: Final = 64
@@ -26,14 +27,17 @@ def insert_rows(
 
     Args:
         conn: the open transaction.
-        table: where they go.
+        table: where they go; one that the mirror does not keep, which is not told of them.
         shared: columns with the same value in all rows; of any type.
         names: the other columns; texts, whole numbers, truth values and bytes alone.
         rows: their values, in the order of `names`.
 
     Raises:
         sqlalchemy.exc.DBAPIError: as from any statement.
+        ValueError: a table of the mirror.
     """
+    if table.name not in NOT_MIRRORED:
+        raise ValueError(f"{table.name}: expected a table the mirror does not keep")
     joined(conn)
     columns = (*shared, *names)
     bound = {name: value_of(conn.dialect, table.c[name].type) for name in shared}

@@ -81,6 +81,13 @@ BANK: Final = (
         ("tests/hub/store/test_prepared.py::test_a_table_of_the_mirror_is_refused",),
     ),
     Planted(
+        "many rows go past the mirror",
+        "hub/store/bulk.py",
+        "    if table.name not in NOT_MIRRORED:\n",
+        "    if False:\n",
+        ("tests/hub/store/test_bulk.py::test_a_table_of_the_mirror_is_refused",),
+    ),
+    Planted(
         "the driver is asked outside a transaction",
         "hub/store/prepared.py",
         "    if not conn.in_transaction():\n",

@@ -13,7 +13,7 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 from hub.store.bulk import insert_rows
 from hub.store.engine import Store
 from hub.store.migrate import upgrade
-from hub.store.tables_core import events
+from hub.store.tables_core import events, organisations
 
 AT = datetime(2026, 11, 24, 0, 30, tzinfo=UTC)
 HERE = AT.astimezone(timezone(timedelta(hours=8)))
@@ -80,3 +80,8 @@ def test_a_server_that_goes_away_is_an_error_of_the_database(served: Store) -> N
 def test_a_column_there_is_not_is_refused(store: Store) -> None:
     with store.write() as conn, pytest.raises(KeyError, match="nothing"):
         insert_rows(conn, events, {}, ("nothing",), [(1,)])
+
+
+def test_a_table_of_the_mirror_is_refused(store: Store) -> None:
+    with store.write() as conn, pytest.raises(ValueError, match="mirror"):
+        insert_rows(conn, organisations, {}, ("id",), [("changsha",)])
