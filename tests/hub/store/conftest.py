@@ -45,6 +45,18 @@ def served(url: str) -> Iterator[Store]:
     made.close()
 
 
+@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
+def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
+    """The hub's tables in either database; a file about one of them has a `store` of its own."""
+    if request.param == "postgresql":
+        yield request.getfixturevalue("served")
+        return
+    made = Store(f"sqlite:///{tmp_path}/hub.sqlite")
+    upgrade(made)
+    yield made
+    made.close()
+
+
 @pytest.fixture
 def served_town(url: str, tmp_path: Path) -> Iterator[Town]:
     """Two venues with people, rooms and keys."""

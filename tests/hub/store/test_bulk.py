@@ -2,9 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
 
 import pytest
 from sqlalchemy import select, text
@@ -12,23 +10,11 @@ from sqlalchemy.exc import IntegrityError, OperationalError
 
 from hub.store.bulk import insert_rows
 from hub.store.engine import Store
-from hub.store.migrate import upgrade
 from hub.store.tables_core import events, organisations
 
 AT = datetime(2026, 11, 24, 0, 30, tzinfo=UTC)
 HERE = AT.astimezone(timezone(timedelta(hours=8)))
 EACH = ("seq", "hash", "session", "type", "raw", "late")
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    if request.param == "postgresql":
-        yield request.getfixturevalue("served")
-        return
-    made = Store(f"sqlite:///{tmp_path}/hub.sqlite")
-    upgrade(made)
-    yield made
-    made.close()
 
 
 def _row(n: int) -> tuple[object, ...]:

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta, timezone
-from pathlib import Path
 
 import pytest
 from sqlalchemy import bindparam, func, select, text
 from sqlalchemy.exc import IntegrityError, OperationalError
 
 from hub.store.engine import Store
-from hub.store.migrate import upgrade
 from hub.store.prepared import Prepared
 from hub.store.tables_core import epochs, events, organisations, seals
 
@@ -41,17 +38,6 @@ MOVED = Prepared(
     .where(OF)
     .values(opened_at=bindparam("at"), pending=bindparam("gaps"), cause="x")
 )
-
-
-@pytest.fixture(params=["sqlite", pytest.param("postgresql", marks=pytest.mark.slow)])
-def store(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Store]:
-    if request.param == "postgresql":
-        yield request.getfixturevalue("served")
-        return
-    made = Store(f"sqlite:///{tmp_path}/hub.sqlite")
-    upgrade(made)
-    yield made
-    made.close()
 
 
 def test_rows_are_read_and_written_as_by_a_statement(store: Store) -> None:
