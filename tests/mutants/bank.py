@@ -74,6 +74,15 @@ BANK: Final = (
         ),
     ),
     Planted(
+        "lines that follow may leave rows out",
+        "protocols/messages/recording.py",
+        "batch.first != head.head + 1 or batch.last",
+        "batch.last",
+        (
+            f"{_RECORDING}::test_a_row_that_leaves_others_out_is_asked_for_again_whatever_it_follows",
+        ),
+    ),
+    Planted(
         "the driver changes what the mirror should hold",
         "hub/store/prepared.py",
         "        if is_mirrored(sql):\n",

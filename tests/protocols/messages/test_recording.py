@@ -103,6 +103,15 @@ def test_a_hole_asks_for_a_resend(store):
     assert store.head.head == 1
 
 
+def test_a_row_that_leaves_others_out_is_asked_for_again_whatever_it_follows(store):
+    lines = chain(2)
+    store.take(lines, 1)
+    verdict = store.take([encode_event(event(5, event_hash(lines[1])))], 5)
+
+    assert verdict.verdicts == (Resend(expected=3, got=5),)
+    assert store.head.head == 2
+
+
 def test_another_version_of_a_row_is_kept_beside_and_stops_nothing(store):
     lines = chain(3)
     store.take(lines[:2], 1)
